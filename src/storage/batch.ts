@@ -1,0 +1,200 @@
+/** Checks a batch before any engine sees it, and encodes its keys and values once for all of them. @module */
+
+import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
+import { type Batch, type ClaimOptions, type Lease, MAX_BATCH_SIZE, type Operation } from "./backend.ts";
+import { encodeKey, type Key } from "./key.ts";
+
+/** The most characters of a message id. */
+export const MAX_MESSAGE_ID_LENGTH = 256;
+
+/** The most characters of an error that a message carries; longer ones are cut. */
+export const MAX_ERROR_LENGTH = 4096;
+
+/** The most messages that one claim leases. */
+export const MAX_CLAIM_LIMIT = 1000;
+
+/** A checked batch: keys as encoded strings, values as the engine wants them, defaults filled in. */
+export interface PreparedBatch<Value> {
+  readonly checks: readonly { readonly key: string; readonly version: string | null }[];
+  readonly operations: readonly PreparedOperation<Value>[];
+  readonly notify: readonly string[];
+}
+
+/** A lease of a checked batch. */
+export interface PreparedLease {
+  readonly queue: string;
+  readonly id: string;
+  readonly token: string;
+}
+
+/** A message to enqueue, of a checked batch. */
+export interface PreparedEnqueue<Value> {
+  readonly type: "enqueue";
+  readonly queue: string;
+  readonly id: string;
+  readonly value: Value;
+  readonly priority: number;
+  readonly delayMs: number;
+  readonly maxAttempts: number;
+  readonly dedupeMs: number;
+  readonly capacity: number;
+}
+
+/** An operation of a checked batch. */
+export type PreparedOperation<Value> =
+  | { readonly type: "set"; readonly key: string; readonly value: Value; readonly expiresInMs: number | null }
+  | { readonly type: "delete"; readonly key: string }
+  | PreparedEnqueue<Value>
+  | PreparedLease & { readonly type: "ack" }
+  | PreparedLease & { readonly type: "retry"; readonly delayMs: number; readonly error: string | null }
+  | PreparedLease & { readonly type: "bury"; readonly error: string | null }
+  | PreparedLease & { readonly type: "extend"; readonly leaseMs: number }
+  | { readonly type: "redrive" | "purge"; readonly queue: string; readonly id: string };
+
+/**
+ * Checks a batch and encodes it. `encodeValue` makes of a value what the engine stores, and refuses what it cannot.
+ *
+ * @throws {TypeError | RangeError} Naming the field and the rule that it breaks.
+ */
+export function prepareBatch<Value>(
+  batch: Batch,
+  encodeValue: (value: unknown, path: string) => Value,
+): PreparedBatch<Value> {
+  if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
+    throw new TypeError("Cannot commit the batch: operations must be an array");
+  }
+  const size = batch.operations.length + (batch.checks?.length ?? 0);
+  if (size > MAX_BATCH_SIZE) {
+    throw new RangeError(
+      `Cannot commit the batch: at most ${MAX_BATCH_SIZE} checks and operations go together, got ${size}`,
+    );
+  }
+  const checks = (batch.checks ?? []).map((check, index) => {
+    const { version } = check;
+    if (version !== null) requireString(`checks[${index}].version`, version, 1, 256);
+    return { key: encodeKey(check.key), version };
+  });
+  const operations = batch.operations.map((operation, index) => prepareOperation(operation, index, encodeValue));
+  if (operations.length > 1) requireDistinct(operations);
+  return { checks, operations, notify: (batch.notify ?? []).map(encodeKey) };
+}
+
+/** A checked claim: the encoded queue and every option filled in. */
+export interface PreparedClaim {
+  readonly queue: string;
+  readonly leaseMs: number;
+  readonly limit: number;
+}
+
+/**
+ * Checks a claim.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function prepareClaim(queue: Key, { leaseMs, limit = 1 }: ClaimOptions): PreparedClaim {
+  requireNumber("leaseMs", leaseMs, POSITIVE_DURATION);
+  requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
+  return { queue: encodeKey(queue), leaseMs, limit };
+}
+
+function prepareOperation<Value>(
+  operation: Operation,
+  index: number,
+  encodeValue: (value: unknown, path: string) => Value,
+): PreparedOperation<Value> {
+  const field = (name: string) => `operations[${index}].${name}`;
+  switch (operation?.type) {
+    case "set": {
+      const { expiresInMs = Infinity } = operation;
+      if (expiresInMs !== Infinity) requireNumber(field("expiresInMs"), expiresInMs, POSITIVE_DURATION);
+      return {
+        type: "set",
+        key: encodeKey(operation.key),
+        value: encodeValue(operation.value, field("value")),
+        expiresInMs: expiresInMs === Infinity ? null : expiresInMs,
+      };
+    }
+    case "delete":
+      return { type: "delete", key: encodeKey(operation.key) };
+    case "enqueue":
+      return prepareEnqueue(operation, field, encodeValue);
+    case "ack":
+      return { type: "ack", ...prepareLease(operation, field) };
+    case "retry": {
+      const { delayMs = 0 } = operation;
+      requireNumber(field("delayMs"), delayMs, DURATION);
+      return { type: "retry", ...prepareLease(operation, field), delayMs, error: prepareError(operation.error, field) };
+    }
+    case "bury":
+      return { type: "bury", ...prepareLease(operation, field), error: prepareError(operation.error, field) };
+    case "extend":
+      requireNumber(field("leaseMs"), operation.leaseMs, POSITIVE_DURATION);
+      return { type: "extend", ...prepareLease(operation, field), leaseMs: operation.leaseMs };
+    case "redrive":
+    case "purge":
+      requireId(field("id"), operation.id);
+      return { type: operation.type, queue: encodeKey(operation.queue), id: operation.id };
+    default:
+      throw new TypeError(`Cannot commit the batch: ${field("type")} is no operation, got ${typeName(operation)}`);
+  }
+}
+
+function prepareEnqueue<Value>(
+  operation: Extract<Operation, { type: "enqueue" }>,
+  field: (name: string) => string,
+  encodeValue: (value: unknown, path: string) => Value,
+): PreparedEnqueue<Value> {
+  const { queue, id, value, priority, delayMs = 0, maxAttempts, dedupeMs, capacity } = operation;
+  requireId(field("id"), id);
+  requireNumber(field("priority"), priority, { min: 0, max: 9, integer: true });
+  requireNumber(field("delayMs"), delayMs, DURATION);
+  requireNumber(field("maxAttempts"), maxAttempts, { min: 1, max: 1_000_000, integer: true });
+  requireNumber(field("dedupeMs"), dedupeMs, DURATION);
+  requireNumber(field("capacity"), capacity, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
+  return {
+    type: "enqueue",
+    queue: encodeKey(queue),
+    id,
+    value: encodeValue(value, field("value")),
+    priority,
+    delayMs,
+    maxAttempts,
+    dedupeMs,
+    capacity,
+  };
+}
+
+function prepareLease(lease: Lease, field: (name: string) => string): PreparedLease {
+  requireId(field("id"), lease.id);
+  requireString(field("token"), lease.token, 1, MAX_MESSAGE_ID_LENGTH);
+  return { queue: encodeKey(lease.queue), id: lease.id, token: lease.token };
+}
+
+/** Not every engine can carry a lone surrogate, and two ids must never become one. */
+function requireId(field: string, id: unknown): void {
+  if (!requireString(field, id, 1, MAX_MESSAGE_ID_LENGTH).isWellFormed()) {
+    throw new TypeError(`Cannot use ${field}: it must be well-formed Unicode, with no lone surrogate`);
+  }
+}
+
+function prepareError(error: unknown, field: (name: string) => string): string | null {
+  if (error === undefined) return null;
+  return requireString(field("error"), error, 0, Number.MAX_SAFE_INTEGER).slice(0, MAX_ERROR_LENGTH).toWellFormed();
+}
+
+/** With every key and every message at most once, each engine may check a batch first and apply it then. */
+function requireDistinct(operations: readonly PreparedOperation<unknown>[]): void {
+  const seen = new Set<string>();
+  operations.forEach((operation, index) => {
+    // Encoded keys end with a character that cannot begin the rest, so that the two kinds never meet.
+    const target = "key" in operation ? `k${operation.key}` : `m${operation.queue}${operation.id}`;
+    if (seen.has(target)) {
+      throw new TypeError(
+        `Cannot commit the batch: operations[${index}] is about the same ${
+          "key" in operation ? "key" : "message"
+        } as an operation before it`,
+      );
+    }
+    seen.add(target);
+  });
+}

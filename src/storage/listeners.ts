@@ -1,0 +1,58 @@
+/** Who listens to which topic in this process. @module */
+
+import type { Unlisten } from "./backend.ts";
+
+/** A set of callbacks for each encoded topic. A callback that throws harms neither the others nor the waker. */
+export class Listeners {
+  readonly #byTopic = new Map<string, Set<() => void>>();
+
+  /** How many topics are listened to. */
+  get size(): number {
+    return this.#byTopic.size;
+  }
+
+  /** The topics that are listened to. */
+  topics(): string[] {
+    return [...this.#byTopic.keys()];
+  }
+
+  /** Whether anybody listens to a topic. */
+  has(topic: string): boolean {
+    return this.#byTopic.has(topic);
+  }
+
+  /** Adds a callback; `onLast` is called when the topic has lost its last one. */
+  add(topic: string, wake: () => void, onLast?: () => void | Promise<void>): Unlisten {
+    let callbacks = this.#byTopic.get(topic);
+    if (!callbacks) this.#byTopic.set(topic, callbacks = new Set());
+    const own = () => wake(); // the same function may listen twice
+    callbacks.add(own);
+    return async () => {
+      const current = this.#byTopic.get(topic);
+      if (!current?.delete(own) || current.size > 0) return;
+      this.#byTopic.delete(topic);
+      await onLast?.();
+    };
+  }
+
+  /** Wakes those who listen to a topic. */
+  wake(topic: string): void {
+    for (const callback of this.#byTopic.get(topic) ?? []) {
+      try {
+        callback();
+      } catch {
+        // A listener's fault is the listener's; the others are still to be woken.
+      }
+    }
+  }
+
+  /** Wakes everybody, where the engine tells only that something has changed. */
+  wakeAll(): void {
+    for (const topic of this.topics()) this.wake(topic);
+  }
+
+  /** Forgets everybody. */
+  clear(): void {
+    this.#byTopic.clear();
+  }
+}
