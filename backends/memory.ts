@@ -225,7 +225,7 @@ export class MemoryBackend implements StorageBackend {
   }
 
   /** By how many live messages an operation changes its queue. */
-  #growth(operation: PreparedOperation<JsonValue> & { readonly queue: string }): number {
+  #growth(operation: Extract<PreparedOperation<JsonValue>, { readonly queue: string }>): number {
     const message = this.#queues.get(operation.queue)?.find(operation.id);
     switch (operation.type) {
       case "enqueue":
