@@ -17,7 +17,9 @@ export type ErrorCode =
   | "DRIVER_MISSING"
   | "UNKNOWN_SCHEME"
   | "STALE_INCARNATION"
-  | "JOURNAL_FULL";
+  | "JOURNAL_FULL"
+  | "LEASE_LOST"
+  | "PERMANENT_FAILURE";
 
 /** The base of all errors of this library that are not a caller's mistake. */
 export class CoordinationError extends Error {
@@ -83,5 +85,58 @@ export class ValueTooLargeError extends CoordinationError {
   /** Makes the error for a value of `bytes` where at most `maxBytes` fit. */
   constructor(bytes: number, maxBytes: number) {
     super("VALUE_TOO_LARGE", `Cannot store the value: it has ${bytes} bytes, and at most ${maxBytes} fit`);
+  }
+}
+
+/** What else was to happen in one atomic step could not be, so that nothing of it happened. */
+export class CommitRefusedError extends CoordinationError {
+  /** Which kind of thing could not be. */
+  readonly reason: "conflict" | "full" | "lease_lost";
+
+  /** Makes the error for a refused step. */
+  constructor(action: string, reason: "conflict" | "full" | "lease_lost") {
+    const why = { conflict: "a check did not hold", full: "a queue is full", lease_lost: "a lease has ended" }[reason];
+    super("COMMIT_REFUSED", `Cannot ${action}: ${why}, and nothing of it was done`);
+    this.reason = reason;
+  }
+}
+
+/** The recipient's mailbox holds as many messages as it may. */
+export class QueueFullError extends CoordinationError {
+  /** Makes the error for a mailbox. */
+  constructor(mailbox: string) {
+    super("QUEUE_FULL", `Cannot send to ${mailbox}: the queue is full`);
+  }
+}
+
+/** No reply came in time. The request may still be handled. */
+export class RequestTimeoutError extends CoordinationError {
+  /** Makes the error for a request that was given up after `timeoutMs`. */
+  constructor(recipient: string, timeoutMs: number) {
+    super("REQUEST_TIMEOUT", `Cannot wait for the reply of ${recipient} any longer: none came in ${timeoutMs} ms`);
+  }
+}
+
+/** The recipient gave the request up: it is in its dead-letter queue. */
+export class RequestFailedError extends CoordinationError {
+  /** Makes the error with the recipient's last error. */
+  constructor(recipient: string, error: string) {
+    super("REQUEST_FAILED", `Cannot get a reply of ${recipient}: ${error}`);
+  }
+}
+
+/** A handler lost the lease on its message: another receiver may have it by now. */
+export class LeaseLostError extends CoordinationError {
+  /** Makes the error for a message. */
+  constructor(messageId: string) {
+    super("LEASE_LOST", `Cannot go on with the message ${messageId}: its lease is lost`);
+  }
+}
+
+/** Thrown by a handler to say that trying again is of no use: the message goes to the dead-letter queue at once. */
+export class PermanentFailureError extends CoordinationError {
+  /** Makes the error with what to record as the message's last error. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("PERMANENT_FAILURE", message, options);
   }
 }

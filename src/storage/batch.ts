@@ -198,3 +198,12 @@ function requireDistinct(operations: readonly PreparedOperation<unknown>[]): voi
     seen.add(target);
   });
 }
+
+/** One batch of several, to be committed as one atomic step. */
+export function mergeBatches(...batches: readonly Batch[]): Batch {
+  return {
+    checks: batches.flatMap((batch) => batch.checks ?? []),
+    operations: batches.flatMap((batch) => batch.operations),
+    notify: batches.flatMap((batch) => batch.notify ?? []),
+  };
+}

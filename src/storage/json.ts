@@ -31,6 +31,15 @@ export function encodeJson(value: unknown, path = "value"): string {
   return JSON.stringify(value);
 }
 
+/**
+ * Checks a value without copying or encoding it.
+ *
+ * @throws {TypeError} As {@linkcode copyJson}.
+ */
+export function requireJson(value: unknown, path = "value"): void {
+  if (!isJson(value, 0)) throw refusal(value, path);
+}
+
 /** Copies what JSON can carry; `undefined` says that it cannot, and leaves the search for the place to the rare case. */
 function copy(value: unknown, depth: number): JsonValue | undefined {
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : undefined;

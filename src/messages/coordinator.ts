@@ -1,0 +1,509 @@
+/** The message coordinator: mailboxes for agents, with priorities, leases, retries and dead letters. @module */
+
+import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { CommitRefusedError, OutcomeUnknownError, QueueFullError } from "../errors.ts";
+import { randomId } from "../ids.ts";
+import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
+import { backoffDelayMs } from "../resilience/backoff.ts";
+import type { Batch, Delivery, EnqueueOperation, MessageState, QueueStats, StorageBackend } from "../storage/backend.ts";
+import { MAX_CLAIM_LIMIT, mergeBatches } from "../storage/batch.ts";
+import type { JsonObject } from "../storage/json.ts";
+import type { Key } from "../storage/key.ts";
+import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
+import { decodeToken, encodeMessage, encodeToken, isoTime, MessageKeys, toNamespace, toQueueMessage } from "./envelope.ts";
+import { Inbox, isOutage } from "./inbox.ts";
+import { deadLetters, type DeadLetterFilter, purge, type PurgeFilter, redrive } from "./maintenance.ts";
+import {
+  type AgentId,
+  type AgentMessage,
+  type AgentMessageInput,
+  checkAgentId,
+  checkMessage,
+  type DeadLetter,
+  instanceOf,
+  MessagePriority,
+  type MessageResult,
+  type MessageSubscription,
+  type MessageType,
+} from "./model.ts";
+import { type AckOptions, type NackOptions, ReceivedMessage, type Settler, toBatches } from "./received.ts";
+import { prepareAnswer, Requests } from "./requests.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+/** How to make a {@linkcode MessageCoordinator}. All settings of its configuration may be given too. */
+export interface MessageCoordinatorOptions extends Partial<CoordinatorConfiguration> {
+  /** What all of its keys begin with; two namespaces never see each other. @default {"ao"} */
+  readonly namespace?: string | Key;
+  /** Called at every outcome. @default {new NullMetrics()} */
+  readonly metrics?: MessageMetrics;
+  /** The source of time for timestamps and waits. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+/** How to send. */
+export interface SendOptions {
+  /** How long until the message is due, in milliseconds. @default {0} */
+  readonly delayMs?: number;
+}
+
+/** How to broadcast. */
+export interface BroadcastOptions extends SendOptions {
+  /** Exactly these agents. @default {every subscriber that matches the message's type and topic} */
+  readonly recipients?: readonly AgentId[];
+}
+
+/** How to receive. */
+export interface ReceiveOptions {
+  /** How long the message is the receiver's, in milliseconds. @default {the configured 5000} */
+  readonly visibilityTimeoutMs?: number;
+  /** How long to wait for a message, in milliseconds; may be `Infinity`. @default {0} */
+  readonly waitMs?: number;
+  /** Ends the wait: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Take up to so many messages, 1 to 1000, and get an array. */
+  readonly limit?: number;
+}
+
+/** How to subscribe. */
+export interface SubscribeOptions {
+  /** Only messages whose `routing.topic` is one of these. @default {every topic, and messages without one} */
+  readonly topics?: readonly string[];
+}
+
+/** How to ask. */
+export interface RequestOptions {
+  /** How long to wait for the reply, in milliseconds. @default {30_000} */
+  readonly timeoutMs?: number;
+  /** Ends the wait: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Who asks. @default {{ type: "requester" } with an instance of its own} */
+  readonly sender?: AgentId;
+  /** @default {5} */
+  readonly priority?: MessagePriority;
+}
+
+/** A mailbox and how many messages it holds. */
+export interface MailboxStats extends QueueStats {
+  readonly agent: AgentId;
+}
+
+/**
+ * Mailboxes for agents on any backend. A message that `sendMessage` reports as delivered is handled and acknowledged,
+ * or in the dead-letter queue, or purged by name; never lost.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend, MessageCoordinator } from "@tta/agent-coordination";
+ *
+ * await using backend = new MemoryBackend();
+ * const coordinator = new MessageCoordinator(backend);
+ * const writer = { type: "writer" };
+ * await coordinator.sendMessage({ type: "editor" }, writer, { payload: { task: "draft a title" } });
+ * const received = await coordinator.receive(writer);
+ * console.log(received?.message.payload); // { task: "draft a title" }
+ * await received?.ack();
+ * ```
+ */
+export class MessageCoordinator {
+  /** Where the messages are. */
+  readonly backend: StorageBackend;
+  /** What all keys of this coordinator begin with. */
+  readonly namespace: Key;
+  /** The source of time for timestamps and waits. */
+  readonly clock: Clock;
+  readonly #metrics: Required<MessageMetrics>;
+  readonly #keys: MessageKeys;
+  readonly #subscriptions: Subscriptions;
+  readonly #requests: Requests;
+  readonly #settler: Settler;
+  readonly #waits = new Map<string, { readonly inbox: Inbox; waiting: number }>();
+  #configuration: CoordinatorConfiguration;
+
+  /**
+   * Makes a coordinator; several on one backend and namespace share their mailboxes.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   */
+  constructor(backend: StorageBackend, options: MessageCoordinatorOptions = {}) {
+    const { namespace = "ao", metrics = new NullMetrics(), clock = systemClock, ...settings } = options;
+    this.backend = backend;
+    this.namespace = toNamespace(namespace);
+    this.clock = clock;
+    this.#metrics = safeMetrics(metrics);
+    this.#keys = new MessageKeys(this.namespace);
+    this.#configuration = changeConfiguration(DEFAULT_CONFIGURATION, settings);
+    this.#subscriptions = new Subscriptions(backend, this.#keys);
+    this.#requests = new Requests(backend, this.#keys, clock);
+    this.#settler = {
+      ack: (agent, token, ackOptions) => this.ack(agent, token, ackOptions),
+      nackDelivery: (agent, delivery, message, nackOptions) => this.#nack(agent, delivery, nackOptions, message),
+      extend: (agent, token, visibilityTimeoutMs) => this.extend(agent, token, visibilityTimeoutMs),
+      prepareReply: (request, payload) => this.prepareReply(request, payload),
+    };
+  }
+
+  /** The settings in force. */
+  get configuration(): CoordinatorConfiguration {
+    return this.#configuration;
+  }
+
+  /**
+   * Changes settings for later calls of this coordinator.
+   *
+   * @throws {TypeError | RangeError} Naming the setting and the rule that it breaks; nothing is changed then.
+   */
+  configure(changes: Partial<CoordinatorConfiguration>): void {
+    this.#configuration = changeConfiguration(this.#configuration, changes);
+  }
+
+  /**
+   * Puts a message into the recipient's mailbox. `delivered: false` says that the mailbox is full.
+   *
+   * @throws {TypeError | RangeError} When the message is not one, naming the field and the rule.
+   * @throws {BackendUnavailableError} When the backend cannot be reached: the message was not sent.
+   * @throws {OutcomeUnknownError} When it broke off in the middle: sending the same `messageId` again is safe.
+   */
+  async sendMessage(
+    sender: AgentId,
+    recipient: AgentId,
+    message: AgentMessageInput,
+    options: SendOptions = {},
+  ): Promise<MessageResult> {
+    const operation = this.#enqueue(sender, recipient, message, options);
+    try {
+      const result = await this.backend.commit({ operations: [operation] });
+      if (!result.committed) {
+        this.#metrics.incDeliveredError(1);
+        const error = { code: "queue_full" as const, message: new QueueFullError(nameOf(recipient)).message };
+        return { messageId: operation.id, delivered: false, error };
+      }
+      this.#metrics.incDeliveredOk(1);
+      const [enqueued] = result.results;
+      if (enqueued?.type === "enqueue" && enqueued.duplicate) {
+        return { messageId: operation.id, delivered: true, duplicate: true };
+      }
+      return { messageId: operation.id, delivered: true };
+    } catch (error) {
+      this.#metrics.incDeliveredError(1);
+      throw error;
+    }
+  }
+
+  /**
+   * Sends to every subscriber that matches the message's type and topic, or to the recipients that are named. One result
+   * for each, in which failures stand too: what one mailbox cannot take does not keep it from the others.
+   *
+   * @throws {TypeError | RangeError} When the message is not one; nothing is sent then.
+   */
+  async broadcastMessage(
+    sender: AgentId,
+    message: AgentMessageInput,
+    recipientsOrOptions: readonly AgentId[] | BroadcastOptions = {},
+  ): Promise<MessageResult[]> {
+    const options = isRecipients(recipientsOrOptions) ? { recipients: recipientsOrOptions } : recipientsOrOptions;
+    const checked = { ...checkMessage(message), messageId: message.messageId ?? randomId() };
+    checkAgentId("sender", sender);
+    options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
+    const filter = { messageType: checked.messageType ?? "event", topic: checked.routing?.topic };
+    const recipients = options.recipients ?? await this.#subscriptions.matching(filter);
+    return await Promise.all(recipients.map(async (recipient) => {
+      try {
+        return await this.sendMessage(sender, recipient, checked, options);
+      } catch (error) {
+        return { messageId: checked.messageId, delivered: false, error: toMessageError(error) };
+      }
+    }));
+  }
+
+  /** A send as a batch, for an atomic step together with other writes: `received.ack({ also })`, `backend.commit`. */
+  prepareSend(sender: AgentId, recipient: AgentId, message: AgentMessageInput, options: SendOptions = {}): Batch {
+    return { operations: [this.#enqueue(sender, recipient, message, options)] };
+  }
+
+  /**
+   * Subscribes an agent to broadcasts of some types, and of some topics where they are named. Durable: it holds until
+   * `unsubscribe`. The same subscription twice is one.
+   */
+  subscribeToMessages(
+    agent: AgentId,
+    messageTypes: readonly MessageType[],
+    options: SubscribeOptions = {},
+  ): Promise<MessageSubscription> {
+    checkAgentId("agent", agent);
+    return this.#subscriptions.add(agent, messageTypes, options.topics ?? []);
+  }
+
+  /** Ends a subscription and tells whether it was there. */
+  unsubscribe(subscription: MessageSubscription): Promise<boolean> {
+    return this.#subscriptions.remove(subscription);
+  }
+
+  /** The subscriptions of one agent, or of all. */
+  subscriptions(agent?: AgentId): AsyncIterable<MessageSubscription> {
+    return this.#subscriptions.list(agent);
+  }
+
+  /**
+   * Takes the next message, or `null` when there is none in `waitMs`. It stays the receiver's for the visibility timeout;
+   * what is not settled by then is delivered again.
+   */
+  receive(agent: AgentId, options?: ReceiveOptions & { readonly limit?: undefined }): Promise<ReceivedMessage | null>;
+  /** Takes up to `limit` messages, in their order. */
+  receive(agent: AgentId, options: ReceiveOptions & { readonly limit: number }): Promise<ReceivedMessage[]>;
+  async receive(agent: AgentId, options: ReceiveOptions = {}): Promise<ReceivedMessage | ReceivedMessage[] | null> {
+    checkAgentId("agent", agent);
+    const { visibilityTimeoutMs = this.#configuration.visibilityTimeoutMs, waitMs = 0, limit = 1, signal } = options;
+    requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);
+    if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
+    requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
+    const take = { leaseMs: visibilityTimeoutMs, limit, waitMs, signal };
+    const deliveries = waitMs === 0
+      ? await this.openInbox(agent).take(take)
+      : await this.#withSharedInbox(agent, (inbox) => inbox.take(take));
+    const received = await this.accept(agent, deliveries);
+    return options.limit === undefined ? received[0] ?? null : received;
+  }
+
+  /**
+   * Acknowledges by token: the message leaves the mailbox, together with all of `also`. `false` when the lease had ended.
+   *
+   * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still leased.
+   */
+  async ack(agent: AgentId, token: string, options: AckOptions = {}): Promise<boolean> {
+    checkAgentId("agent", agent);
+    const { token: lease, id } = decodeToken(token);
+    const ack: Batch = { operations: [{ type: "ack", queue: this.#keys.mailbox(agent), id, token: lease }] };
+    const also = toBatches(options.also);
+    const result = await this.backend.commit(also.length === 0 ? ack : mergeBatches(ack, ...also));
+    if (result.committed) {
+      this.#metrics.incAcknowledged(1);
+      return true;
+    }
+    if (result.reason !== "lease_lost" || result.index > 0) throw new CommitRefusedError("acknowledge", result.reason);
+    this.#metrics.incLeasesLost(1);
+    return false;
+  }
+
+  /**
+   * Gives a message back by token: it is tried again after the backoff, or goes to the dead-letter queue when it failed
+   * permanently or its attempts are used up. `false` when the lease had ended.
+   */
+  nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
+    return this.#nack(agent, decodeToken(token), options);
+  }
+
+  /** Keeps a message for another `visibilityTimeoutMs` from now, by token. `false` when the lease had ended. */
+  async extend(agent: AgentId, token: string, visibilityTimeoutMs?: number): Promise<boolean> {
+    checkAgentId("agent", agent);
+    const { token: lease, id } = decodeToken(token);
+    const leaseMs = visibilityTimeoutMs ?? this.#configuration.visibilityTimeoutMs;
+    requireNumber("visibilityTimeoutMs", leaseMs, POSITIVE_DURATION);
+    const queue = this.#keys.mailbox(agent);
+    const result = await this.backend.commit({ operations: [{ type: "extend", queue, id, token: lease, leaseMs }] });
+    if (!result.committed) this.#metrics.incLeasesLost(1);
+    return result.committed;
+  }
+
+  /**
+   * Sends a request and waits for its reply.
+   *
+   * @throws {RequestTimeoutError} When none comes in time.
+   * @throws {RequestFailedError} When the recipient gives the request up.
+   * @throws {QueueFullError} When the recipient's mailbox is full.
+   */
+  request(recipient: AgentId, payload: JsonObject, options: RequestOptions = {}): Promise<AgentMessage> {
+    const { timeoutMs = 30_000, signal, priority = MessagePriority.NORMAL } = options;
+    requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
+    const sender = options.sender ?? { type: "requester", instance: this.#requests.address };
+    const messageId = randomId();
+    const message: AgentMessageInput = {
+      messageId,
+      messageType: "request",
+      payload,
+      priority,
+      correlationId: messageId,
+      replyTo: this.#requests.address,
+    };
+    const send = async () => {
+      const { delivered } = await this.sendMessage(sender, recipient, message);
+      if (!delivered) throw new QueueFullError(nameOf(recipient));
+    };
+    return this.#requests.wait(messageId, nameOf(recipient), send, timeoutMs, signal);
+  }
+
+  /**
+   * The reply to a request as a batch, for an atomic step together with its acknowledgement.
+   *
+   * @throws {TypeError} When the message was not sent with `request`.
+   */
+  prepareReply(request: AgentMessage, payload: JsonObject): Batch {
+    const { recipient, sender, correlationId } = request;
+    const reply = this.#message(recipient, sender, { messageType: "response", payload, correlationId });
+    const batch = prepareAnswer(this.#keys, request, reply);
+    if (batch === null) throw new TypeError("Cannot reply to the message: it is not a request that awaits a reply");
+    return batch;
+  }
+
+  /** Ends expired leases, of one agent or of all in this namespace, and tells how many they were. */
+  async recoverPending(agent?: AgentId): Promise<number> {
+    let recovered = 0;
+    for await (const mailbox of this.#mailboxes(agent)) recovered += await this.backend.recover(mailbox);
+    if (recovered > 0) this.#metrics.incRecovered(recovered);
+    return recovered;
+  }
+
+  /** The messages that an agent's mailbox has given up, the oldest first. */
+  deadLetters(agent: AgentId, options: { readonly limit?: number } = {}): AsyncIterable<DeadLetter> {
+    checkAgentId("agent", agent);
+    return deadLetters(this.backend, this.#keys.mailbox(agent), options);
+  }
+
+  /** Puts dead letters back into the line with all their attempts, and tells how many. */
+  async redrive(agent: AgentId, filter: DeadLetterFilter = {}): Promise<number> {
+    checkAgentId("agent", agent);
+    return await redrive(this.backend, this.#keys.mailbox(agent), filter);
+  }
+
+  /** Removes messages from an agent's mailbox, all of them unless a filter is given, and tells how many. */
+  async purge(agent: AgentId, filter: PurgeFilter = {}): Promise<number> {
+    checkAgentId("agent", agent);
+    return await purge(this.backend, this.#keys.mailbox(agent), filter, this.clock.now());
+  }
+
+  /** How many messages an agent's mailbox holds. */
+  stats(agent: AgentId): Promise<MailboxStats>;
+  /** How many messages each mailbox of this namespace holds; empty mailboxes do not exist. */
+  stats(): Promise<MailboxStats[]>;
+  async stats(agent?: AgentId): Promise<MailboxStats | MailboxStats[]> {
+    const all: MailboxStats[] = [];
+    for await (const mailbox of this.#mailboxes(agent)) {
+      const stats = { agent: this.#keys.agentOf(mailbox), ...await this.backend.stats(mailbox) };
+      if (agent) return stats;
+      all.push(stats);
+    }
+    return all;
+  }
+
+  /** The inbox of an agent, for a loop of its own such as `serveAgent`'s. Close it when done. */
+  openInbox(agent: AgentId): Inbox {
+    return new Inbox(this.backend, this.#keys.mailbox(agent), this.clock);
+  }
+
+  /** Makes received messages of deliveries; one of an unknown format goes to the dead-letter queue. */
+  async accept(agent: AgentId, deliveries: readonly Delivery[]): Promise<ReceivedMessage[]> {
+    const received: ReceivedMessage[] = [];
+    for (const delivery of deliveries) {
+      const queueMessage = toQueueMessage(delivery);
+      if (queueMessage) received.push(new ReceivedMessage(this.#settler, agent, delivery, queueMessage));
+      else await this.#nack(agent, delivery, { failure: "permanent", error: "the message has an unknown format" });
+    }
+    if (received.length > 0) this.#metrics.incReceived(received.length);
+    return received;
+  }
+
+  #enqueue(sender: AgentId, recipient: AgentId, input: AgentMessageInput, { delayMs = 0 }: SendOptions): EnqueueOperation {
+    checkAgentId("sender", sender);
+    checkAgentId("recipient", recipient);
+    if (delayMs !== 0) requireNumber("delayMs", delayMs, DURATION);
+    const message = this.#message(sender, recipient, checkMessage(input));
+    const { queueSize, retryAttempts, dedupeWindowMs } = this.#configuration;
+    return {
+      type: "enqueue",
+      queue: this.#keys.mailbox(recipient),
+      id: message.messageId,
+      value: encodeMessage(message),
+      priority: message.priority,
+      delayMs,
+      maxAttempts: retryAttempts + 1,
+      dedupeMs: dedupeWindowMs,
+      capacity: queueSize,
+    };
+  }
+
+  #message(sender: AgentId, recipient: AgentId, input: AgentMessageInput): AgentMessage {
+    return {
+      messageId: input.messageId ?? randomId(),
+      sender,
+      recipient,
+      messageType: input.messageType ?? "event",
+      payload: input.payload ?? {},
+      priority: input.priority ?? MessagePriority.NORMAL,
+      routing: input.routing ?? {},
+      timestamp: input.timestamp ?? isoTime(this.clock.now()),
+      correlationId: input.correlationId,
+      replyTo: input.replyTo,
+    };
+  }
+
+  async #nack(
+    agent: AgentId,
+    { token, id, attempt, maxAttempts = Infinity }: { token: string; id: string; attempt: number; maxAttempts?: number },
+    options: NackOptions,
+    message?: AgentMessage,
+  ): Promise<boolean> {
+    checkAgentId("agent", agent);
+    const { failure = "transient", error } = options;
+    if (!["transient", "permanent", "timeout"].includes(failure)) {
+      throw new TypeError(`Cannot use failure: it must be transient, permanent or timeout, got ${failure}`);
+    }
+    const { backoffBaseMs: baseDelayMs, backoffFactor: factor, backoffMaxMs: maxDelayMs } = this.#configuration;
+    const delayMs = options.delayMs ?? backoffDelayMs({ attempt, baseDelayMs, factor, maxDelayMs });
+    const lease = { queue: this.#keys.mailbox(agent), id, token, ...(error !== undefined && { error }) };
+    const nack: Batch = {
+      operations: [failure === "permanent" ? { type: "bury", ...lease } : { type: "retry", ...lease, delayMs }],
+    };
+    // Whoever asked learns at once when the request is given up, instead of waiting for its time to be over.
+    const isLast = failure === "permanent" || attempt >= maxAttempts;
+    const answer = isLast && message ? prepareAnswer(this.#keys, message, { error: error ?? failure }) : null;
+    const result = await this.backend.commit(answer ? mergeBatches(nack, answer) : nack);
+    if (!result.committed) {
+      this.#metrics.incLeasesLost(1);
+      return false;
+    }
+    this.#metrics.incNacks(1);
+    const [outcome] = result.results;
+    if (outcome?.type === "retry" && outcome.state !== "dead") this.#metrics.incRetriesScheduled(1, delayMs / 1000);
+    else this.#metrics.incPermanent(1);
+    return true;
+  }
+
+  /** Waiters at one mailbox share an inbox, and so a listener, that lives as long as any of them waits. */
+  async #withSharedInbox<T>(agent: AgentId, use: (inbox: Inbox) => Promise<T>): Promise<T> {
+    const name = JSON.stringify(this.#keys.mailbox(agent));
+    const shared = this.#waits.get(name) ?? { inbox: this.openInbox(agent), waiting: 0 };
+    this.#waits.set(name, shared);
+    shared.waiting++;
+    try {
+      return await use(shared.inbox);
+    } finally {
+      if (--shared.waiting === 0) {
+        this.#waits.delete(name);
+        await shared.inbox.close();
+      }
+    }
+  }
+
+  async *#mailboxes(agent?: AgentId): AsyncGenerator<Key> {
+    if (agent === undefined) {
+      yield* this.backend.queues(this.#keys.mailboxes());
+      return;
+    }
+    checkAgentId("agent", agent);
+    yield this.#keys.mailbox(agent);
+  }
+}
+
+function isRecipients(value: readonly AgentId[] | BroadcastOptions): value is readonly AgentId[] {
+  return Array.isArray(value);
+}
+
+function nameOf(agent: AgentId): string {
+  return `${agent.type}/${instanceOf(agent)}`;
+}
+
+function toMessageError(error: unknown): NonNullable<MessageResult["error"]> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof OutcomeUnknownError) return { code: "outcome_unknown", message };
+  return { code: isOutage(error) ? "backend_unavailable" : "failed", message };
+}

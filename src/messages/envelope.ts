@@ -1,0 +1,154 @@
+/** How messages lie in their mailboxes: keys, the stored form with its format version, and delivery tokens. @module */
+
+import type { Delivery, Lease, StoredMessage } from "../storage/backend.ts";
+import type { JsonObject, JsonValue } from "../storage/json.ts";
+import type { Key } from "../storage/key.ts";
+import { type AgentId, type AgentMessage, type DeadLetter, instanceOf, type QueueMessage } from "./model.ts";
+
+/** The format of stored messages; a reader refuses a newer one. */
+export const MESSAGE_FORMAT = 1;
+
+/** The keys of one namespace. */
+export class MessageKeys {
+  readonly #namespace: Key;
+
+  /** The keys below `namespace`. */
+  constructor(namespace: Key) {
+    this.#namespace = namespace;
+  }
+
+  /** Above all mailboxes. */
+  mailboxes(): Key {
+    return [...this.#namespace, "mailbox"];
+  }
+
+  /** The queue of one agent. */
+  mailbox(agent: AgentId): Key {
+    return [...this.#namespace, "mailbox", agent.type, instanceOf(agent)];
+  }
+
+  /** The agent whose queue this is. */
+  agentOf(mailbox: Key): AgentId {
+    const [type = "", instance = ""] = mailbox.slice(this.#namespace.length + 1);
+    return { type, instance };
+  }
+
+  /** Above all subscriptions. */
+  subscriptions(): Key {
+    return [...this.#namespace, "subscription"];
+  }
+
+  /** One subscription of an agent. */
+  subscription(agent: AgentId, id: string): Key {
+    return [...this.#namespace, "subscription", agent.type, instanceOf(agent), id];
+  }
+
+  /** Where the coordinator with this address looks for replies; also the topic that announces them. */
+  replies(address: string): Key {
+    return [...this.#namespace, "reply", address];
+  }
+
+  /** The reply to one request. */
+  reply(address: string, correlationId: string): Key {
+    return [...this.#namespace, "reply", address, correlationId];
+  }
+}
+
+/** What a namespace option comes to: a string is a key of one part. */
+export function toNamespace(namespace: string | Key): Key {
+  return typeof namespace === "string" ? [namespace] : namespace;
+}
+
+/** The stored form of a message. */
+export function encodeMessage(message: AgentMessage): JsonObject {
+  const { sender, recipient, routing, correlationId, replyTo } = message;
+  return {
+    v: MESSAGE_FORMAT,
+    messageId: message.messageId,
+    sender: withoutUndefined(sender),
+    recipient: withoutUndefined(recipient),
+    messageType: message.messageType,
+    payload: message.payload,
+    priority: message.priority,
+    routing: withoutUndefined(routing),
+    timestamp: message.timestamp,
+    ...(correlationId !== undefined && { correlationId }),
+    ...(replyTo !== undefined && { replyTo }),
+  };
+}
+
+/** The message of a stored form, `null` when that is of a newer or unknown format. */
+export function decodeMessage(value: JsonValue): AgentMessage | null {
+  if (!isStoredMessage(value)) return null;
+  const { v: _, ...message } = value;
+  return message;
+}
+
+/** The message of a queue as callers see it, `null` when its format is unknown. */
+export function toQueueMessage(stored: StoredMessage | Delivery): QueueMessage | null {
+  const message = decodeMessage(stored.value);
+  if (message === null) return null;
+  const deliveries = "attempt" in stored ? stored.attempt - 1 : stored.attempts;
+  return {
+    message,
+    priority: stored.priority,
+    enqueuedAt: isoTime(stored.enqueuedAtMs),
+    deliveryAttempts: deliveries,
+    ...(stored.lastError !== undefined && { lastError: stored.lastError }),
+  };
+}
+
+/** A dead message as callers see it, `null` when its format is unknown. */
+export function toDeadLetter(stored: StoredMessage): DeadLetter | null {
+  const message = toQueueMessage(stored);
+  return message && { ...message, diedAt: isoTime(stored.dueAtMs) };
+}
+
+// The token of a lease comes first and has no "~"; the id comes last and may hold anything.
+const TOKEN = /^([^~]+)~(\d+)~(.+)$/s;
+
+/** What a delivery's token says: enough to settle it from any process. */
+export interface DeliveryToken extends Omit<Lease, "queue"> {
+  readonly attempt: number;
+}
+
+/** One string that names a delivery in its mailbox. */
+export function encodeToken({ token, attempt, id }: DeliveryToken): string {
+  return `${token}~${attempt}~${id}`;
+}
+
+/**
+ * The parts of a token that {@linkcode encodeToken} made.
+ *
+ * @throws {TypeError} When it is no such token.
+ */
+export function decodeToken(encoded: string): DeliveryToken {
+  const [, token, attempt, id] = TOKEN.exec(String(encoded)) ?? [];
+  if (token === undefined || id === undefined) {
+    throw new TypeError("Cannot use token: it must be the token of a received message");
+  }
+  return { token, attempt: Number(attempt), id };
+}
+
+let lastMs = NaN;
+let lastIso = "";
+
+/** ISO 8601 of a time; remembered for the millisecond, since formatting costs more than anything else of a send. */
+export function isoTime(timeMs: number): string {
+  if (timeMs !== lastMs) {
+    lastIso = new Date(timeMs).toISOString();
+    lastMs = timeMs;
+  }
+  return lastIso;
+}
+
+function withoutUndefined(object: object): JsonObject {
+  const defined: { [name: string]: JsonValue } = {};
+  for (const [name, value] of Object.entries(object)) if (value !== undefined) defined[name] = value;
+  return defined;
+}
+
+function isStoredMessage(value: JsonValue): value is JsonObject & AgentMessage {
+  return typeof value === "object" && value !== null && "v" in value && value.v === MESSAGE_FORMAT &&
+    "messageId" in value && "recipient" in value && "payload" in value;
+}

@@ -1,0 +1,134 @@
+/** Waiting for messages of one queue: by wake-up and by the time of the next due message, with a slow floor. @module */
+
+import type { Clock } from "../clock.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
+import type { Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
+import type { Key } from "../storage/key.ts";
+
+/** However quiet it is, the queue is looked at this often: a wake-up is a hint and may be lost. */
+const FLOOR_MS = 1000;
+
+/** While the backend is away, it is tried again this often. */
+const OUTAGE_MS = 250;
+
+/** When a message is ready that a claim did not get, another receiver was faster, or its engine lags. */
+const RACE_MS = 2;
+
+/** What to take, and how long to wait for it. */
+export interface TakeOptions {
+  readonly leaseMs: number;
+  readonly limit: number;
+  /** 0 looks once; `Infinity` waits until `signal` says otherwise. */
+  readonly waitMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One queue, and those of this coordinator who wait at it: they share a listener, which lives from the first wait to `close`. */
+export class Inbox {
+  readonly #backend: StorageBackend;
+  readonly #queue: Key;
+  readonly #clock: Clock;
+  readonly #wakeups = new Set<() => void>();
+  #listening: Promise<Unlisten> | null = null;
+  #wakes = 0;
+
+  /** The inbox of `queue`; nothing happens before somebody waits. */
+  constructor(backend: StorageBackend, queue: Key, clock: Clock) {
+    this.#backend = backend;
+    this.#queue = queue;
+    this.#clock = clock;
+  }
+
+  /**
+   * Leases what is due, or waits for it. An outage is waited out as long as there is time; what was leased is returned
+   * even when the signal was aborted meanwhile.
+   */
+  async take({ leaseMs, limit, waitMs, signal }: TakeOptions): Promise<Delivery[]> {
+    signal?.throwIfAborted();
+    if (waitMs <= 0) return await this.#backend.claim(this.#queue, { leaseMs, limit });
+    const deadline = this.#clock.now() + waitMs;
+    while (true) {
+      const wakes = this.#wakes;
+      const outcome = await this.#look(leaseMs, limit);
+      const remainingMs = deadline - this.#clock.now();
+      if (outcome.type === "found") return outcome.deliveries;
+      if (remainingMs <= 0) {
+        if (outcome.type === "outage") throw outcome.error;
+        return [];
+      }
+      await this.#wait(wakes, Math.min(outcome.sleepMs, remainingMs), signal);
+    }
+  }
+
+  /** Stops listening. */
+  async close(): Promise<void> {
+    const listening = this.#listening;
+    this.#listening = null;
+    try {
+      const unlisten = await listening;
+      await unlisten?.();
+    } catch {
+      // Where listening failed or the backend has gone, there is nothing to stop.
+    }
+  }
+
+  /** Claims; when there is nothing, listens before it looks a last time, so that no message slips between. */
+  async #look(leaseMs: number, limit: number): Promise<Look> {
+    try {
+      const deliveries = await this.#backend.claim(this.#queue, { leaseMs, limit });
+      if (deliveries.length > 0) return { type: "found", deliveries };
+      if (this.#listening === null) {
+        await this.#listen();
+        return { type: "empty", sleepMs: 0 };
+      }
+      const { ready, nextDueInMs } = await this.#backend.stats(this.#queue);
+      return { type: "empty", sleepMs: ready > 0 ? RACE_MS : Math.min(FLOOR_MS, nextDueInMs ?? FLOOR_MS) };
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+      return { type: "outage", sleepMs: OUTAGE_MS, error };
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const listening = this.#backend.listen(this.#queue, () => {
+      this.#wakes++;
+      for (const wake of [...this.#wakeups]) wake();
+    });
+    this.#listening = listening;
+    try {
+      await listening;
+    } catch (error) {
+      this.#listening = null;
+      throw error;
+    }
+  }
+
+  /** Sleeps until a wake-up, a timer or the signal; not at all when a wake-up came since `wakes` was read. */
+  async #wait(wakes: number, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#wakes !== wakes || delayMs <= 0) return;
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        cancel();
+        this.#wakeups.delete(done);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      // Times are compared in whole units of the backend's precision: one more, so as not to come too early.
+      const cancel = this.#clock.setTimer(done, Math.ceil(delayMs) + this.#backend.traits.timePrecisionMs - 1);
+      this.#wakeups.add(done);
+      signal?.addEventListener("abort", done);
+    });
+    signal?.throwIfAborted();
+  }
+}
+
+type Look =
+  | { readonly type: "found"; readonly deliveries: Delivery[] }
+  | { readonly type: "empty"; readonly sleepMs: number }
+  | { readonly type: "outage"; readonly sleepMs: number; readonly error: Error };
+
+/** Whether a call failed because the backend could not be reached, so that trying again may help. */
+export function isOutage(error: unknown): error is Error {
+  return error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError;
+}

@@ -1,0 +1,222 @@
+/** The messages that agents exchange: their types, and the checks at the boundary. @module */
+
+import * as z from "zod";
+import { type JsonObject, requireJson } from "../storage/json.ts";
+
+/** Names an agent: a type, and an instance where there are several of it. */
+export interface AgentId {
+  /** What kind of agent it is: any non-empty string. */
+  readonly type: string;
+  /** Which one of its kind. @default {"default"} */
+  readonly instance?: string | undefined;
+}
+
+/** What a message is. */
+export type MessageType = "request" | "response" | "event";
+
+/** The message types by name. */
+export const MessageType: { readonly REQUEST: "request"; readonly RESPONSE: "response"; readonly EVENT: "event" } = {
+  REQUEST: "request",
+  RESPONSE: "response",
+  EVENT: "event",
+};
+
+/** Named priorities; any integer from 0 to 9 is one, and the highest comes first. */
+export const MessagePriority: { readonly LOW: 1; readonly NORMAL: 5; readonly HIGH: 9 } = {
+  LOW: 1,
+  NORMAL: 5,
+  HIGH: 9,
+};
+
+/** An integer from 0 to 9. */
+export type MessagePriority = number;
+
+/** Why a message could not be handled: `transient` and `timeout` are tried again, `permanent` is not. */
+export type FailureType = "transient" | "permanent" | "timeout";
+
+/** The failure types by name. */
+export const FailureType: {
+  readonly TRANSIENT: "transient";
+  readonly PERMANENT: "permanent";
+  readonly TIMEOUT: "timeout";
+} = {
+  TRANSIENT: "transient",
+  PERMANENT: "permanent",
+  TIMEOUT: "timeout",
+};
+
+/** Where a broadcast goes, beside its message type. */
+export interface RoutingKey {
+  /** Subscribers that name topics get only messages of these. */
+  readonly topic?: string | undefined;
+  /** Free words for the receiver. */
+  readonly tags?: readonly string[] | undefined;
+}
+
+/** A message from one agent to another. */
+export interface AgentMessage {
+  /** Names the message: 6 to 256 characters. Sending it again within the dedupe window changes nothing. */
+  readonly messageId: string;
+  readonly sender: AgentId;
+  readonly recipient: AgentId;
+  readonly messageType: MessageType;
+  /** The content, a JSON object. */
+  readonly payload: JsonObject;
+  readonly priority: MessagePriority;
+  readonly routing: RoutingKey;
+  /** When it was made: ISO 8601, with `Z` or an offset. */
+  readonly timestamp: string;
+  /** The id of the request that this belongs to. */
+  readonly correlationId?: string | undefined;
+  /** Where the one who asked waits for the reply; the coordinator's own affair. */
+  readonly replyTo?: string | undefined;
+}
+
+/** A message as it is given to `sendMessage`: all but the payload has a default. */
+export interface AgentMessageInput {
+  /** @default {a random id} */
+  readonly messageId?: string | undefined;
+  /** Ignored: the sender is the one who sends. Accepted so that a received message can be forwarded. */
+  readonly sender?: AgentId | undefined;
+  /** Ignored: the recipient is the one it is sent to. */
+  readonly recipient?: AgentId | undefined;
+  /** @default {"event"} */
+  readonly messageType?: MessageType | undefined;
+  /** @default {{}} */
+  readonly payload?: JsonObject | undefined;
+  /** @default {5} */
+  readonly priority?: MessagePriority | undefined;
+  readonly routing?: RoutingKey | undefined;
+  /** @default {now} */
+  readonly timestamp?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly replyTo?: string | undefined;
+}
+
+/** What became of a send. */
+export interface MessageResult {
+  readonly messageId: string;
+  /** Whether the recipient's mailbox holds the message, or has held it. */
+  readonly delivered: boolean;
+  /** The mailbox had seen this id before, and nothing changed. */
+  readonly duplicate?: boolean;
+  /** Why it was not delivered. */
+  readonly error?: MessageError;
+}
+
+/** Why a message was not delivered. */
+export interface MessageError {
+  readonly code: "queue_full" | "backend_unavailable" | "outcome_unknown" | "failed";
+  readonly message: string;
+}
+
+/** A standing wish for broadcasts. */
+export interface MessageSubscription {
+  readonly subscriptionId: string;
+  readonly agentId: AgentId;
+  readonly messageTypes: readonly MessageType[];
+  /** Empty: every topic, and messages without one. */
+  readonly topics: readonly string[];
+}
+
+/** A message in its mailbox. */
+export interface QueueMessage {
+  readonly message: AgentMessage;
+  readonly priority: MessagePriority;
+  /** When the mailbox accepted it: ISO 8601. */
+  readonly enqueuedAt: string;
+  /** How many deliveries of it have failed so far. */
+  readonly deliveryAttempts: number;
+  /** What went wrong the last time. */
+  readonly lastError?: string;
+}
+
+/** A message that was given up, as `deadLetters` lists it. */
+export interface DeadLetter extends QueueMessage {
+  /** When it went to the dead-letter queue: ISO 8601. */
+  readonly diedAt: string;
+}
+
+const agentIdSchema = z.strictObject({
+  type: z.string("must be a string").min(1, "must not be empty"),
+  instance: z.string("must be a string").min(1, "must not be empty").optional(),
+}, "must be an agent id: { type, instance? }");
+
+const messageIdSchema = z.string("must be a string").min(6, "must have 6 to 256 characters").max(
+  256,
+  "must have 6 to 256 characters",
+).refine((id) => id.isWellFormed(), "must be well-formed Unicode");
+
+const messageTypeSchema = z.enum(["request", "response", "event"], "must be request, response or event");
+
+const messageSchema = z.strictObject({
+  messageId: messageIdSchema.optional(),
+  sender: agentIdSchema.optional(),
+  recipient: agentIdSchema.optional(),
+  messageType: messageTypeSchema.optional(),
+  payload: z.custom<JsonObject>(isObject, "must be a JSON object").optional(),
+  priority: z.int("must be an integer from 0 to 9").min(0, "must be an integer from 0 to 9").max(
+    9,
+    "must be an integer from 0 to 9",
+  ).optional(),
+  routing: z.strictObject({
+    topic: z.string("must be a string").optional(),
+    tags: z.array(z.string("must be a string"), "must be an array of strings").optional(),
+  }, "must be a routing key: { topic?, tags? }").optional(),
+  timestamp: z.iso.datetime({ offset: true, error: "must be an ISO 8601 date and time with Z or an offset" }).optional(),
+  correlationId: messageIdSchema.optional(),
+  replyTo: z.string("must be a string").min(1, "must not be empty").optional(),
+}, "must be an object");
+
+/**
+ * Checks an agent id.
+ *
+ * @throws {TypeError} Naming the field and the rule.
+ */
+export function checkAgentId(field: string, agent: AgentId): void {
+  // Two strings are all there is to check, and every call of every method does; zod tells what is wrong.
+  const { type, instance } = agent ?? {};
+  if (typeof type === "string" && type !== "" && (instance === undefined || typeof instance === "string" && instance)) {
+    return;
+  }
+  parse(agentIdSchema, agent, field);
+}
+
+/**
+ * Checks a message that is to be sent.
+ *
+ * @throws {TypeError} Naming the field and the rule.
+ */
+export function checkMessage(message: AgentMessageInput): AgentMessageInput {
+  const checked = parse(messageSchema, message, "message");
+  if (checked.payload !== undefined) requireJson(checked.payload, "message.payload");
+  return checked;
+}
+
+/**
+ * Checks the message types and topics of a subscription.
+ *
+ * @throws {TypeError} Naming the field and the rule.
+ */
+export function checkSubscription(messageTypes: readonly MessageType[], topics: readonly string[]): void {
+  parse(z.array(messageTypeSchema, "must be an array").min(1, "must name at least one type"), messageTypes, "messageTypes");
+  parse(z.array(z.string("must be a string"), "must be an array of strings"), topics, "topics");
+}
+
+/** The instance of an agent, `"default"` where it names none. */
+export function instanceOf(agent: AgentId): string {
+  return agent.instance ?? "default";
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, field: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = [field, ...issue?.path ?? []].join(".");
+  const rule = issue?.code === "unrecognized_keys" ? `must not have ${issue.keys.join(", ")}` : issue?.message;
+  throw new TypeError(`Cannot use ${path}: it ${rule}`, { cause: result.error });
+}

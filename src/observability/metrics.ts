@@ -1,0 +1,148 @@
+/** What the coordinator counts: a protocol that any metrics library fits behind, and two small implementations. @module */
+
+/**
+ * Called at every outcome. The optional methods came after the first five, which are those of the Python original.
+ * A method that throws harms nothing: the coordinator ignores it.
+ */
+export interface MessageMetrics {
+  /** Messages were accepted, duplicates included. */
+  incDeliveredOk(count: number): void;
+  /** Messages were refused, or the backend failed. */
+  incDeliveredError(count: number): void;
+  /** Retries were scheduled, the last of them after this many seconds. */
+  incRetriesScheduled(count: number, lastBackoffSeconds: number): void;
+  /** Messages were negatively acknowledged. */
+  incNacks(count: number): void;
+  /** Messages went to the dead-letter queue. */
+  incPermanent(count: number): void;
+  /** Messages were leased to a receiver. */
+  incReceived?(count: number): void;
+  /** Messages were acknowledged. */
+  incAcknowledged?(count: number): void;
+  /** Settling came too late: the lease had ended. */
+  incLeasesLost?(count: number): void;
+  /** `recoverPending` ended expired leases. */
+  incRecovered?(count: number): void;
+}
+
+/** Counts nothing. */
+export class NullMetrics implements MessageMetrics {
+  incDeliveredOk(_count: number): void {}
+  incDeliveredError(_count: number): void {}
+  incRetriesScheduled(_count: number, _lastBackoffSeconds: number): void {}
+  incNacks(_count: number): void {}
+  incPermanent(_count: number): void {}
+}
+
+/** What {@linkcode CountingMetrics} has counted. */
+export interface MetricsSnapshot {
+  /** Of sends. */
+  readonly delivery: { readonly deliveredOk: number; readonly deliveredError: number };
+  /** Of negative acknowledgements. */
+  readonly retry: {
+    readonly totalNacks: number;
+    readonly totalRetriesScheduled: number;
+    readonly totalPermanentFailures: number;
+    readonly lastBackoffSeconds: number;
+  };
+  /** Of receivers. */
+  readonly consumption: {
+    readonly received: number;
+    readonly acknowledged: number;
+    readonly leasesLost: number;
+    readonly recovered: number;
+  };
+}
+
+/** Counts in this process, for tests, demos and a status page. */
+export class CountingMetrics implements Required<MessageMetrics> {
+  #deliveredOk = 0;
+  #deliveredError = 0;
+  #nacks = 0;
+  #retriesScheduled = 0;
+  #permanent = 0;
+  #lastBackoffSeconds = 0;
+  #received = 0;
+  #acknowledged = 0;
+  #leasesLost = 0;
+  #recovered = 0;
+
+  incDeliveredOk(count: number): void {
+    this.#deliveredOk += count;
+  }
+
+  incDeliveredError(count: number): void {
+    this.#deliveredError += count;
+  }
+
+  incRetriesScheduled(count: number, lastBackoffSeconds: number): void {
+    this.#retriesScheduled += count;
+    this.#lastBackoffSeconds = lastBackoffSeconds;
+  }
+
+  incNacks(count: number): void {
+    this.#nacks += count;
+  }
+
+  incPermanent(count: number): void {
+    this.#permanent += count;
+  }
+
+  incReceived(count: number): void {
+    this.#received += count;
+  }
+
+  incAcknowledged(count: number): void {
+    this.#acknowledged += count;
+  }
+
+  incLeasesLost(count: number): void {
+    this.#leasesLost += count;
+  }
+
+  incRecovered(count: number): void {
+    this.#recovered += count;
+  }
+
+  /** The counts so far. */
+  snapshot(): MetricsSnapshot {
+    return {
+      delivery: { deliveredOk: this.#deliveredOk, deliveredError: this.#deliveredError },
+      retry: {
+        totalNacks: this.#nacks,
+        totalRetriesScheduled: this.#retriesScheduled,
+        totalPermanentFailures: this.#permanent,
+        lastBackoffSeconds: this.#lastBackoffSeconds,
+      },
+      consumption: {
+        received: this.#received,
+        acknowledged: this.#acknowledged,
+        leasesLost: this.#leasesLost,
+        recovered: this.#recovered,
+      },
+    };
+  }
+}
+
+/** Wraps metrics so that one that throws harms nothing. */
+export function safeMetrics(metrics: MessageMetrics): Required<MessageMetrics> {
+  const guard = <Arguments extends number[]>(method: ((...counts: Arguments) => void) | undefined) =>
+  (...counts: Arguments): void => {
+    try {
+      method?.apply(metrics, counts);
+    } catch {
+      // Counting is not worth a message.
+    }
+  };
+  return {
+    incDeliveredOk: guard(metrics.incDeliveredOk),
+    incDeliveredError: guard(metrics.incDeliveredError),
+    incRetriesScheduled: guard(metrics.incRetriesScheduled),
+    incNacks: guard(metrics.incNacks),
+    incPermanent: guard(metrics.incPermanent),
+    incReceived: guard(metrics.incReceived),
+    incAcknowledged: guard(metrics.incAcknowledged),
+    incLeasesLost: guard(metrics.incLeasesLost),
+    incRecovered: guard(metrics.incRecovered),
+  };
+}
