@@ -1,0 +1,114 @@
+/**
+ * Coordination for systems of AI agents: mailboxes with leases, retries and dead letters on one storage contract.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend, MessageCoordinator, serveAgent } from "@tta/agent-coordination";
+ *
+ * await using backend = new MemoryBackend(); // or SqliteBackend, and nothing else changes
+ * const coordinator = new MessageCoordinator(backend);
+ *
+ * await using _greeter = serveAgent(coordinator, {
+ *   agentId: { type: "greeter" },
+ *   process: ({ payload }) => ({ text: `Hello, ${payload.name}!` }),
+ * });
+ *
+ * const reply = await coordinator.request({ type: "greeter" }, { name: "Ada" });
+ * console.log(reply.payload.text); // Hello, Ada!
+ * ```
+ *
+ * @module
+ */
+
+export { type Clock, systemClock } from "./src/clock.ts";
+export {
+  BackendClosedError,
+  BackendCorruptError,
+  BackendUnavailableError,
+  CommitRefusedError,
+  CoordinationError,
+  type ErrorCode,
+  LeaseLostError,
+  OutcomeUnknownError,
+  PermanentFailureError,
+  QueueFullError,
+  RequestFailedError,
+  RequestTimeoutError,
+  SchemaNewerError,
+  ValueTooLargeError,
+} from "./src/errors.ts";
+
+export type {
+  AckOperation,
+  BackendTraits,
+  Batch,
+  BuryOperation,
+  Check,
+  ClaimOptions,
+  CommitResult,
+  Committed,
+  DeleteOperation,
+  Delivery,
+  EnqueueOperation,
+  Entry,
+  ExtendOperation,
+  Health,
+  Lease,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  Operation,
+  OperationResult,
+  PurgeOperation,
+  QueueStats,
+  RedriveOperation,
+  Refused,
+  RetryOperation,
+  SetOperation,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "./src/storage/backend.ts";
+export type { JsonObject, JsonValue } from "./src/storage/json.ts";
+export type { Key } from "./src/storage/key.ts";
+export { mergeBatches } from "./src/storage/batch.ts";
+
+export { MessageCoordinator } from "./src/messages/coordinator.ts";
+export type { CoordinatorConfiguration } from "./src/messages/configuration.ts";
+export type { DeadLetterFilter, PurgeFilter } from "./src/messages/maintenance.ts";
+export {
+  type AgentId,
+  type AgentMessage,
+  type AgentMessageInput,
+  type DeadLetter,
+  FailureType,
+  type MessageError,
+  MessagePriority,
+  type MessageResult,
+  type MessageSubscription,
+  MessageType,
+  type QueueMessage,
+  type RoutingKey,
+} from "./src/messages/model.ts";
+export type {
+  BroadcastOptions,
+  MailboxStats,
+  MessageCoordinatorOptions,
+  ReceiveOptions,
+  RequestOptions,
+  SendOptions,
+  SubscribeOptions,
+} from "./src/messages/options.ts";
+export type { AckOptions, NackOptions, ReceivedMessage } from "./src/messages/received.ts";
+export {
+  type AgentProxy,
+  type AgentServer,
+  type ProcessContext,
+  type ProcessResult,
+  serveAgent,
+  type ServeOptions,
+} from "./src/messages/worker.ts";
+
+export { CountingMetrics, type MessageMetrics, type MetricsSnapshot, NullMetrics } from "./src/observability/metrics.ts";
+
+export { MemoryBackend, type MemoryBackendOptions } from "./backends/memory.ts";

@@ -1,0 +1,65 @@
+/** The options of the coordinator's methods. @module */
+
+import type { Clock } from "../clock.ts";
+import type { MessageMetrics } from "../observability/metrics.ts";
+import type { QueueStats } from "../storage/backend.ts";
+import type { Key } from "../storage/key.ts";
+import type { CoordinatorConfiguration } from "./configuration.ts";
+import type { AgentId, MessagePriority } from "./model.ts";
+
+/** How to make a {@linkcode MessageCoordinator}. All settings of its configuration may be given too. */
+export interface MessageCoordinatorOptions extends Partial<CoordinatorConfiguration> {
+  /** What all of its keys begin with; two namespaces never see each other. @default {"ao"} */
+  readonly namespace?: string | Key;
+  /** Called at every outcome. @default {new NullMetrics()} */
+  readonly metrics?: MessageMetrics;
+  /** The source of time for timestamps and waits. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+/** How to send. */
+export interface SendOptions {
+  /** How long until the message is due, in milliseconds. @default {0} */
+  readonly delayMs?: number;
+}
+
+/** How to broadcast. */
+export interface BroadcastOptions extends SendOptions {
+  /** Exactly these agents. @default {every subscriber that matches the message's type and topic} */
+  readonly recipients?: readonly AgentId[];
+}
+
+/** How to receive. */
+export interface ReceiveOptions {
+  /** How long the message is the receiver's, in milliseconds. @default {the configured 5000} */
+  readonly visibilityTimeoutMs?: number;
+  /** How long to wait for a message, in milliseconds; may be `Infinity`. @default {0} */
+  readonly waitMs?: number;
+  /** Ends the wait: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Take up to so many messages, 1 to 1000, and get an array. */
+  readonly limit?: number;
+}
+
+/** How to subscribe. */
+export interface SubscribeOptions {
+  /** Only messages whose `routing.topic` is one of these. @default {every topic, and messages without one} */
+  readonly topics?: readonly string[];
+}
+
+/** How to ask. */
+export interface RequestOptions {
+  /** How long to wait for the reply, in milliseconds. @default {30_000} */
+  readonly timeoutMs?: number;
+  /** Ends the wait: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Who asks. @default {{ type: "requester" } with an instance of its own} */
+  readonly sender?: AgentId;
+  /** @default {5} */
+  readonly priority?: MessagePriority;
+}
+
+/** A mailbox and how many messages it holds. */
+export interface MailboxStats extends QueueStats {
+  readonly agent: AgentId;
+}

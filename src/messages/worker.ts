@@ -1,0 +1,275 @@
+/** A worker: serves an agent's mailbox with a handler, keeping leases alive and stopping cleanly. @module */
+
+import { POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { sleep } from "../clock.ts";
+import { LeaseLostError, PermanentFailureError } from "../errors.ts";
+import type { Batch } from "../storage/backend.ts";
+import type { JsonObject } from "../storage/json.ts";
+import type { MessageCoordinator } from "./coordinator.ts";
+import { type Inbox, isOutage } from "./inbox.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { type AgentId, type AgentMessage, checkAgentId, type FailureType } from "./model.ts";
+import type { ReceivedMessage } from "./received.ts";
+
+/** An agent that handles the messages of its mailbox. */
+export interface AgentProxy {
+  /** Whose mailbox it serves. */
+  readonly agentId: AgentId;
+  /**
+   * Handles one message. Returning acknowledges it; what is returned is the reply when the message is a request. Throwing
+   * gives it back to be tried again, or, with a {@linkcode PermanentFailureError}, gives it up.
+   */
+  process(message: AgentMessage, context: ProcessContext): ProcessResult | Promise<ProcessResult>;
+}
+
+/** What a handler may return: the payload of its reply, or nothing. */
+export type ProcessResult = JsonObject | void;
+
+/** What a handler is given beside the message. */
+export interface ProcessContext {
+  /** Aborted when the lease is lost, the time limit is over, or the server is told to stop without waiting. */
+  readonly signal: AbortSignal;
+  /** Which delivery of this message it is: 1 for the first. */
+  readonly attempt: number;
+  /** Adds batches that happen in one atomic step with the acknowledgement, and only then. */
+  also(...batches: readonly Batch[]): void;
+}
+
+/** How to serve a mailbox. */
+export interface ServeOptions {
+  /** How many messages are handled at once, 1 to 1000. @default {1} */
+  readonly concurrency?: number;
+  /** How long a handler may take, in milliseconds; over that it is aborted and has failed with `timeout`. @default {Infinity} */
+  readonly timeoutMs?: number;
+  /** How long a lease lasts, in milliseconds; it is extended while the handler runs. @default {the coordinator's 5000} */
+  readonly visibilityTimeoutMs?: number;
+  /** Stops the server when it is aborted, as `stop()` does. */
+  readonly signal?: AbortSignal;
+  /** Told of every failure: of a handler, and of the backend. What it throws is ignored. */
+  readonly onError?: (error: unknown, message?: AgentMessage) => void;
+}
+
+/** A mailbox that is being served. */
+export interface AgentServer extends AsyncDisposable {
+  /** How many messages are being handled. */
+  readonly running: number;
+  /** Resolves once it has stopped; rejects when it cannot go on, as when the backend is closed under it. */
+  readonly finished: Promise<void>;
+  /**
+   * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted.
+   * Idempotent.
+   */
+  stop(options?: { readonly timeoutMs?: number }): Promise<void>;
+}
+
+/** While the backend is away, it is tried again this often. */
+const OUTAGE_MS = 250;
+
+/**
+ * Serves the mailbox of `proxy.agentId` until it is stopped, through outages of the backend too.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend, MessageCoordinator, serveAgent } from "@tta/agent-coordination";
+ *
+ * await using backend = new MemoryBackend();
+ * const coordinator = new MessageCoordinator(backend);
+ * await using _server = serveAgent(coordinator, {
+ *   agentId: { type: "adder" },
+ *   process: ({ payload }) => ({ sum: Number(payload.a) + Number(payload.b) }),
+ * });
+ * const reply = await coordinator.request({ type: "adder" }, { a: 1, b: 2 });
+ * console.log(reply.payload); // { sum: 3 }
+ * ```
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function serveAgent(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions = {}): AgentServer {
+  return new MailboxServer(coordinator, proxy, options);
+}
+
+class MailboxServer implements AgentServer {
+  readonly finished: Promise<void>;
+  readonly #coordinator: MessageCoordinator;
+  readonly #proxy: AgentProxy;
+  readonly #concurrency: number;
+  readonly #timeoutMs: number;
+  readonly #leaseMs: number;
+  readonly #onError: NonNullable<ServeOptions["onError"]>;
+  readonly #inbox: Inbox;
+  readonly #leases: LeaseKeeper;
+  readonly #stopping = new AbortController();
+  readonly #aborting = new AbortController();
+  readonly #handling = new Set<Promise<void>>();
+  #running = 0;
+  #slotFreed: (() => void) | null = null;
+
+  constructor(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions) {
+    const { concurrency = 1, timeoutMs = Infinity, onError = () => {}, signal } = options;
+    const { visibilityTimeoutMs = coordinator.configuration.visibilityTimeoutMs } = options;
+    checkAgentId("agentId", proxy.agentId);
+    if (typeof proxy.process !== "function") throw new TypeError("Cannot use process: it must be a function");
+    this.#concurrency = requireNumber("concurrency", concurrency, { min: 1, max: 1000, integer: true });
+    this.#timeoutMs = timeoutMs === Infinity ? Infinity : requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
+    this.#leaseMs = requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);
+    this.#coordinator = coordinator;
+    this.#proxy = proxy;
+    this.#onError = onError;
+    this.#inbox = coordinator.openInbox(proxy.agentId);
+    this.#leases = new LeaseKeeper(coordinator.clock, this.#leaseMs);
+    const stop = () => this.#stopping.abort();
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+    this.finished = this.#serve().finally(() => signal?.removeEventListener("abort", stop));
+    this.finished.catch(() => {}); // whoever awaits `finished` or `stop()` is told; nobody has to
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  async stop({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#stopping.abort();
+    const abort = () => this.#aborting.abort(new Error("Cannot go on: the server is being stopped"));
+    const cancel = timeoutMs === Infinity ? () => {} : this.#coordinator.clock.setTimer(abort, timeoutMs);
+    try {
+      await this.finished;
+    } finally {
+      cancel();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #serve(): Promise<void> {
+    try {
+      while (!this.#stopping.signal.aborted) {
+        const received = await this.#take(this.#concurrency - this.#running);
+        for (const message of received) this.#start(message);
+        if (this.#running >= this.#concurrency) await this.#freeSlot();
+      }
+    } finally {
+      await Promise.all(this.#handling);
+      this.#leases.stop();
+      await this.#inbox.close();
+    }
+  }
+
+  async #take(limit: number): Promise<ReceivedMessage[]> {
+    const { signal } = this.#stopping;
+    try {
+      const deliveries = await this.#inbox.take({ leaseMs: this.#leaseMs, limit, waitMs: Infinity, signal });
+      return await this.#coordinator.accept(this.#proxy.agentId, deliveries);
+    } catch (error) {
+      if (signal.aborted) return [];
+      if (!isOutage(error)) throw error;
+      this.#report(error);
+      await sleep(this.#coordinator.clock, OUTAGE_MS, signal).catch(() => {});
+      return [];
+    }
+  }
+
+  #freeSlot(): Promise<void> {
+    return new Promise((resolve) => this.#slotFreed = resolve);
+  }
+
+  #start(received: ReceivedMessage): void {
+    this.#running++;
+    const handling = this.#handle(received);
+    this.#handling.add(handling);
+    void handling.finally(() => this.#handling.delete(handling));
+  }
+
+  async #handle(received: ReceivedMessage): Promise<void> {
+    const handler = new AbortController();
+    const abort = () => handler.abort(this.#aborting.signal.reason);
+    this.#aborting.signal.addEventListener("abort", abort);
+    const lost = () => handler.abort(new LeaseLostError(received.message.messageId));
+    const release = this.#leases.keep(() => received.extend(this.#leaseMs), lost);
+    const cancelTimeout = this.#limitTime(handler);
+    const also: Batch[] = [];
+    let settle: () => Promise<unknown>;
+    try {
+      const context = {
+        signal: handler.signal,
+        attempt: received.attempt,
+        also: (...batches: readonly Batch[]) => void also.push(...batches),
+      };
+      const result = await untilAborted(this.#proxy.process(received.message, context), handler.signal);
+      settle = () => this.#acknowledge(received, result, also);
+    } catch (error) {
+      settle = () => this.#giveBack(received, error);
+    } finally {
+      cancelTimeout();
+      this.#aborting.signal.removeEventListener("abort", abort);
+      // The slot is free before the settling is written, so that the claim of the next message travels with it.
+      this.#running--;
+      this.#slotFreed?.();
+      this.#slotFreed = null;
+    }
+    try {
+      await settle();
+    } catch (error) {
+      this.#report(error, received.message);
+    } finally {
+      release();
+    }
+  }
+
+  #limitTime(handler: AbortController): () => void {
+    if (this.#timeoutMs === Infinity) return () => {};
+    const error = new HandlerTimeoutError(this.#timeoutMs);
+    return this.#coordinator.clock.setTimer(() => handler.abort(error), this.#timeoutMs);
+  }
+
+  async #acknowledge(received: ReceivedMessage, result: ProcessResult, also: readonly Batch[]): Promise<void> {
+    const awaitsReply = received.message.replyTo !== undefined;
+    try {
+      if (awaitsReply) await received.reply(result ?? {}, { also });
+      else await received.ack({ also });
+    } catch (error) {
+      if (isOutage(error)) throw error;
+      // What was to happen with the acknowledgement could not be: the message has not been handled.
+      await this.#giveBack(received, error);
+    }
+  }
+
+  async #giveBack(received: ReceivedMessage, error: unknown): Promise<void> {
+    this.#report(error, received.message);
+    if (error instanceof LeaseLostError) return;
+    await received.nack({ failure: failureOf(error), error: error instanceof Error ? error.message : String(error) });
+  }
+
+  #report(error: unknown, message?: AgentMessage): void {
+    try {
+      this.#onError(error, message);
+    } catch {
+      // Reporting is not worth a message.
+    }
+  }
+}
+
+/** A handler took longer than it may. */
+class HandlerTimeoutError extends Error {
+  constructor(timeoutMs: number) {
+    super(`Cannot wait for the handler any longer: it took more than ${timeoutMs} ms`);
+    this.name = "HandlerTimeoutError";
+  }
+}
+
+function failureOf(error: unknown): FailureType {
+  if (error instanceof HandlerTimeoutError) return "timeout";
+  return error instanceof PermanentFailureError ? "permanent" : "transient";
+}
+
+/** What the handler comes to, or the signal's reason as soon as it is aborted: a handler that ignores it blocks nobody. */
+function untilAborted(result: ProcessResult | Promise<ProcessResult>, signal: AbortSignal): Promise<ProcessResult> {
+  if (!(result instanceof Promise)) return Promise.resolve(result);
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
