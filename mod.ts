@@ -91,15 +91,17 @@ export {
   type RoutingKey,
 } from "./src/messages/model.ts";
 export type {
+  AckOptions,
   BroadcastOptions,
   MailboxStats,
   MessageCoordinatorOptions,
+  NackOptions,
   ReceiveOptions,
   RequestOptions,
   SendOptions,
   SubscribeOptions,
 } from "./src/messages/options.ts";
-export type { AckOptions, NackOptions, ReceivedMessage } from "./src/messages/received.ts";
+export type { ReceivedMessage } from "./src/messages/received.ts";
 export {
   type AgentProxy,
   type AgentServer,
@@ -109,6 +111,11 @@ export {
   type ServeOptions,
 } from "./src/messages/worker.ts";
 
-export { CountingMetrics, type MessageMetrics, type MetricsSnapshot, NullMetrics } from "./src/observability/metrics.ts";
+export {
+  CountingMetrics,
+  type MessageMetrics,
+  type MetricsSnapshot,
+  NullMetrics,
+} from "./src/observability/metrics.ts";
 
 export { MemoryBackend, type MemoryBackendOptions } from "./backends/memory.ts";

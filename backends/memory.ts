@@ -21,7 +21,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareBatch, type PreparedBatch, type PreparedOperation, prepareClaim } from "../src/storage/batch.ts";
+import { prepareBatch, prepareClaim, type PreparedBatch, type PreparedOperation } from "../src/storage/batch.ts";
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../src/storage/key.ts";
 import { Listeners } from "../src/storage/listeners.ts";
@@ -213,9 +213,13 @@ export class MemoryBackend implements StorageBackend {
         if (!queue?.holds(operation, now)) return { committed: false, reason: "lease_lost", index };
       } else if (operation.type === "enqueue") {
         const queue = this.#queues.get(operation.queue);
+        const live = queue?.live ?? 0;
+        // Far from the limit nothing can be full, and there is no need to tell duplicates apart.
+        if (live + operations.length <= operation.capacity) continue;
         if (queue?.knows(operation.id, now)) continue;
-        const live = (queue?.live ?? 0) + (added.get(operation.queue) ?? 0);
-        if (live >= operation.capacity) return { committed: false, reason: "full", index };
+        if (live + (added.get(operation.queue) ?? 0) >= operation.capacity) {
+          return { committed: false, reason: "full", index };
+        }
       }
       if ("queue" in operation) {
         added.set(operation.queue, (added.get(operation.queue) ?? 0) + this.#growth(operation));

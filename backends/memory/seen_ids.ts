@@ -19,7 +19,8 @@ export class SeenIds {
 
   /** Whether an id is remembered. */
   has(id: string, now: number): boolean {
-    return (this.#current.get(id) ?? this.#previous.get(id) ?? -Infinity) > now;
+    const until = this.#current.get(id) ?? (this.#previous.size > 0 ? this.#previous.get(id) : undefined);
+    return until !== undefined && until > now;
   }
 
   /** Whether nothing is remembered any more. */

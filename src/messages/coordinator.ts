@@ -2,18 +2,17 @@
 
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { CommitRefusedError, OutcomeUnknownError, QueueFullError } from "../errors.ts";
+import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { randomId } from "../ids.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
-import { backoffDelayMs } from "../resilience/backoff.ts";
 import type { Batch, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
-import { MAX_CLAIM_LIMIT, mergeBatches } from "../storage/batch.ts";
+import { MAX_CLAIM_LIMIT } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
-import { decodeToken, encodeMessage, isoTime, MessageKeys, toNamespace, toQueueMessage } from "./envelope.ts";
+import { decodeToken, encodeMessage, MessageKeys, toMessage, toNamespace, toQueueMessage } from "./envelope.ts";
 import { Inbox, isOutage } from "./inbox.ts";
-import { deadLetters, type DeadLetterFilter, purge, type PurgeFilter, redrive } from "./maintenance.ts";
+import { type DeadLetterFilter, deadLetters, purge, type PurgeFilter, redrive } from "./maintenance.ts";
 import {
   type AgentId,
   type AgentMessage,
@@ -28,16 +27,19 @@ import {
   type MessageType,
 } from "./model.ts";
 import type {
+  AckOptions,
   BroadcastOptions,
   MailboxStats,
   MessageCoordinatorOptions,
+  NackOptions,
   ReceiveOptions,
   RequestOptions,
   SendOptions,
   SubscribeOptions,
 } from "./options.ts";
-import { type AckOptions, type NackOptions, ReceivedMessage, type Settler, toBatches } from "./received.ts";
-import { prepareAnswer, Requests } from "./requests.ts";
+import { ReceivedMessage } from "./received.ts";
+import { Requests } from "./requests.ts";
+import { type AttemptLease, Settler } from "./settler.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /**
@@ -87,12 +89,7 @@ export class MessageCoordinator {
     this.#configuration = changeConfiguration(DEFAULT_CONFIGURATION, settings);
     this.#subscriptions = new Subscriptions(backend, this.#keys);
     this.#requests = new Requests(backend, this.#keys, clock);
-    this.#settler = {
-      ack: (agent, token, ackOptions) => this.ack(agent, token, ackOptions),
-      nackDelivery: (agent, delivery, message, nackOptions) => this.#nack(agent, delivery, nackOptions, message),
-      extend: (agent, token, visibilityTimeoutMs) => this.extend(agent, token, visibilityTimeoutMs),
-      prepareReply: (request, payload) => this.prepareReply(request, payload),
-    };
+    this.#settler = new Settler(backend, this.#keys, this.#metrics, clock, () => this.#configuration);
   }
 
   /** The settings in force. */
@@ -211,9 +208,9 @@ export class MessageCoordinator {
     requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
     const take = { leaseMs: visibilityTimeoutMs, limit, waitMs, signal };
     const deliveries = waitMs === 0
-      ? await this.openInbox(agent).take(take)
+      ? await this.backend.claim(this.#keys.mailbox(agent), { leaseMs: visibilityTimeoutMs, limit })
       : await this.#withSharedInbox(agent, (inbox) => inbox.take(take));
-    const received = await this.accept(agent, deliveries);
+    const received = await this.accept(deliveries);
     return options.limit === undefined ? received[0] ?? null : received;
   }
 
@@ -223,38 +220,20 @@ export class MessageCoordinator {
    * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still leased.
    */
   async ack(agent: AgentId, token: string, options: AckOptions = {}): Promise<boolean> {
-    checkAgentId("agent", agent);
-    const { token: lease, id } = decodeToken(token);
-    const ack: Batch = { operations: [{ type: "ack", queue: this.#keys.mailbox(agent), id, token: lease }] };
-    const also = toBatches(options.also);
-    const result = await this.backend.commit(also.length === 0 ? ack : mergeBatches(ack, ...also));
-    if (result.committed) {
-      this.#metrics.incAcknowledged(1);
-      return true;
-    }
-    if (result.reason !== "lease_lost" || result.index > 0) throw new CommitRefusedError("acknowledge", result.reason);
-    this.#metrics.incLeasesLost(1);
-    return false;
+    return await this.#settler.ack(this.#lease(agent, token), options);
   }
 
   /**
    * Gives a message back by token: it is tried again after the backoff, or goes to the dead-letter queue when it failed
    * permanently or its attempts are used up. `false` when the lease had ended.
    */
-  nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
-    return this.#nack(agent, decodeToken(token), options);
+  async nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
+    return await this.#settler.nack(this.#lease(agent, token), null, options);
   }
 
   /** Keeps a message for another `visibilityTimeoutMs` from now, by token. `false` when the lease had ended. */
   async extend(agent: AgentId, token: string, visibilityTimeoutMs?: number): Promise<boolean> {
-    checkAgentId("agent", agent);
-    const { token: lease, id } = decodeToken(token);
-    const leaseMs = visibilityTimeoutMs ?? this.#configuration.visibilityTimeoutMs;
-    requireNumber("visibilityTimeoutMs", leaseMs, POSITIVE_DURATION);
-    const queue = this.#keys.mailbox(agent);
-    const result = await this.backend.commit({ operations: [{ type: "extend", queue, id, token: lease, leaseMs }] });
-    if (!result.committed) this.#metrics.incLeasesLost(1);
-    return result.committed;
+    return await this.#settler.extend(this.#lease(agent, token), visibilityTimeoutMs);
   }
 
   /**
@@ -290,11 +269,7 @@ export class MessageCoordinator {
    * @throws {TypeError} When the message was not sent with `request`.
    */
   prepareReply(request: AgentMessage, payload: JsonObject): Batch {
-    const { recipient, sender, correlationId } = request;
-    const reply = this.#message(recipient, sender, { messageType: "response", payload, correlationId });
-    const batch = prepareAnswer(this.#keys, request, reply);
-    if (batch === null) throw new TypeError("Cannot reply to the message: it is not a request that awaits a reply");
-    return batch;
+    return this.#settler.prepareReply(request, payload);
   }
 
   /** Ends expired leases, of one agent or of all in this namespace, and tells how many they were. */
@@ -343,22 +318,30 @@ export class MessageCoordinator {
   }
 
   /** Makes received messages of deliveries; one of an unknown format goes to the dead-letter queue. */
-  async accept(agent: AgentId, deliveries: readonly Delivery[]): Promise<ReceivedMessage[]> {
+  async accept(deliveries: readonly Delivery[]): Promise<ReceivedMessage[]> {
     const received: ReceivedMessage[] = [];
     for (const delivery of deliveries) {
       const queueMessage = toQueueMessage(delivery);
-      if (queueMessage) received.push(new ReceivedMessage(this.#settler, agent, delivery, queueMessage));
-      else await this.#nack(agent, delivery, { failure: "permanent", error: "the message has an unknown format" });
+      if (queueMessage) received.push(new ReceivedMessage(this.#settler, delivery, queueMessage));
+      else {await this.#settler.nack(delivery, null, {
+          failure: "permanent",
+          error: "the message has an unknown format",
+        });}
     }
     if (received.length > 0) this.#metrics.incReceived(received.length);
     return received;
   }
 
-  #enqueue(sender: AgentId, recipient: AgentId, input: AgentMessageInput, { delayMs = 0 }: SendOptions): EnqueueOperation {
+  #enqueue(
+    sender: AgentId,
+    recipient: AgentId,
+    input: AgentMessageInput,
+    { delayMs = 0 }: SendOptions,
+  ): EnqueueOperation {
     checkAgentId("sender", sender);
     checkAgentId("recipient", recipient);
     if (delayMs !== 0) requireNumber("delayMs", delayMs, DURATION);
-    const message = this.#message(sender, recipient, checkMessage(input));
+    const message = toMessage(sender, recipient, checkMessage(input), this.clock.now());
     const { queueSize, retryAttempts, dedupeWindowMs } = this.#configuration;
     return {
       type: "enqueue",
@@ -373,51 +356,9 @@ export class MessageCoordinator {
     };
   }
 
-  #message(sender: AgentId, recipient: AgentId, input: AgentMessageInput): AgentMessage {
-    return {
-      messageId: input.messageId ?? randomId(),
-      sender,
-      recipient,
-      messageType: input.messageType ?? "event",
-      payload: input.payload ?? {},
-      priority: input.priority ?? MessagePriority.NORMAL,
-      routing: input.routing ?? {},
-      timestamp: input.timestamp ?? isoTime(this.clock.now()),
-      correlationId: input.correlationId,
-      replyTo: input.replyTo,
-    };
-  }
-
-  async #nack(
-    agent: AgentId,
-    { token, id, attempt, maxAttempts = Infinity }: { token: string; id: string; attempt: number; maxAttempts?: number },
-    options: NackOptions,
-    message?: AgentMessage,
-  ): Promise<boolean> {
+  #lease(agent: AgentId, token: string): AttemptLease {
     checkAgentId("agent", agent);
-    const { failure = "transient", error } = options;
-    if (!["transient", "permanent", "timeout"].includes(failure)) {
-      throw new TypeError(`Cannot use failure: it must be transient, permanent or timeout, got ${failure}`);
-    }
-    const { backoffBaseMs: baseDelayMs, backoffFactor: factor, backoffMaxMs: maxDelayMs } = this.#configuration;
-    const delayMs = options.delayMs ?? backoffDelayMs({ attempt, baseDelayMs, factor, maxDelayMs });
-    const lease = { queue: this.#keys.mailbox(agent), id, token, ...(error !== undefined && { error }) };
-    const nack: Batch = {
-      operations: [failure === "permanent" ? { type: "bury", ...lease } : { type: "retry", ...lease, delayMs }],
-    };
-    // Whoever asked learns at once when the request is given up, instead of waiting for its time to be over.
-    const isLast = failure === "permanent" || attempt >= maxAttempts;
-    const answer = isLast && message ? prepareAnswer(this.#keys, message, { error: error ?? failure }) : null;
-    const result = await this.backend.commit(answer ? mergeBatches(nack, answer) : nack);
-    if (!result.committed) {
-      this.#metrics.incLeasesLost(1);
-      return false;
-    }
-    this.#metrics.incNacks(1);
-    const [outcome] = result.results;
-    if (outcome?.type === "retry" && outcome.state !== "dead") this.#metrics.incRetriesScheduled(1, delayMs / 1000);
-    else this.#metrics.incPermanent(1);
-    return true;
+    return { queue: this.#keys.mailbox(agent), ...decodeToken(token) };
   }
 
   /** Waiters at one mailbox share an inbox, and so a listener, that lives as long as any of them waits. */

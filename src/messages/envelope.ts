@@ -1,9 +1,19 @@
 /** How messages lie in their mailboxes: keys, the stored form with its format version, and delivery tokens. @module */
 
+import { randomId } from "../ids.ts";
 import type { Delivery, Lease, StoredMessage } from "../storage/backend.ts";
 import type { JsonObject, JsonValue } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
-import { type AgentId, type AgentMessage, type DeadLetter, instanceOf, type QueueMessage } from "./model.ts";
+import {
+  type AgentId,
+  type AgentMessage,
+  type AgentMessageInput,
+  type DeadLetter,
+  instanceOf,
+  MessagePriority,
+  type QueueMessage,
+  type RoutingKey,
+} from "./model.ts";
 
 /** The format of stored messages; a reader refuses a newer one. */
 export const MESSAGE_FORMAT = 1;
@@ -59,29 +69,44 @@ export function toNamespace(namespace: string | Key): Key {
   return typeof namespace === "string" ? [namespace] : namespace;
 }
 
+/** A message of what the caller gave, with every default filled in. */
+export function toMessage(sender: AgentId, recipient: AgentId, input: AgentMessageInput, now: number): AgentMessage {
+  return {
+    messageId: input.messageId ?? randomId(),
+    sender,
+    recipient,
+    messageType: input.messageType ?? "event",
+    payload: input.payload ?? {},
+    priority: input.priority ?? MessagePriority.NORMAL,
+    routing: input.routing ?? {},
+    timestamp: input.timestamp ?? isoTime(now),
+    correlationId: input.correlationId,
+    replyTo: input.replyTo,
+  };
+}
+
 /** The stored form of a message. */
 export function encodeMessage(message: AgentMessage): JsonObject {
-  const { sender, recipient, routing, correlationId, replyTo } = message;
-  return {
-    v: MESSAGE_FORMAT,
-    messageId: message.messageId,
-    sender: withoutUndefined(sender),
-    recipient: withoutUndefined(recipient),
-    messageType: message.messageType,
-    payload: message.payload,
-    priority: message.priority,
-    routing: withoutUndefined(routing),
-    timestamp: message.timestamp,
-    ...(correlationId !== undefined && { correlationId }),
-    ...(replyTo !== undefined && { replyTo }),
+  const { messageId, sender, recipient, messageType, payload, priority, routing, timestamp } = message;
+  const { correlationId, replyTo } = message;
+  const stored: { [name: string]: JsonValue } = {
+    messageId,
+    sender: encodeAgentId(sender),
+    recipient: encodeAgentId(recipient),
+    messageType,
+    payload,
+    priority,
+    routing: encodeRouting(routing),
+    timestamp,
   };
+  if (correlationId !== undefined) stored.correlationId = correlationId;
+  if (replyTo !== undefined) stored.replyTo = replyTo;
+  return { v: MESSAGE_FORMAT, message: stored };
 }
 
 /** The message of a stored form, `null` when that is of a newer or unknown format. */
 export function decodeMessage(value: JsonValue): AgentMessage | null {
-  if (!isStoredMessage(value)) return null;
-  const { v: _, ...message } = value;
-  return message;
+  return isStoredMessage(value) ? value.message : null;
 }
 
 /** The message of a queue as callers see it, `null` when its format is unknown. */
@@ -142,13 +167,15 @@ export function isoTime(timeMs: number): string {
   return lastIso;
 }
 
-function withoutUndefined(object: object): JsonObject {
-  const defined: { [name: string]: JsonValue } = {};
-  for (const [name, value] of Object.entries(object)) if (value !== undefined) defined[name] = value;
-  return defined;
+function encodeAgentId({ type, instance }: AgentId): JsonObject {
+  return instance === undefined ? { type } : { type, instance };
 }
 
-function isStoredMessage(value: JsonValue): value is JsonObject & AgentMessage {
+function encodeRouting({ topic, tags }: RoutingKey): JsonObject {
+  return { ...(topic !== undefined && { topic }), ...(tags !== undefined && { tags }) };
+}
+
+function isStoredMessage(value: JsonValue): value is JsonObject & { readonly message: JsonObject & AgentMessage } {
   return typeof value === "object" && value !== null && "v" in value && value.v === MESSAGE_FORMAT &&
-    "messageId" in value && "recipient" in value && "payload" in value;
+    typeof value.message === "object" && value.message !== null;
 }

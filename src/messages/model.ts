@@ -163,7 +163,8 @@ const messageSchema = z.strictObject({
     topic: z.string("must be a string").optional(),
     tags: z.array(z.string("must be a string"), "must be an array of strings").optional(),
   }, "must be a routing key: { topic?, tags? }").optional(),
-  timestamp: z.iso.datetime({ offset: true, error: "must be an ISO 8601 date and time with Z or an offset" }).optional(),
+  timestamp: z.iso.datetime({ offset: true, error: "must be an ISO 8601 date and time with Z or an offset" })
+    .optional(),
   correlationId: messageIdSchema.optional(),
   replyTo: z.string("must be a string").min(1, "must not be empty").optional(),
 }, "must be an object");
@@ -199,7 +200,11 @@ export function checkMessage(message: AgentMessageInput): AgentMessageInput {
  * @throws {TypeError} Naming the field and the rule.
  */
 export function checkSubscription(messageTypes: readonly MessageType[], topics: readonly string[]): void {
-  parse(z.array(messageTypeSchema, "must be an array").min(1, "must name at least one type"), messageTypes, "messageTypes");
+  parse(
+    z.array(messageTypeSchema, "must be an array").min(1, "must name at least one type"),
+    messageTypes,
+    "messageTypes",
+  );
   parse(z.array(z.string("must be a string"), "must be an array of strings"), topics, "topics");
 }
 

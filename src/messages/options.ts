@@ -2,10 +2,10 @@
 
 import type { Clock } from "../clock.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
-import type { QueueStats } from "../storage/backend.ts";
+import type { Batch, QueueStats } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
-import type { AgentId, MessagePriority } from "./model.ts";
+import type { AgentId, FailureType, MessagePriority } from "./model.ts";
 
 /** How to make a {@linkcode MessageCoordinator}. All settings of its configuration may be given too. */
 export interface MessageCoordinatorOptions extends Partial<CoordinatorConfiguration> {
@@ -62,4 +62,23 @@ export interface RequestOptions {
 /** A mailbox and how many messages it holds. */
 export interface MailboxStats extends QueueStats {
   readonly agent: AgentId;
+}
+
+/** What else happens in the atomic step of an acknowledgement. */
+export interface AckOptions {
+  /**
+   * Batches that other primitives prepared: messages to send, records to store. All of it happens together with the
+   * acknowledgement, or none of it.
+   */
+  readonly also?: Batch | readonly Batch[];
+}
+
+/** Why a message is given back. */
+export interface NackOptions {
+  /** `permanent` goes to the dead-letter queue at once. @default {"transient"} */
+  readonly failure?: FailureType;
+  /** What went wrong; kept with the message. */
+  readonly error?: string;
+  /** When to try again, in milliseconds. @default {the configured backoff} */
+  readonly delayMs?: number;
 }

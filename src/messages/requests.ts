@@ -122,7 +122,7 @@ export class Requests {
       }
     } catch (error) {
       // An outage is waited out: the floor looks again. Anything else would never get better.
-      if (!isOutage(error)) for (const pending of this.#pending.values()) pending.reject(error);
+      if (!isOutage(error)) { for (const pending of this.#pending.values()) pending.reject(error); }
     } finally {
       this.#collecting = false;
     }

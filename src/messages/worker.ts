@@ -84,7 +84,11 @@ const OUTAGE_MS = 250;
  *
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
-export function serveAgent(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions = {}): AgentServer {
+export function serveAgent(
+  coordinator: MessageCoordinator,
+  proxy: AgentProxy,
+  options: ServeOptions = {},
+): AgentServer {
   return new MailboxServer(coordinator, proxy, options);
 }
 
@@ -161,7 +165,7 @@ class MailboxServer implements AgentServer {
     const { signal } = this.#stopping;
     try {
       const deliveries = await this.#inbox.take({ leaseMs: this.#leaseMs, limit, waitMs: Infinity, signal });
-      return await this.#coordinator.accept(this.#proxy.agentId, deliveries);
+      return await this.#coordinator.accept(deliveries);
     } catch (error) {
       if (signal.aborted) return [];
       if (!isOutage(error)) throw error;

@@ -74,7 +74,15 @@ export function prepareBatch<Value>(
     if (version !== null) requireString(`checks[${index}].version`, version, 1, 256);
     return { key: encodeKey(check.key), version };
   });
-  const operations = batch.operations.map((operation, index) => prepareOperation(operation, index, encodeValue));
+  const operations = batch.operations.map((operation, index) => {
+    try {
+      return prepareOperation(operation, encodeValue);
+    } catch (error) {
+      // Which one is said here and not in every check, where making the words would cost more than the check.
+      if (error instanceof Error && batch.operations.length > 1) error.message += ` (in operations[${index}])`;
+      throw error;
+    }
+  });
   if (operations.length > 1) requireDistinct(operations);
   return { checks, operations, notify: (batch.notify ?? []).map(encodeKey) };
 }
@@ -99,63 +107,60 @@ export function prepareClaim(queue: Key, { leaseMs, limit = 1 }: ClaimOptions): 
 
 function prepareOperation<Value>(
   operation: Operation,
-  index: number,
   encodeValue: (value: unknown, path: string) => Value,
 ): PreparedOperation<Value> {
-  const field = (name: string) => `operations[${index}].${name}`;
   switch (operation?.type) {
     case "set": {
       const { expiresInMs = Infinity } = operation;
-      if (expiresInMs !== Infinity) requireNumber(field("expiresInMs"), expiresInMs, POSITIVE_DURATION);
+      if (expiresInMs !== Infinity) requireNumber("expiresInMs", expiresInMs, POSITIVE_DURATION);
       return {
         type: "set",
         key: encodeKey(operation.key),
-        value: encodeValue(operation.value, field("value")),
+        value: encodeValue(operation.value, "value"),
         expiresInMs: expiresInMs === Infinity ? null : expiresInMs,
       };
     }
     case "delete":
       return { type: "delete", key: encodeKey(operation.key) };
     case "enqueue":
-      return prepareEnqueue(operation, field, encodeValue);
+      return prepareEnqueue(operation, encodeValue);
     case "ack":
-      return { type: "ack", ...prepareLease(operation, field) };
+      return { type: "ack", ...prepareLease(operation) };
     case "retry": {
       const { delayMs = 0 } = operation;
-      requireNumber(field("delayMs"), delayMs, DURATION);
-      return { type: "retry", ...prepareLease(operation, field), delayMs, error: prepareError(operation.error, field) };
+      requireNumber("delayMs", delayMs, DURATION);
+      return { type: "retry", ...prepareLease(operation), delayMs, error: prepareError(operation.error) };
     }
     case "bury":
-      return { type: "bury", ...prepareLease(operation, field), error: prepareError(operation.error, field) };
+      return { type: "bury", ...prepareLease(operation), error: prepareError(operation.error) };
     case "extend":
-      requireNumber(field("leaseMs"), operation.leaseMs, POSITIVE_DURATION);
-      return { type: "extend", ...prepareLease(operation, field), leaseMs: operation.leaseMs };
+      requireNumber("leaseMs", operation.leaseMs, POSITIVE_DURATION);
+      return { type: "extend", ...prepareLease(operation), leaseMs: operation.leaseMs };
     case "redrive":
     case "purge":
-      requireId(field("id"), operation.id);
+      requireId("id", operation.id);
       return { type: operation.type, queue: encodeKey(operation.queue), id: operation.id };
     default:
-      throw new TypeError(`Cannot commit the batch: ${field("type")} is no operation, got ${typeName(operation)}`);
+      throw new TypeError(`Cannot commit the batch: type is no operation, got ${typeName(operation)}`);
   }
 }
 
 function prepareEnqueue<Value>(
   operation: Extract<Operation, { type: "enqueue" }>,
-  field: (name: string) => string,
   encodeValue: (value: unknown, path: string) => Value,
 ): PreparedEnqueue<Value> {
   const { queue, id, value, priority, delayMs = 0, maxAttempts, dedupeMs, capacity } = operation;
-  requireId(field("id"), id);
-  requireNumber(field("priority"), priority, { min: 0, max: 9, integer: true });
-  requireNumber(field("delayMs"), delayMs, DURATION);
-  requireNumber(field("maxAttempts"), maxAttempts, { min: 1, max: 1_000_000, integer: true });
-  requireNumber(field("dedupeMs"), dedupeMs, DURATION);
-  requireNumber(field("capacity"), capacity, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
+  requireId("id", id);
+  requireNumber("priority", priority, { min: 0, max: 9, integer: true });
+  requireNumber("delayMs", delayMs, DURATION);
+  requireNumber("maxAttempts", maxAttempts, { min: 1, max: 1_000_000, integer: true });
+  requireNumber("dedupeMs", dedupeMs, DURATION);
+  requireNumber("capacity", capacity, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
   return {
     type: "enqueue",
     queue: encodeKey(queue),
     id,
-    value: encodeValue(value, field("value")),
+    value: encodeValue(value, "value"),
     priority,
     delayMs,
     maxAttempts,
@@ -164,9 +169,9 @@ function prepareEnqueue<Value>(
   };
 }
 
-function prepareLease(lease: Lease, field: (name: string) => string): PreparedLease {
-  requireId(field("id"), lease.id);
-  requireString(field("token"), lease.token, 1, MAX_MESSAGE_ID_LENGTH);
+function prepareLease(lease: Lease): PreparedLease {
+  requireId("id", lease.id);
+  requireString("token", lease.token, 1, MAX_MESSAGE_ID_LENGTH);
   return { queue: encodeKey(lease.queue), id: lease.id, token: lease.token };
 }
 
@@ -177,9 +182,9 @@ function requireId(field: string, id: unknown): void {
   }
 }
 
-function prepareError(error: unknown, field: (name: string) => string): string | null {
+function prepareError(error: unknown): string | null {
   if (error === undefined) return null;
-  return requireString(field("error"), error, 0, Number.MAX_SAFE_INTEGER).slice(0, MAX_ERROR_LENGTH).toWellFormed();
+  return requireString("error", error, 0, Number.MAX_SAFE_INTEGER).slice(0, MAX_ERROR_LENGTH).toWellFormed();
 }
 
 /** With every key and every message at most once, each engine may check a batch first and apply it then. */

@@ -120,7 +120,7 @@ export class GroupCommit<Call, Result> {
     } finally {
       this.#inFlight--;
       if (this.#waiting.length > 0) this.#schedule();
-      else if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      else if (this.#inFlight === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
     }
   }
 }

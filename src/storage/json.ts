@@ -96,7 +96,9 @@ function defineProto(object: object, value: JsonValue): void {
 /** Finds the first place that JSON cannot carry and says why. */
 function refusal(value: unknown, path: string, depth = 0): TypeError {
   if (typeof value === "object" && value !== null && depth >= MAX_JSON_DEPTH) {
-    return new TypeError(`Cannot store ${path.slice(0, 80)}...: it is nested deeper than ${MAX_JSON_DEPTH} levels, or contains itself`);
+    return new TypeError(
+      `Cannot store ${path.slice(0, 80)}...: it is nested deeper than ${MAX_JSON_DEPTH} levels, or contains itself`,
+    );
   }
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
@@ -113,6 +115,8 @@ function refusal(value: unknown, path: string, depth = 0): TypeError {
 
 function describe(value: unknown): string {
   if (typeof value === "number") return String(value);
-  if (typeof value === "object" && value !== null) return `an object of the class ${value.constructor?.name ?? "unknown"}`;
+  if (typeof value === "object" && value !== null) {
+    return `an object of the class ${value.constructor?.name ?? "unknown"}`;
+  }
   return value === undefined ? "undefined" : `a ${typeof value}`;
 }

@@ -28,7 +28,9 @@ export function encodeKey(key: Key): string {
   for (let index = 0; index < key.length; index++) {
     const part: unknown = key[index];
     if (typeof part !== "string") {
-      throw new TypeError(`Cannot use the key: part ${index} must be a string, got ${part === null ? "null" : typeof part}`);
+      throw new TypeError(
+        `Cannot use the key: part ${index} must be a string, got ${part === null ? "null" : typeof part}`,
+      );
     }
     encoded += (NEEDS_ESCAPE.test(part) ? escape(part) : part) + TERMINATOR;
   }
@@ -88,10 +90,13 @@ function escape(part: string): string {
 }
 
 function unescape(part: string): string {
-  return part.replace(ESCAPED, (_, code: string) =>
-    code.length === 1
-      ? String.fromCharCode(code.charCodeAt(0) - 2)
-      : String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+  return part.replace(
+    ESCAPED,
+    (_, code: string) =>
+      code.length === 1
+        ? String.fromCharCode(code.charCodeAt(0) - 2)
+        : String.fromCharCode(Number.parseInt(code.slice(1), 16)),
+  );
 }
 
 const encoder = new TextEncoder();
