@@ -1,0 +1,136 @@
+/** A retry budget for a fleet: one bucket of tokens in a storage backend, spent from by all processes. @module */
+
+import { DURATION, requireNumber, requireString } from "../check.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { JsonValue } from "../storage/json.ts";
+import type { Key } from "../storage/key.ts";
+import type { ErrorCategory } from "./error_category.ts";
+import {
+  budgetRules,
+  RetryBudget,
+  type RetryBudgetLike,
+  type RetryBudgetOptions,
+  type RetryBudgetRules,
+  retryCost,
+} from "./retry_budget.ts";
+
+/** How to share a budget. */
+export interface SharedRetryBudgetOptions extends RetryBudgetOptions {
+  /** Where the tokens are. */
+  readonly backend: StorageBackend;
+  /** Names the budget: the processes that use one name share it. */
+  readonly name: string;
+  /** Whose budget it is. @default {"ao"} */
+  readonly namespace?: string | Key;
+  /** How long at least, in milliseconds, successes are counted here before they are credited there. @default {1000} */
+  readonly creditIntervalMs?: number;
+  /** The source of time. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+// A bucket that nobody has spent from for so long is full again: its record is gone.
+const EXPIRES_IN_MS = 3600 * 1000;
+
+// Each lost race means that another process went ahead.
+const MAX_TRIES = 10;
+
+/**
+ * A retry budget that all processes share which use the same backend and name. A retry costs one read and one write;
+ * successes are gathered and credited at most once an interval. Where the store cannot be reached, a budget of this
+ * process stands in.
+ */
+export class SharedRetryBudget implements RetryBudgetLike {
+  readonly #backend: StorageBackend;
+  readonly #key: Key;
+  readonly #rules: RetryBudgetRules;
+  readonly #local: RetryBudget;
+  readonly #clock: Clock;
+  readonly #creditIntervalMs: number;
+  #credit = 0;
+  #creditedAtMs: number;
+  #crediting: Promise<void> = Promise.resolve();
+
+  /**
+   * Makes the budget, without a look at the store.
+   *
+   * @throws {TypeError | RangeError} Naming the option that breaks a rule.
+   */
+  constructor(options: SharedRetryBudgetOptions) {
+    const { backend, name, namespace = "ao", creditIntervalMs = 1000, clock = systemClock } = options;
+    requireString("name", name, 1, 256);
+    requireNumber("creditIntervalMs", creditIntervalMs, DURATION);
+    this.#backend = backend;
+    this.#key = [...(typeof namespace === "string" ? [namespace] : namespace), "retry_budget", name];
+    this.#rules = budgetRules(options);
+    this.#local = new RetryBudget(options);
+    this.#clock = clock;
+    this.#creditIntervalMs = creditIntervalMs;
+    this.#creditedAtMs = clock.now();
+  }
+
+  async spend(category: ErrorCategory): Promise<number | null> {
+    const cost = retryCost(this.#rules, category);
+    const locally = this.#local.spend(category);
+    try {
+      const spent = await this.#change((tokens) => tokens < cost ? null : tokens - cost);
+      return spent ? cost : null;
+    } catch {
+      return locally; // whether to try again must not depend on the store's health
+    }
+  }
+
+  succeed(spent: number): void {
+    this.#local.succeed(spent);
+    this.#credit += spent || this.#rules.successCredit;
+    const now = this.#clock.now();
+    if (now - this.#creditedAtMs < this.#creditIntervalMs) return;
+    this.#creditedAtMs = now;
+    this.#crediting = this.flush();
+  }
+
+  /** Credits what successes have earned, now. Does nothing where the store cannot be reached. */
+  async flush(): Promise<void> {
+    await this.#crediting;
+    if (this.#credit === 0) return;
+    try {
+      await this.#change((tokens) => tokens);
+    } catch {
+      // What was earned is kept for the next time.
+    }
+  }
+
+  /** Changes the number of tokens, after adding what was earned; tells whether `next` agreed. */
+  async #change(next: (tokens: number) => number | null): Promise<boolean> {
+    const { capacity } = this.#rules;
+    const credit = this.#credit;
+    this.#credit = 0;
+    try {
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        const [entry = null] = await this.#backend.get([this.#key]);
+        const stored = entry === null ? capacity : tokensOf(entry.value, capacity);
+        const tokens = next(Math.min(capacity, stored + credit));
+        if (tokens === null) {
+          this.#credit += credit;
+          return false;
+        }
+        if (tokens === stored) return true;
+        const { committed } = await this.#backend.commit({
+          checks: [{ key: this.#key, version: entry?.version ?? null }],
+          operations: [{ type: "set", key: this.#key, value: { v: 1, tokens }, expiresInMs: EXPIRES_IN_MS }],
+        });
+        if (committed) return true;
+      }
+      throw new Error(`Cannot change the retry budget: ${MAX_TRIES} tries met another process's`);
+    } catch (error) {
+      this.#credit = Math.min(capacity, this.#credit + credit);
+      throw error;
+    }
+  }
+}
+
+/** What is no record of ours counts as a full bucket: it must not forbid retries. */
+function tokensOf(value: JsonValue, capacity: number): number {
+  const tokens = typeof value === "object" && value !== null ? Reflect.get(value, "tokens") : null;
+  return typeof tokens === "number" && tokens >= 0 ? Math.min(tokens, capacity) : capacity;
+}
