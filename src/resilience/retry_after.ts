@@ -20,7 +20,8 @@ export function parseRetryAfter(header: unknown, nowMs: number): number | null {
   if (typeof header === "number") return header >= 0 ? header * 1000 : null;
   if (typeof header !== "string") return null;
   if (/^\s*\d+(\.\d+)?\s*$/.test(header)) return Number(header) * 1000;
-  const atMs = Date.parse(header);
+  // Every HTTP date has the name of its month; the parser takes nearly anything, "-5" too.
+  const atMs = /[a-z]{3}/i.test(header) ? Date.parse(header) : NaN;
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
 
