@@ -21,7 +21,14 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareBatch, prepareClaim, type PreparedBatch, type PreparedOperation } from "../src/storage/batch.ts";
+import {
+  prepareBatch,
+  prepareClaim,
+  type PreparedBatch,
+  type PreparedOperation,
+  requireLimit,
+  requireState,
+} from "../src/storage/batch.ts";
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../src/storage/key.ts";
 import { Listeners } from "../src/storage/listeners.ts";
@@ -84,7 +91,8 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
-    let { limit = Infinity, after } = options;
+    let { after } = options;
+    let limit = requireLimit(options.limit);
     while (limit > 0) {
       this.#begin();
       const pageSize = Math.min(limit, PAGE_SIZE);
@@ -140,7 +148,8 @@ export class MemoryBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const now = this.#begin();
-    const { limit = Infinity } = options;
+    const limit = requireLimit(options.limit);
+    requireState(state);
     const stored = this.#queues.get(encodeKey(queue));
     stored?.settle(now);
     let count = 0;

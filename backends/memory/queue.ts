@@ -110,10 +110,11 @@ export class Queue {
     this.#bury(message, now);
   }
 
-  /** Moves the end of a lease. */
+  /** Moves the end of a lease; among leases that end together, the order of delivery counts still. */
   extend(id: string, leaseMs: number, now: number): number {
     const message = this.#take(id);
-    this.#lease(message, leaseMs, now);
+    message.dueAtMs = now + leaseMs;
+    this.#leased.push(message);
     return message.dueAtMs;
   }
 

@@ -1,7 +1,14 @@
 /** Checks a batch before any engine sees it, and encodes its keys and values once for all of them. @module */
 
 import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
-import { type Batch, type ClaimOptions, type Lease, MAX_BATCH_SIZE, type Operation } from "./backend.ts";
+import {
+  type Batch,
+  type ClaimOptions,
+  type Lease,
+  MAX_BATCH_SIZE,
+  type MessageState,
+  type Operation,
+} from "./backend.ts";
 import { encodeKey, type Key } from "./key.ts";
 
 /** The most characters of a message id. */
@@ -104,6 +111,27 @@ export function prepareClaim(queue: Key, { leaseMs, limit = 1 }: ClaimOptions): 
   requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
   return { queue: encodeKey(queue), leaseMs, limit };
 }
+
+/**
+ * Checks how many items a listing may give.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function requireLimit(limit: number = Infinity): number {
+  return requireNumber("limit", limit, { min: 0, max: Infinity, integer: true });
+}
+
+/**
+ * Checks the state of a message.
+ *
+ * @throws {TypeError} When it is none.
+ */
+export function requireState(state: MessageState): MessageState {
+  if (!STATES.includes(state)) throw new TypeError(`Cannot use state: it must be one of ${STATES.join(", ")}`);
+  return state;
+}
+
+const STATES: readonly MessageState[] = ["ready", "delayed", "leased", "dead"];
 
 function prepareOperation<Value>(
   operation: Operation,
