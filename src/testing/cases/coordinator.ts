@@ -1,0 +1,421 @@
+/** Cases: the message coordinator keeps its promises on this backend. @module */
+
+import assert from "node:assert/strict";
+import { CommitRefusedError, QueueFullError, RequestFailedError, RequestTimeoutError } from "../../errors.ts";
+import { MessageCoordinator } from "../../messages/coordinator.ts";
+import type { AgentId, AgentMessageInput, MessageType } from "../../messages/model.ts";
+import { CountingMetrics } from "../../observability/metrics.ts";
+import type { StorageBackend } from "../../storage/backend.ts";
+import { type ConformanceCase, LONG_MS } from "../case.ts";
+
+const SENDER: AgentId = { type: "sender" };
+const AGENT: AgentId = { type: "worker", instance: "w:1" };
+
+/** Sends payloads with the numbers 1 to `count`. */
+async function sendNumbers(
+  coordinator: MessageCoordinator,
+  count: number,
+  input: AgentMessageInput = {},
+): Promise<void> {
+  for (let n = 1; n <= count; n++) {
+    const { delivered } = await coordinator.sendMessage(SENDER, AGENT, { ...input, payload: { n } });
+    assert.ok(delivered);
+  }
+}
+
+/** Receives one message that must be there. */
+async function receiveOne(coordinator: MessageCoordinator, agent: AgentId = AGENT, visibilityTimeoutMs = LONG_MS) {
+  const received = await coordinator.receive(agent, { visibilityTimeoutMs });
+  assert.ok(received, "a message was expected");
+  return received;
+}
+
+/** Receives and acknowledges everything, and tells the numbers. */
+async function drain(coordinator: MessageCoordinator, agent: AgentId = AGENT): Promise<unknown[]> {
+  const numbers: unknown[] = [];
+  for (const received of await coordinator.receive(agent, { limit: 1000 })) {
+    numbers.push(received.message.payload.n);
+    assert.equal(await received.ack(), true);
+  }
+  return numbers;
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+function coordinate(backend: StorageBackend, metrics = new CountingMetrics()): [MessageCoordinator, CountingMetrics] {
+  return [new MessageCoordinator(backend, { metrics }), metrics];
+}
+
+/** Cases about the coordinator. */
+export const coordinatorCases: readonly ConformanceCase[] = [
+  {
+    name: "coordinator: a message arrives as it was sent, with every default filled in",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const result = await coordinator.sendMessage(SENDER, AGENT, {
+        payload: { text: "héllo 👋", deep: [{ a: null }] },
+      });
+      assert.equal(result.delivered, true);
+      const received = await receiveOne(coordinator);
+      const { messageId, timestamp, ...rest } = received.message;
+      assert.equal(messageId, result.messageId);
+      assert.ok(Math.abs(Date.parse(timestamp) - Date.now()) < 60_000);
+      assert.deepEqual(rest, {
+        sender: SENDER,
+        recipient: AGENT,
+        messageType: "event",
+        payload: { text: "héllo 👋", deep: [{ a: null }] },
+        priority: 5,
+        routing: {},
+      });
+      const { message: _, enqueuedAt, ...queued } = received.queueMessage;
+      assert.deepEqual(queued, { priority: 5, deliveryAttempts: 0 });
+      assert.ok(Date.parse(received.visibilityDeadline) > Date.parse(enqueuedAt));
+    },
+  },
+  {
+    name: "coordinator: G3 order: LOW, HIGH, NORMAL, NORMAL come as HIGH, NORMAL, NORMAL, LOW",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      for (const [n, priority] of [[1, 1], [2, 9], [3, 5], [4, 5]] as const) {
+        await coordinator.sendMessage(SENDER, AGENT, { payload: { n }, priority });
+      }
+      assert.deepEqual(await drain(coordinator), [2, 3, 4, 1]);
+    },
+  },
+  {
+    name: "coordinator: nack() backs off exponentially, then gives the message up with its last error",
+    run: async ({ backend, shortMs, elapse }) => {
+      const [coordinator, metrics] = coordinate(backend);
+      coordinator.configure({ retryAttempts: 2, backoffBaseMs: shortMs, backoffFactor: 2, backoffMaxMs: 10 * shortMs });
+      await sendNumbers(coordinator, 1);
+      for (const [attempt, delayMs] of [[1, shortMs], [2, 2 * shortMs]] as const) {
+        const received = await receiveOne(coordinator);
+        assert.equal(received.attempt, attempt);
+        assert.equal(await received.nack({ error: `failure ${attempt}` }), true);
+        assert.equal(await coordinator.receive(AGENT), null, "it is delayed");
+        await elapse(delayMs);
+      }
+      const last = await receiveOne(coordinator);
+      assert.equal(last.queueMessage.deliveryAttempts, 2);
+      assert.equal(last.queueMessage.lastError, "failure 2");
+      assert.equal(await last.nack({ error: "failure 3" }), true);
+      assert.equal(await coordinator.receive(AGENT), null);
+      const [dead, ...others] = await all(coordinator.deadLetters(AGENT));
+      assert.deepEqual(others, []);
+      assert.equal(dead?.lastError, "failure 3");
+      assert.equal(dead?.deliveryAttempts, 3);
+      const { retry } = metrics.snapshot();
+      assert.deepEqual(retry, {
+        totalNacks: 3,
+        totalRetriesScheduled: 2,
+        totalPermanentFailures: 1,
+        lastBackoffSeconds: 2 * shortMs / 1000,
+      });
+    },
+  },
+  {
+    name: "coordinator: a permanent failure goes to the dead letters at once, and redrive() brings it back",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      await sendNumbers(coordinator, 3);
+      for (let n = 1; n <= 3; n++) {
+        await (await receiveOne(coordinator)).nack({ failure: "permanent", error: `no ${n}` });
+      }
+      assert.deepEqual((await all(coordinator.deadLetters(AGENT))).map((dead) => dead.message.payload.n), [1, 2, 3]);
+      assert.equal((await all(coordinator.deadLetters(AGENT, { limit: 2 }))).length, 2);
+      assert.equal(await coordinator.redrive(AGENT, { where: ({ message }) => message.payload.n === 2 }), 1);
+      const back = await receiveOne(coordinator);
+      assert.deepEqual([back.message.payload.n, back.attempt], [2, 1]);
+      await back.ack();
+      assert.equal(await coordinator.redrive(AGENT), 2);
+      assert.deepEqual(await drain(coordinator), [1, 3]);
+    },
+  },
+  {
+    name:
+      "coordinator: G5 what is not settled in time is delivered again, and recoverPending() finds it for all agents",
+    run: async ({ backend, shortMs, elapse }) => {
+      const [coordinator, metrics] = coordinate(backend);
+      const other = { type: "other" };
+      await sendNumbers(coordinator, 1);
+      await coordinator.sendMessage(SENDER, other, { payload: { n: 2 } });
+      await receiveOne(coordinator, AGENT, shortMs);
+      await receiveOne(coordinator, other, shortMs);
+      assert.equal(await coordinator.recoverPending(), 0);
+      await elapse(shortMs);
+      assert.equal(await coordinator.recoverPending(), 2);
+      assert.equal(metrics.snapshot().consumption.recovered, 2);
+      const again = await receiveOne(coordinator);
+      assert.deepEqual([again.attempt, again.queueMessage.deliveryAttempts], [2, 1]);
+      assert.ok(again.queueMessage.lastError?.includes("lease"));
+    },
+  },
+  {
+    name: "coordinator: G2 a stale token changes nothing and is told so, by ack, nack, extend and from anywhere",
+    run: async ({ backend, shortMs, elapse }) => {
+      const [coordinator, metrics] = coordinate(backend);
+      await sendNumbers(coordinator, 1);
+      const stale = await receiveOne(coordinator, AGENT, shortMs);
+      await elapse(shortMs);
+      const fresh = await receiveOne(coordinator);
+      assert.equal(await stale.ack(), false);
+      assert.equal(await stale.nack(), false);
+      assert.equal(await stale.extend(), false);
+      assert.equal(await coordinator.ack(AGENT, stale.token), false);
+      assert.equal(metrics.snapshot().consumption.leasesLost, 4);
+      assert.equal(await coordinator.ack(AGENT, fresh.token), true);
+      assert.equal(await coordinator.ack(AGENT, fresh.token), false, "a second time is stale");
+      assert.equal((await coordinator.stats(AGENT)).leased, 0);
+    },
+  },
+  {
+    name: "coordinator: a full mailbox refuses with queue_full, and has room again after an acknowledgement",
+    run: async ({ backend }) => {
+      const [coordinator, metrics] = coordinate(backend);
+      coordinator.configure({ queueSize: 2 });
+      await sendNumbers(coordinator, 2);
+      const refused = await coordinator.sendMessage(SENDER, AGENT, { messageId: "the-third", payload: {} });
+      assert.deepEqual([refused.messageId, refused.delivered, refused.error?.code], ["the-third", false, "queue_full"]);
+      assert.deepEqual(metrics.snapshot().delivery, { deliveredOk: 2, deliveredError: 1 });
+      await assert.rejects(coordinator.request(AGENT, {}), QueueFullError);
+      await (await receiveOne(coordinator)).ack();
+      assert.equal((await coordinator.sendMessage(SENDER, AGENT, { messageId: "the-third" })).delivered, true);
+    },
+  },
+  {
+    name: "coordinator: G6 the same message id twice is one message for each recipient; equal payloads are two",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const other = { type: "other" };
+      const message = { messageId: "order-1", payload: { n: 1 } };
+      assert.deepEqual(await coordinator.sendMessage(SENDER, AGENT, message), {
+        messageId: "order-1",
+        delivered: true,
+      });
+      assert.equal((await coordinator.sendMessage(SENDER, AGENT, message)).duplicate, true);
+      assert.equal((await coordinator.sendMessage(SENDER, other, message)).duplicate, undefined);
+      await sendNumbers(coordinator, 1);
+      assert.deepEqual(await drain(coordinator), [1, 1]);
+      assert.equal(
+        (await coordinator.sendMessage(SENDER, AGENT, message)).duplicate,
+        true,
+        "remembered after it is gone",
+      );
+      assert.deepEqual(await drain(coordinator, other), [1]);
+    },
+  },
+  {
+    name: "coordinator: G7 ack({ also }) sends and stores in one step with the acknowledgement, or does nothing",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const next = { type: "next" };
+      await sendNumbers(coordinator, 1);
+      const received = await receiveOne(coordinator);
+      const followUp = coordinator.prepareSend(AGENT, next, { payload: { n: 10 } });
+      const note = { operations: [{ type: "set" as const, key: ["note"], value: "learned" }] };
+      const impossible = { checks: [{ key: ["note"], version: "1234" }], operations: [] };
+      const error = await received.ack({ also: [followUp, note, impossible] }).catch((caught: unknown) => caught);
+      assert.ok(error instanceof CommitRefusedError);
+      assert.equal(error.reason, "conflict");
+      assert.deepEqual(await backend.get([["note"]]), [null]);
+      assert.equal(await coordinator.receive(next), null);
+      assert.equal((await coordinator.stats(AGENT)).leased, 1, "the message is still the receiver's");
+      assert.equal(await received.ack({ also: [followUp, note] }), true);
+      assert.equal((await backend.get([["note"]]))[0]?.value, "learned");
+      assert.deepEqual(await drain(coordinator, next), [10]);
+    },
+  },
+  {
+    name: "coordinator: receive({ limit }) takes several in order, and receive({ waitMs }) wakes when one comes",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const waiting = coordinator.receive(AGENT, { waitMs: 20_000, visibilityTimeoutMs: LONG_MS });
+      await sendNumbers(coordinator, 3);
+      assert.equal((await waiting)?.message.payload.n, 1);
+      const rest = await coordinator.receive(AGENT, { limit: 10, waitMs: 20_000, visibilityTimeoutMs: LONG_MS });
+      assert.deepEqual(rest.map((received) => received.message.payload.n), [2, 3]);
+      assert.deepEqual(await coordinator.receive(AGENT, { limit: 10 }), []);
+    },
+  },
+  {
+    name: "coordinator: an aborted wait rejects with the signal's reason and takes nothing",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const controller = new AbortController();
+      const waiting = coordinator.receive(AGENT, { waitMs: Infinity, signal: controller.signal });
+      controller.abort(new Error("enough"));
+      await assert.rejects(waiting, /enough/);
+      await sendNumbers(coordinator, 1);
+      assert.deepEqual(await drain(coordinator), [1]);
+    },
+  },
+  {
+    name: "coordinator: a delayed message comes when it is due",
+    run: async ({ backend, shortMs, elapse }) => {
+      const [coordinator] = coordinate(backend);
+      await coordinator.sendMessage(SENDER, AGENT, { payload: { n: 1 } }, { delayMs: shortMs });
+      assert.equal(await coordinator.receive(AGENT), null);
+      assert.equal((await coordinator.stats(AGENT)).delayed, 1);
+      await elapse(shortMs);
+      assert.deepEqual(await drain(coordinator), [1]);
+    },
+  },
+  {
+    name:
+      "coordinator: broadcastMessage() reaches the subscribers of its type and topic, once each, and named recipients",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const [a, b, c] = [{ type: "a" }, { type: "b", instance: "1" }, { type: "c" }];
+      await coordinator.subscribeToMessages(a, ["event"]);
+      await coordinator.subscribeToMessages(a, ["event", "request"], { topics: ["news"] });
+      const subscription = await coordinator.subscribeToMessages(b, ["event"], { topics: ["news", "weather"] });
+      assert.deepEqual(
+        await coordinator.subscribeToMessages(b, ["event"], { topics: ["weather", "news"] }),
+        subscription,
+      );
+      await coordinator.subscribeToMessages(c, ["request"]);
+      const reach = async (messageType: MessageType, topic?: string) => {
+        const results = await coordinator.broadcastMessage(SENDER, { messageType, routing: { topic } });
+        assert.ok(results.every((result) => result.delivered));
+        const counts = (await coordinator.stats()).map(({ agent, ready }) => `${agent.type}${ready}`);
+        for (const agent of [a, b, c]) await coordinator.purge(agent);
+        return counts.sort().join(" ");
+      };
+      assert.equal(await reach("event"), "a1");
+      assert.equal(await reach("event", "news"), "a1 b1");
+      assert.equal(await reach("event", "sports"), "a1");
+      assert.equal(await reach("request", "news"), "a1 c1");
+      assert.equal(await reach("response"), "");
+      assert.equal(await coordinator.unsubscribe(subscription), true);
+      assert.equal(await coordinator.unsubscribe(subscription), false);
+      assert.equal(await reach("event", "news"), "a1");
+      assert.equal((await coordinator.broadcastMessage(SENDER, {}, [b, c])).length, 2);
+      assert.equal((await coordinator.stats(b)).ready, 1);
+    },
+  },
+  {
+    name: "coordinator: request() gets its own reply, and learns when the request is given up or nobody answers",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const answering = (async () => {
+        for (let handled = 0; handled < 3;) {
+          for (const received of await coordinator.receive(AGENT, { limit: 10, waitMs: 20_000 })) {
+            const { n } = received.message.payload;
+            if (n === 3) await received.nack({ failure: "permanent", error: "no threes" });
+            else await received.reply({ doubled: Number(n) * 2 });
+            handled++;
+          }
+        }
+      })();
+      const replies = [1, 2, 3].map((n) => coordinator.request(AGENT, { n }, { timeoutMs: 20_000 }));
+      assert.equal((await replies[1])?.payload.doubled, 4);
+      const first = await replies[0];
+      assert.deepEqual([first?.payload.doubled, first?.messageType, first?.sender], [2, "response", AGENT]);
+      await assert.rejects(replies[2] ?? Promise.resolve(), (error) => {
+        return error instanceof RequestFailedError && error.message.includes("no threes");
+      });
+      await answering;
+      await assert.rejects(coordinator.request(AGENT, { n: 4 }, { timeoutMs: 50 }), RequestTimeoutError);
+      const signal = AbortSignal.abort(new Error("never mind"));
+      await assert.rejects(coordinator.request(AGENT, { n: 5 }, { signal }), /never mind/);
+    },
+  },
+  {
+    name: "coordinator: G11 two namespaces on one store share neither mailboxes nor subscriptions",
+    run: async ({ backend }) => {
+      const acme = new MessageCoordinator(backend, { namespace: ["tenant", "acme"] });
+      const lookalike = new MessageCoordinator(backend, { namespace: ["tenant", "acme-corp"] });
+      await acme.subscribeToMessages(AGENT, ["event"]);
+      await sendNumbers(acme, 1);
+      assert.deepEqual(await lookalike.stats(), []);
+      assert.equal(await lookalike.receive(AGENT), null);
+      assert.deepEqual(await lookalike.broadcastMessage(SENDER, {}), []);
+      assert.equal(await lookalike.recoverPending(), 0);
+      assert.deepEqual(await drain(acme), [1]);
+    },
+  },
+  {
+    name: "coordinator: purge() removes by state, id and age, and only that",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      await sendNumbers(coordinator, 2);
+      await (await receiveOne(coordinator)).nack({ failure: "permanent" });
+      await coordinator.sendMessage(SENDER, AGENT, { messageId: "by-name" });
+      assert.equal(await coordinator.purge(AGENT, { ids: ["by-name", "nobody"] }), 1);
+      assert.equal(await coordinator.purge(AGENT, { states: ["dead"] }), 1);
+      assert.equal(await coordinator.purge(AGENT, { olderThanMs: LONG_MS }), 0);
+      assert.deepEqual(await drain(coordinator), [2]);
+    },
+  },
+  {
+    name: "coordinator: bad input is refused with the field and the rule, and nothing is sent",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const refusals: [unknown, RegExp][] = [
+        [{ messageId: "short" }, /messageId.*6 to 256 characters/],
+        [{ payload: [1] }, /payload.*JSON object/],
+        [{ payload: { at: new Date(0) } }, /payload\.at.*Date/],
+        [{ payload: { a: [undefined] } }, /payload\.a\[0\].*undefined/],
+        [{ priority: 10 }, /priority.*0 to 9/],
+        [{ priority: 1.5 }, /priority.*0 to 9/],
+        [{ messageType: "letter" }, /messageType.*request, response or event/],
+        [{ timestamp: "yesterday" }, /timestamp.*ISO 8601/],
+        [{ topic: "news" }, /must not have topic/],
+      ];
+      for (const [input, expected] of refusals) {
+        const sent = coordinator.sendMessage(SENDER, AGENT, input as AgentMessageInput);
+        await assert.rejects(sent, (error) => error instanceof TypeError && expected.test(error.message));
+      }
+      await assert.rejects(coordinator.sendMessage({ type: "" }, AGENT, {}), /sender\.type.*not be empty/);
+      await assert.rejects(coordinator.sendMessage(SENDER, AGENT, {}, { delayMs: -1 }), /delayMs.*from 0/);
+      await assert.rejects(coordinator.receive(AGENT, { visibilityTimeoutMs: 0 }), /visibilityTimeoutMs.*from 1/);
+      await assert.rejects(coordinator.receive(AGENT, { limit: 0 }), /limit.*from 1/);
+      await assert.rejects(coordinator.ack(AGENT, "nonsense"), /token.*received message/);
+      assert.throws(() => coordinator.configure({ queueSize: 5, retryAttempts: -1 }), /retryAttempts.*from 0/);
+      assert.equal(coordinator.configuration.queueSize, 10_000, "a refused change changes nothing");
+      assert.deepEqual(await coordinator.stats(), []);
+    },
+  },
+  {
+    name: "coordinator: metrics that throw harm nothing",
+    run: async ({ backend }) => {
+      const fail = () => {
+        throw new Error("no metrics today");
+      };
+      const metrics = {
+        incDeliveredOk: fail,
+        incDeliveredError: fail,
+        incRetriesScheduled: fail,
+        incNacks: fail,
+        incPermanent: fail,
+        incReceived: fail,
+        incAcknowledged: fail,
+      };
+      const coordinator = new MessageCoordinator(backend, { metrics });
+      await sendNumbers(coordinator, 2);
+      assert.equal(await (await receiveOne(coordinator)).nack({ failure: "permanent" }), true);
+      assert.deepEqual(await drain(coordinator), [2]);
+    },
+  },
+  {
+    name: "coordinator: a message of a newer format goes to the dead letters instead of to a handler",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      await sendNumbers(coordinator, 1);
+      const [sent] = await backend.claim(["ao", "mailbox", AGENT.type, AGENT.instance ?? ""], { leaseMs: LONG_MS });
+      assert.ok(sent);
+      const { queue, id, token } = sent;
+      const newer = { queue, id: "from-the-future", value: { v: 2, message: {} }, priority: 5, maxAttempts: 3 };
+      await backend.commit({
+        operations: [{ type: "ack", queue, id, token }, { type: "enqueue", ...newer, dedupeMs: 0, capacity: 10 }],
+      });
+      assert.equal(await coordinator.receive(AGENT), null);
+      assert.equal((await coordinator.stats(AGENT)).dead, 1);
+    },
+  },
+];

@@ -1,0 +1,49 @@
+/** All conformance cases, in the order in which they are best read. @module */
+
+import type { ConformanceCase } from "../case.ts";
+import { attemptCases } from "./attempts.ts";
+import { badInputCases } from "./bad_input.ts";
+import { batchCases } from "./batches.ts";
+import { capacityCases } from "./capacity.ts";
+import { concurrencyCases } from "./concurrency.ts";
+import { costCases } from "./cost.ts";
+import { deadLetterCases } from "./dead_letters.ts";
+import { dedupeCases } from "./dedupe.ts";
+import { delayCases } from "./delays.ts";
+import { durabilityCases } from "./durability.ts";
+import { expiryCases } from "./expiry.ts";
+import { hostileCases } from "./hostile.ts";
+import { isolationCases } from "./isolation.ts";
+import { leaseCases } from "./leases.ts";
+import { lifecycleCases } from "./lifecycle.ts";
+import { listCases } from "./lists.ts";
+import { listenCases } from "./listen.ts";
+import { orderCases } from "./order.ts";
+import { outageCases } from "./outages.ts";
+import { recordCases } from "./records.ts";
+import { viewCases } from "./views.ts";
+
+/** Every case of the suite. */
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...lifecycleCases,
+  ...recordCases,
+  ...listCases,
+  ...expiryCases,
+  ...batchCases,
+  ...orderCases,
+  ...leaseCases,
+  ...attemptCases,
+  ...delayCases,
+  ...dedupeCases,
+  ...capacityCases,
+  ...deadLetterCases,
+  ...viewCases,
+  ...listenCases,
+  ...hostileCases,
+  ...badInputCases,
+  ...concurrencyCases,
+  ...costCases,
+  ...isolationCases,
+  ...durabilityCases,
+  ...outageCases,
+];

@@ -1,0 +1,87 @@
+/** A clock that stands still until a test moves it. @module */
+
+import type { Clock } from "../clock.ts";
+
+interface Timer {
+  readonly callback: () => void;
+  readonly dueAtMs: number;
+}
+
+// A chain of awaited calls that a timer sets off is followed so far before the next timer fires.
+const MICROTASKS_BETWEEN_TIMERS = 100;
+
+/**
+ * A clock that stands still until `advance` moves it, firing timers in the order in which they are due.
+ *
+ * @example
+ * ```ts
+ * import { ManualClock } from "@tta/agent-coordination/testing";
+ *
+ * const clock = new ManualClock();
+ * let fired = false;
+ * clock.setTimer(() => fired = true, 1000);
+ * await clock.advance(999);
+ * console.log(fired); // false
+ * await clock.advance(1);
+ * console.log(fired); // true
+ * ```
+ */
+export class ManualClock implements Clock {
+  #nowMs: number;
+  // In the order in which they were set, which decides between timers that are due at the same time.
+  readonly #timers = new Set<Timer>();
+
+  /** Makes a clock that shows `startMs`, in milliseconds since the Unix epoch. */
+  constructor(startMs: number = Date.UTC(2030, 0, 1)) {
+    this.#nowMs = startMs;
+  }
+
+  /** How many timers are set: 0 where nothing waits. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** The time that it shows. */
+  now(): number {
+    return this.#nowMs;
+  }
+
+  /** Calls `callback` once the clock was moved by `delayMs`, unless the returned function is called before. */
+  setTimer(callback: () => void, delayMs: number): () => void {
+    const timer = { callback, dueAtMs: this.#nowMs + Math.max(delayMs, 0) };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /**
+   * Moves the clock. Each timer fires at its own time, also one that is set on the way, and what waits for it goes on
+   * before the next one fires.
+   *
+   * @throws {RangeError} When `ms` is negative or no number.
+   */
+  async advance(ms: number): Promise<void> {
+    if (!(ms >= 0)) throw new RangeError(`Cannot advance the clock: ms must be at least 0, got ${ms}`);
+    const untilMs = this.#nowMs + ms;
+    await settle();
+    for (let next = this.#next(untilMs); next; next = this.#next(untilMs)) {
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);
+      next.callback();
+      await settle();
+    }
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+  }
+
+  /** The first timer that is due by `untilMs`. */
+  #next(untilMs: number): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.dueAtMs <= untilMs && (first === undefined || timer.dueAtMs < first.dueAtMs)) first = timer;
+    }
+    return first;
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < MICROTASKS_BETWEEN_TIMERS; turn++) await Promise.resolve();
+}
