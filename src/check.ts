@@ -26,7 +26,9 @@ export const POSITIVE_DURATION: NumberRule = { min: 1, max: MAX_DURATION_MS };
  * @throws {RangeError} When it breaks the rule.
  */
 export function requireNumber(field: string, value: unknown, rule: NumberRule): number {
-  if (typeof value !== "number") throw new TypeError(`Cannot use ${field}: it must be a number, got ${typeName(value)}`);
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot use ${field}: it must be a number, got ${typeName(value)}`);
+  }
   if (rule.integer && !Number.isInteger(value) && value !== Infinity) {
     throw new RangeError(`Cannot use ${field}: it must be an integer, got ${value}`);
   }
@@ -43,7 +45,9 @@ export function requireNumber(field: string, value: unknown, rule: NumberRule): 
  * @throws {RangeError} When it is too short or too long.
  */
 export function requireString(field: string, value: unknown, minLength: number, maxLength: number): string {
-  if (typeof value !== "string") throw new TypeError(`Cannot use ${field}: it must be a string, got ${typeName(value)}`);
+  if (typeof value !== "string") {
+    throw new TypeError(`Cannot use ${field}: it must be a string, got ${typeName(value)}`);
+  }
   if (value.length < minLength || value.length > maxLength) {
     throw new RangeError(
       `Cannot use ${field}: it must have ${minLength} to ${maxLength} characters, got ${value.length}`,

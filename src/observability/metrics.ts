@@ -126,14 +126,15 @@ export class CountingMetrics implements Required<MessageMetrics> {
 
 /** Wraps metrics so that one that throws harms nothing. */
 export function safeMetrics(metrics: MessageMetrics): Required<MessageMetrics> {
-  const guard = <Arguments extends number[]>(method: ((...counts: Arguments) => void) | undefined) =>
-  (...counts: Arguments): void => {
-    try {
-      method?.apply(metrics, counts);
-    } catch {
-      // Counting is not worth a message.
-    }
-  };
+  const guard =
+    <Arguments extends number[]>(method: ((...counts: Arguments) => void) | undefined) =>
+    (...counts: Arguments): void => {
+      try {
+        method?.apply(metrics, counts);
+      } catch {
+        // Counting is not worth a message.
+      }
+    };
   return {
     incDeliveredOk: guard(metrics.incDeliveredOk),
     incDeliveredError: guard(metrics.incDeliveredError),
