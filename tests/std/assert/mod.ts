@@ -4,6 +4,7 @@ import assertion from "node:assert/strict";
 
 // deno-lint-ignore no-explicit-any -- as in the package that this stands in for
 type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
+type Falsy = false | 0 | 0n | "" | null | undefined;
 
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -25,7 +26,7 @@ export function assert(expr: unknown, msg = ""): asserts expr {
   if (!expr) throw new AssertionError(msg);
 }
 
-export function assertFalse(expr: unknown, msg = ""): void {
+export function assertFalse(expr: unknown, msg = ""): asserts expr is Falsy {
   if (expr) throw new AssertionError(msg);
 }
 
@@ -57,7 +58,11 @@ export function assertStringIncludes(actual: string, expected: string, msg?: str
   }
 }
 
-export function assertArrayIncludes<T>(actual: ArrayLike<T>, expected: ArrayLike<T>, msg?: string): void {
+export function assertArrayIncludes<T>(
+  actual: ArrayLike<T> & object,
+  expected: ArrayLike<T> & object,
+  msg?: string,
+): void {
   for (const wanted of Array.from(expected)) {
     const found = Array.from(actual).some((item) => isEqual(item, wanted));
     if (!found) throw new AssertionError(`Expected ${show(actual)} to include ${show(wanted)}: ${msg ?? ""}`);
@@ -72,13 +77,15 @@ export function assertNotMatch(actual: string, expected: RegExp, msg?: string): 
   attempt(() => assertion.doesNotMatch(actual, expected), msg);
 }
 
-// deno-lint-ignore no-explicit-any -- as in the package that this stands in for
 export function assertObjectMatch(
+  // deno-lint-ignore no-explicit-any -- as in the package that this stands in for
   actual: Record<PropertyKey, any>,
   expected: Record<PropertyKey, unknown>,
   msg?: string,
 ): void {
-  attempt(() => assertion.partialDeepStrictEqual(actual, expected), msg);
+  if (!matches(actual, expected)) {
+    throw new AssertionError(`Expected ${show(actual)} to match ${show(expected)}: ${msg ?? ""}`);
+  }
 }
 
 export function assertGreater<T>(actual: T, expected: T, msg?: string): void {
@@ -205,6 +212,19 @@ function isEqual(a: unknown, b: unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether all that `expected` has is in `actual` too; arrays are compared item by item, from the first. */
+function matches(actual: unknown, expected: unknown): boolean {
+  if (Array.isArray(actual) && Array.isArray(expected)) {
+    return expected.every((item, index) => index < actual.length && matches(actual[index], item));
+  }
+  if (!isPlain(actual) || !isPlain(expected)) return isEqual(actual, expected);
+  return Reflect.ownKeys(expected).every((key) => Object.hasOwn(actual, key) && matches(actual[key], expected[key]));
+}
+
+function isPlain(value: unknown): value is Record<PropertyKey, unknown> {
+  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 function show(value: unknown): string {

@@ -1,21 +1,23 @@
-/** Stands in for @std/async where its registry cannot be reached: the same names and signatures over node:timers. @module */
-
-import { setTimeout as wait } from "node:timers/promises";
+/** Stands in for @std/async where its registry cannot be reached: the same names and signatures over setTimeout. @module */
 
 export interface DelayOptions {
   signal?: AbortSignal;
-  persistent?: boolean;
 }
 
-export async function delay(ms: number, options: DelayOptions = {}): Promise<void> {
-  const { signal, persistent = true } = options;
-  signal?.throwIfAborted();
-  try {
-    await wait(ms, undefined, { ...(signal && { signal }), ref: persistent });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  }
+export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
 }
 
 export interface DeadlineOptions {
@@ -23,17 +25,14 @@ export interface DeadlineOptions {
 }
 
 export async function deadline<T>(p: Promise<T>, ms: number, options: DeadlineOptions = {}): Promise<T> {
-  const over = new AbortController();
-  const signal = options.signal ? AbortSignal.any([over.signal, options.signal]) : over.signal;
-  const timer = wait(ms, undefined, { signal }).then(() => {
-    throw new DOMException("Signal timed out.", "TimeoutError");
-  }, () => {
-    options.signal?.throwIfAborted();
-    return p;
+  const inTime = new AbortController();
+  const signal = options.signal ? AbortSignal.any([inTime.signal, options.signal]) : inTime.signal;
+  const tooLate = delay(ms, { signal }).then(() => {
+    throw new DOMException("The operation was aborted due to timeout", "TimeoutError");
   });
   try {
-    return await Promise.race([p, timer]);
+    return await Promise.race([p, tooLate]);
   } finally {
-    over.abort();
+    inTime.abort();
   }
 }
