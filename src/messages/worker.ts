@@ -8,7 +8,7 @@ import type { JsonObject } from "../storage/json.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
 import { type Inbox, isOutage } from "./inbox.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
-import { type AgentId, type AgentMessage, checkAgentId, type FailureType } from "./model.ts";
+import { type AgentId, type AgentMessage, checkAgentId, type FailureType, type QueueMessage } from "./model.ts";
 import type { ReceivedMessage } from "./received.ts";
 
 /** An agent that handles the messages of its mailbox. */
@@ -31,6 +31,8 @@ export interface ProcessContext {
   readonly signal: AbortSignal;
   /** Which delivery of this message it is: 1 for the first. */
   readonly attempt: number;
+  /** The message with its place in the mailbox: when it was accepted, and what went wrong the last time. */
+  readonly queueMessage: QueueMessage;
   /** Adds batches that happen in one atomic step with the acknowledgement, and only then. */
   also(...batches: readonly Batch[]): void;
 }
@@ -199,6 +201,7 @@ class MailboxServer implements AgentServer {
       const context = {
         signal: handler.signal,
         attempt: received.attempt,
+        queueMessage: received.queueMessage,
         also: (...batches: readonly Batch[]) => void also.push(...batches),
       };
       const result = await untilAborted(this.#proxy.process(received.message, context), handler.signal);

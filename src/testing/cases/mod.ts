@@ -6,6 +6,7 @@ import { badInputCases } from "./bad_input.ts";
 import { batchCases } from "./batches.ts";
 import { capacityCases } from "./capacity.ts";
 import { concurrencyCases } from "./concurrency.ts";
+import { coordinatorCases } from "./coordinator.ts";
 import { costCases } from "./cost.ts";
 import { deadLetterCases } from "./dead_letters.ts";
 import { dedupeCases } from "./dedupe.ts";
@@ -22,6 +23,7 @@ import { orderCases } from "./order.ts";
 import { outageCases } from "./outages.ts";
 import { recordCases } from "./records.ts";
 import { viewCases } from "./views.ts";
+import { workerCases } from "./worker.ts";
 
 /** Every case of the suite. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -46,4 +48,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...isolationCases,
   ...durabilityCases,
   ...outageCases,
+  ...coordinatorCases,
+  ...workerCases,
 ];

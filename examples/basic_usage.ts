@@ -1,0 +1,17 @@
+/** Two agents and one message: send, receive, acknowledge. @module */
+
+import { MemoryBackend, MessageCoordinator, MessagePriority } from "@tta/agent-coordination";
+
+await using backend = new MemoryBackend(); // SqliteBackend keeps the messages in a file
+const coordinator = new MessageCoordinator(backend);
+const editor = { type: "editor" };
+const writer = { type: "writer" };
+
+await coordinator.sendMessage(editor, writer, { payload: { task: "draft a title" } });
+await coordinator.sendMessage(editor, writer, { payload: { task: "fix the typo" }, priority: MessagePriority.HIGH });
+
+for (const received of await coordinator.receive(writer, { limit: 10 })) {
+  console.log(`writer: ${received.message.payload.task}`);
+  await received.ack();
+}
+console.log("mailboxes that hold anything:", (await coordinator.stats()).length);
