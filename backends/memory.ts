@@ -213,36 +213,34 @@ export class MemoryBackend implements StorageBackend {
 
   /** Why a batch cannot be, before any of it happens. */
   #refusal({ checks, operations }: PreparedBatch<JsonValue>, now: number): Refused | null {
-    const conflict = checks.findIndex(({ key, version }) => this.#records.version(key) !== version);
-    if (conflict >= 0) return { committed: false, reason: "conflict", index: conflict };
-    const added = new Map<string, number>();
-    for (const [index, operation] of operations.entries()) {
+    for (let index = 0; index < checks.length; index++) {
+      const check = checks[index];
+      if (check && this.#records.version(check.key) !== check.version) return refuse("conflict", index);
+    }
+    const growth = operations.length > 1 ? new Map<string, number>() : null;
+    for (let index = 0; index < operations.length; index++) {
+      const operation = operations[index];
+      if (operation === undefined || !("queue" in operation)) continue;
+      const queue = this.#queues.get(operation.queue);
       if ("token" in operation) {
-        const queue = this.#queues.get(operation.queue);
-        if (!queue?.holds(operation, now)) return { committed: false, reason: "lease_lost", index };
+        if (!queue?.holds(operation, now)) return refuse("lease_lost", index);
       } else if (operation.type === "enqueue") {
-        const queue = this.#queues.get(operation.queue);
-        const live = queue?.live ?? 0;
-        // Far from the limit nothing can be full, and there is no need to tell duplicates apart.
-        if (live + operations.length <= operation.capacity) continue;
-        if (queue?.knows(operation.id, now)) continue;
-        if (live + (added.get(operation.queue) ?? 0) >= operation.capacity) {
-          return { committed: false, reason: "full", index };
-        }
+        const live = (queue?.live ?? 0) + (growth?.get(operation.queue) ?? 0);
+        // Duplicates are never refused, and told apart only where it matters.
+        if (live >= operation.capacity && !queue?.knows(operation.id, now)) return refuse("full", index);
       }
-      if ("queue" in operation) {
-        added.set(operation.queue, (added.get(operation.queue) ?? 0) + this.#growth(operation));
-      }
+      growth?.set(operation.queue, (growth.get(operation.queue) ?? 0) + this.#growth(operation, now));
     }
     return null;
   }
 
   /** By how many live messages an operation changes its queue. */
-  #growth(operation: Extract<PreparedOperation<JsonValue>, { readonly queue: string }>): number {
-    const message = this.#queues.get(operation.queue)?.find(operation.id);
+  #growth(operation: Extract<PreparedOperation<JsonValue>, { readonly queue: string }>, now: number): number {
+    const queue = this.#queues.get(operation.queue);
+    const message = queue?.find(operation.id);
     switch (operation.type) {
       case "enqueue":
-        return 1;
+        return queue?.knows(operation.id, now) ? 0 : 1;
       case "ack":
       case "bury":
         return -1;
@@ -315,6 +313,10 @@ export class MemoryBackend implements StorageBackend {
     this.#commits = 0;
     for (const [name, queue] of this.#queues) if (queue.isForgotten(now)) this.#queues.delete(name);
   }
+}
+
+function refuse(reason: Refused["reason"], index: number): Refused {
+  return { committed: false, reason, index };
 }
 
 function toDelivery(message: Message, queue: Key): Delivery {

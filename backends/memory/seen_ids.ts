@@ -1,39 +1,56 @@
 /** The message ids that a queue remembers for its dedupe window, forgotten in whole generations. @module */
 
+/** The ids of one length of window: those of this window, and those of the one before it. */
+interface Generations {
+  readonly dedupeMs: number;
+  current: Set<string>;
+  previous: Set<string>;
+  turnedAtMs: number;
+}
+
 /**
- * Two maps, of which the older is dropped whole once all in it has expired: taking single expired ids out of one map by
+ * Remembers each id for one to two windows. A generation is dropped whole: taking single expired ids out of one map by
  * `keys().next()` costs O(n) after many deletes (measured: 23 thousand a second at 100,000 entries).
  */
 export class SeenIds {
-  #current = new Map<string, number>();
-  #previous = new Map<string, number>();
-  #longestMs = 0;
-  #turnedAtMs = 0;
+  // One for each window that senders use, which is nearly always one.
+  readonly #windows: Generations[] = [];
 
-  /** Remembers an id until `now + dedupeMs`. */
+  /** Remembers an id until `now + dedupeMs` at least. */
   add(id: string, now: number, dedupeMs: number): void {
-    if (dedupeMs > this.#longestMs) this.#longestMs = dedupeMs;
-    this.#turn(now);
-    if (dedupeMs > 0) this.#current.set(id, now + dedupeMs);
+    if (dedupeMs <= 0) return;
+    let window = this.#windows.find((each) => each.dedupeMs === dedupeMs);
+    if (window === undefined) {
+      window = { dedupeMs, current: new Set(), previous: new Set(), turnedAtMs: now };
+      this.#windows.push(window);
+    }
+    turn(window, now);
+    window.current.add(id);
   }
 
   /** Whether an id is remembered. */
   has(id: string, now: number): boolean {
-    const until = this.#current.get(id) ?? (this.#previous.size > 0 ? this.#previous.get(id) : undefined);
-    return until !== undefined && until > now;
+    for (const window of this.#windows) {
+      turn(window, now);
+      if (window.current.has(id) || (window.previous.size > 0 && window.previous.has(id))) return true;
+    }
+    return false;
   }
 
   /** Whether nothing is remembered any more. */
   isEmpty(now: number): boolean {
-    this.#turn(now);
-    return this.#current.size === 0 && this.#previous.size === 0;
+    return this.#windows.every((window) => {
+      turn(window, now);
+      return window.current.size === 0 && window.previous.size === 0;
+    });
   }
+}
 
-  /** Once a window, what is older than a window goes. */
-  #turn(now: number): void {
-    if (now - this.#turnedAtMs < this.#longestMs) return;
-    this.#previous = now - this.#turnedAtMs < 2 * this.#longestMs ? this.#current : new Map();
-    this.#current = new Map();
-    this.#turnedAtMs = now;
-  }
+/** Once a window, the generation before the current one goes. */
+function turn(window: Generations, now: number): void {
+  const ageMs = now - window.turnedAtMs;
+  if (ageMs < window.dedupeMs) return;
+  window.previous = ageMs < 2 * window.dedupeMs ? window.current : new Set();
+  window.current = new Set();
+  window.turnedAtMs = now;
 }
