@@ -1,0 +1,197 @@
+/** Decides which calls a circuit breaker lets through, with the store where it must and without it where it can. @module */
+
+import { randomId } from "../ids.ts";
+import type { BreakerEvents } from "./breaker_events.ts";
+import { type BreakerConfig, openTimeMs } from "./breaker_options.ts";
+import {
+  type BreakerEvent,
+  leaseEndsInMs,
+  mayProbe,
+  openEndsInMs,
+  openingsOf,
+  type ProbeEnd,
+  transition,
+} from "./breaker_state.ts";
+import { BreakerStore } from "./breaker_store.ts";
+import type { Rejection } from "./breaker_types.ts";
+import { BreakerView } from "./breaker_view.ts";
+
+/** A call that was let through. */
+export interface Admission {
+  readonly status: "admitted";
+  readonly generation: number;
+  /** Names the call among the probes, where the breaker is half open. */
+  readonly probe: string | null;
+  /** When a probe that is still under way counts as failed, on this process's clock. */
+  readonly leaseEndsAtMs: number;
+}
+
+// An admission goes at most from open to half open, and from there to closed or open.
+const MAX_STEPS = 4;
+
+/** The way in and out of a breaker. */
+export class BreakerGate {
+  /** What this process believes. */
+  readonly view: BreakerView;
+  /** Whether the record was looked at, or there is none: before that, a call waits for it. */
+  isStarted: boolean;
+  readonly #config: BreakerConfig;
+  /** Begins all names that this process gives, so that it knows its own work again. */
+  readonly #author = `${randomId()}.`;
+  #names = 0;
+  #store: BreakerStore | null;
+  #starting: Promise<void> | null = null;
+  /** How many calls are asking the store for a place among the probes. */
+  #asking = 0;
+
+  /** Makes a gate, without a look at the store. `entered` is called at each transition. */
+  constructor(config: BreakerConfig, events: BreakerEvents, entered: () => void) {
+    this.#config = config;
+    this.view = new BreakerView(entered, (transition) => events.emit("transition", transition));
+    this.isStarted = config.backend === null;
+    this.#store = config.backend && new BreakerStore({
+      backend: config.backend,
+      key: config.key,
+      view: this.view,
+      author: this.#author,
+      clock: config.clock,
+      timeoutMs: config.storeTimeoutMs,
+      pollIntervalMs: config.pollIntervalMs,
+      recordTtlMs: config.recordTtlMs,
+      onHealth: (error) => error ? events.emit("store_failed", { error }) : events.emit("store_recovered", {}),
+    });
+  }
+
+  /** Sees to it that the view is fed: waits for nothing. */
+  touch(): void {
+    if (this.isStarted) this.poll();
+    else void this.#start();
+  }
+
+  /** Has the record looked at, in the background, when the last look is too long ago. */
+  poll(): void {
+    this.#store?.poll(this.#config.clock.now());
+  }
+
+  /** Why a call cannot go through, as far as this process knows; `null` when it may, or must ask the store. */
+  rejection(): Rejection | null {
+    const { state } = this.view;
+    const now = this.#config.clock.now();
+    this.#store?.poll(now);
+    switch (state.kind) {
+      case "closed":
+        return null;
+      case "isolated":
+        return { status: "rejected", state: "isolated", retryAfterMs: Infinity };
+      case "open": {
+        const retryAfterMs = openEndsInMs(state, now);
+        if (retryAfterMs <= 0 && this.#asking < this.#config.rules.halfOpenMaxCalls) return null;
+        return { status: "rejected", state: "open", retryAfterMs: Math.max(retryAfterMs, 0) };
+      }
+      case "half_open": {
+        const leaseMs = leaseEndsInMs(state, now);
+        const places = this.#config.rules.halfOpenMaxCalls - state.probes.length;
+        if (leaseMs <= 0 || (mayProbe(state, this.#config.rules, now) && this.#asking < places)) return null;
+        return { status: "rejected", state: "half_open", retryAfterMs: Number.isFinite(leaseMs) ? leaseMs : 0 };
+      }
+    }
+  }
+
+  /** Lets a call through, or tells why not. */
+  async admit(): Promise<Admission | Rejection> {
+    if (!this.isStarted) await this.#start();
+    try {
+      if (this.#config.strict && this.#store?.failure) await this.#store.sync();
+      for (let step = 0; step < MAX_STEPS; step++) {
+        const rejection = this.rejection();
+        if (rejection) return rejection;
+        const { state } = this.view;
+        if (state.kind === "closed") return admission(state.generation, null, Infinity);
+        if (state.kind === "half_open" && leaseEndsInMs(state, this.#config.clock.now()) <= 0) {
+          await this.apply({ type: "expire", openForMs: this.#nextOpenTimeMs(), by: this.newName() });
+          continue;
+        }
+        const place = await this.#askForProbe();
+        if (place) return place;
+      }
+      return { status: "rejected", state: this.view.state.kind, retryAfterMs: 0 };
+    } catch (cause) {
+      return { status: "rejected", state: this.view.state.kind, retryAfterMs: 0, cause };
+    }
+  }
+
+  /** Opens the breaker: here at once, in the store right after. */
+  trip(generation: number): void {
+    const { view } = this;
+    const event: BreakerEvent = { type: "trip", generation, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
+    view.enter(transition(view.state, event, this.#config.clock.now()));
+    if (this.#store) this.#store.syncInBackground();
+    else view.tell("here");
+  }
+
+  /** Tells how a probe ended. Does nothing when the breaker has gone on meanwhile. */
+  async endProbe(type: ProbeEnd["type"], { generation, probe }: Admission): Promise<void> {
+    if (probe === null || this.view.state.generation > generation) return;
+    const { rules } = this.#config;
+    const event = { type, generation, id: probe, rules, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
+    await this.apply(event).catch(() => {}); // the call has ended, whatever the store says
+  }
+
+  /**
+   * Applies an event: to the record, or where that cannot be, to the view alone.
+   *
+   * @throws The store's error, where the breaker is strict.
+   */
+  async apply(event: BreakerEvent): Promise<void> {
+    try {
+      if (this.#store) return await this.#store.apply(event);
+    } catch (error) {
+      if (this.#config.strict) throw error;
+    }
+    this.view.enter(transition(this.view.state, event, this.#config.clock.now()));
+    this.view.tell("here");
+  }
+
+  /** A name that no other transition and no other probe has. */
+  newName(): string {
+    return this.#author + ++this.#names;
+  }
+
+  /** Lets go of the store, after sharing what is to be shared. */
+  async close(): Promise<void> {
+    const store = this.#store;
+    this.#store = null;
+    this.isStarted = true;
+    await store?.close();
+    await this.#starting;
+  }
+
+  /** Looks at the record for the first time; resolves also when that fails. */
+  #start(): Promise<void> {
+    this.#starting ??= (this.#store?.sync() ?? Promise.resolve()).catch(() => {}).finally(() => this.isStarted = true);
+    return this.#starting;
+  }
+
+  /** Asks for a place among the probes; `null` when the state is another one meanwhile, or all places are taken. */
+  async #askForProbe(): Promise<Admission | null> {
+    const { rules, probeLeaseMs: leaseMs } = this.#config;
+    const id = this.newName();
+    this.#asking++;
+    try {
+      await this.apply({ type: "probe", id, leaseMs, rules, by: id });
+    } finally {
+      this.#asking--;
+    }
+    const { state } = this.view;
+    const probe = state.kind === "half_open" ? state.probes.find((probe) => probe.id === id) : undefined;
+    return probe ? admission(state.generation, id, probe.sinceMs + leaseMs) : null;
+  }
+
+  #nextOpenTimeMs(): number {
+    return openTimeMs(this.#config, openingsOf(this.view.state) + 1);
+  }
+}
+
+function admission(generation: number, probe: string | null, leaseEndsAtMs: number): Admission {
+  return { status: "admitted", generation, probe, leaseEndsAtMs };
+}

@@ -1,0 +1,152 @@
+/** How a circuit breaker is configured: options, defaults and their checks. @module */
+
+import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { Key } from "../storage/key.ts";
+import { backoffDelayMs, type RandomSource } from "./backoff.ts";
+import type { ProbeRules } from "./breaker_state.ts";
+import type { FailureRate } from "./trip_rule.ts";
+
+/** How to make a {@linkcode CircuitBreaker}. */
+export interface CircuitBreakerOptions {
+  /** Names the breaker: all processes that use one name on one backend share it. @default {"default"} */
+  readonly name?: string;
+  /** Where the state is shared; without one, the breaker is this process's own. */
+  readonly backend?: StorageBackend;
+  /** Whose breaker it is, where the backend is shared by several. @default {"ao"} */
+  readonly namespace?: string | Key;
+
+  /** How many failures in a row open the breaker. @default {5} */
+  readonly failureThreshold?: number;
+  /** Opens the breaker by the share of failures in a window of time instead. */
+  readonly failureRate?: FailureRate;
+  /** Whether an error is a failure; one that is not counts as a success, for the other side has answered. */
+  readonly isFailure?: (error: unknown) => boolean;
+  /** How long a call may take before it is ended and counts as failed, in milliseconds. @default {Infinity} */
+  readonly callTimeoutMs?: number;
+
+  /** How long the breaker stays open, in milliseconds. @default {60_000} */
+  readonly openMs?: number;
+  /** By how much each open time is longer than the one before, until the breaker closes. @default {1} */
+  readonly openFactor?: number;
+  /** The longest open time, jitter aside, in milliseconds. @default {the larger of openMs and 600_000} */
+  readonly maxOpenMs?: number;
+  /** By what share of itself, at most, an open time is made longer by chance. @default {0} */
+  readonly openJitter?: number;
+
+  /** How many probes may be under way at once in the whole fleet while the breaker is half open. @default {3} */
+  readonly halfOpenMaxCalls?: number;
+  /** How many probes must succeed to close the breaker. @default {2} */
+  readonly successThreshold?: number;
+  /**
+   * How long a probe may take before it counts as failed, in milliseconds; not less than `callTimeoutMs`.
+   * @default {30_000, or callTimeoutMs and a second}
+   */
+  readonly probeLeaseMs?: number;
+
+  /** Whether calls are refused, with the store's error, while the store cannot be reached. @default {false} */
+  readonly strict?: boolean;
+  /** How long at most to wait for the store at the first call and for a probe, in milliseconds. @default {1000} */
+  readonly storeTimeoutMs?: number;
+  /** How often at most, while calls are made, the record is looked at though nothing was heard. @default {1000} */
+  readonly pollIntervalMs?: number;
+  /** How long an unused record is kept, in milliseconds. @default {86_400_000} */
+  readonly recordTtlMs?: number;
+
+  /** The source of time. @default {systemClock} */
+  readonly clock?: Clock;
+  /** The source of jitter. @default {Math.random} */
+  readonly random?: RandomSource;
+}
+
+/** Checked options, with every default filled in. */
+export interface BreakerConfig {
+  readonly name: string;
+  readonly backend: StorageBackend | null;
+  readonly key: Key;
+  readonly failureThreshold: number;
+  readonly failureRate: FailureRate | null;
+  readonly isFailure: (error: unknown) => boolean;
+  readonly callTimeoutMs: number | undefined;
+  readonly openMs: number;
+  readonly openFactor: number;
+  readonly maxOpenMs: number;
+  readonly openJitter: number;
+  readonly rules: ProbeRules;
+  readonly probeLeaseMs: number;
+  readonly strict: boolean;
+  readonly storeTimeoutMs: number;
+  readonly pollIntervalMs: number;
+  readonly recordTtlMs: number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+}
+
+/**
+ * Checks the options of a breaker.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
+  const { name = "default", backend, namespace = "ao", failureThreshold = 5, failureRate } = options;
+  const { isFailure = () => true, callTimeoutMs = Infinity } = options;
+  const { openMs = 60_000, openFactor = 1, openJitter = 0, maxOpenMs = Math.max(openMs, 600_000) } = options;
+  const { halfOpenMaxCalls = 3, successThreshold = 2 } = options;
+  const { probeLeaseMs = callTimeoutMs === Infinity ? 30_000 : callTimeoutMs + 1000 } = options;
+  const { strict = false, storeTimeoutMs = 1000, pollIntervalMs = 1000, recordTtlMs = 86_400_000 } = options;
+  const { clock = systemClock, random = Math.random } = options;
+  requireString("name", name, 1, 256);
+  requireNumber("failureThreshold", failureThreshold, COUNT);
+  if (failureRate) requireRate(failureRate);
+  if (callTimeoutMs !== Infinity) requireNumber("callTimeoutMs", callTimeoutMs, POSITIVE_DURATION);
+  requireNumber("openMs", openMs, POSITIVE_DURATION);
+  requireNumber("openFactor", openFactor, { min: 1, max: 1000 });
+  requireNumber("maxOpenMs", maxOpenMs, { ...POSITIVE_DURATION, min: openMs });
+  requireNumber("openJitter", openJitter, { min: 0, max: 10 });
+  requireNumber("halfOpenMaxCalls", halfOpenMaxCalls, { ...COUNT, max: 1000 });
+  requireNumber("successThreshold", successThreshold, COUNT);
+  const leastLeaseMs = callTimeoutMs === Infinity ? 1 : callTimeoutMs;
+  requireNumber("probeLeaseMs", probeLeaseMs, { ...POSITIVE_DURATION, min: leastLeaseMs });
+  requireNumber("storeTimeoutMs", storeTimeoutMs, POSITIVE_DURATION);
+  requireNumber("pollIntervalMs", pollIntervalMs, POSITIVE_DURATION);
+  requireNumber("recordTtlMs", recordTtlMs, POSITIVE_DURATION);
+  return {
+    name,
+    backend: backend ?? null,
+    key: [...(typeof namespace === "string" ? [namespace] : namespace), "breaker", name],
+    failureThreshold,
+    failureRate: failureRate ?? null,
+    isFailure,
+    callTimeoutMs: callTimeoutMs === Infinity ? undefined : callTimeoutMs,
+    openMs,
+    openFactor,
+    maxOpenMs,
+    openJitter,
+    rules: { halfOpenMaxCalls, successThreshold },
+    probeLeaseMs,
+    strict,
+    storeTimeoutMs,
+    pollIntervalMs,
+    recordTtlMs,
+    clock,
+    random,
+  };
+}
+
+/** How long the breaker is to stay open when it opens for the `openings`-th time in a row, in whole milliseconds. */
+export function openTimeMs(
+  { openMs, openFactor, maxOpenMs, openJitter, random }: BreakerConfig,
+  openings: number,
+): number {
+  const plainMs = backoffDelayMs({ attempt: openings, baseDelayMs: openMs, factor: openFactor, maxDelayMs: maxOpenMs });
+  return Math.ceil(plainMs * (1 + openJitter * random()));
+}
+
+const COUNT = { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true };
+
+function requireRate({ threshold, windowMs, minimumCalls = 10 }: FailureRate): void {
+  requireNumber("failureRate.threshold", threshold, { min: Number.MIN_VALUE, max: 1 });
+  requireNumber("failureRate.windowMs", windowMs, POSITIVE_DURATION);
+  requireNumber("failureRate.minimumCalls", minimumCalls, COUNT);
+}

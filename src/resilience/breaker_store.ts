@@ -1,0 +1,233 @@
+/** Keeps a circuit breaker's view in step with its record in a storage backend. @module */
+
+import type { Clock } from "../clock.ts";
+import { BackendCorruptError, BackendUnavailableError } from "../errors.ts";
+import type { Entry, Operation, StorageBackend, Unlisten } from "../storage/backend.ts";
+import type { Key } from "../storage/key.ts";
+import { decodeBreaker, encodeBreaker, isOvertaken, reconcile } from "./breaker_record.ts";
+import { type BreakerEvent, type BreakerState, INITIAL_STATE, transition } from "./breaker_state.ts";
+import type { BreakerView } from "./breaker_view.ts";
+import { runBounded } from "./time_limit.ts";
+
+/** What a {@linkcode BreakerStore} works with. */
+export interface BreakerStoreOptions {
+  readonly backend: StorageBackend;
+  /** The record, and the topic that is woken when it changes. */
+  readonly key: Key;
+  readonly view: BreakerView;
+  /** Begins the names of all transitions that this process makes. */
+  readonly author: string;
+  readonly clock: Clock;
+  /** How long at most to wait for one call of the backend. */
+  readonly timeoutMs: number;
+  /** How long at most the view may go without a look at the record while calls are made. */
+  readonly pollIntervalMs: number;
+  /** How long a record lasts that nobody writes or misses. */
+  readonly recordTtlMs: number;
+  /** Told when the store cannot be reached, and with `null` when it can again. */
+  readonly onHealth: (failure: Error | null) => void;
+}
+
+// Each lost race means that another process went ahead, and a breaker has few steps to go.
+const MAX_TRIES = 16;
+
+/** Reads and writes the record by compare-and-set. Holds no timer, save while a call of the backend is under way. */
+export class BreakerStore {
+  readonly #options: BreakerStoreOptions;
+  /** The last stored state that was seen, and the version to write over. */
+  #known: BreakerState = INITIAL_STATE;
+  #version: string | null = null;
+  #unlisten: Unlisten | null = null;
+  #syncing: Promise<void> | null = null;
+  #syncAgain = false;
+  #syncedAtMs = -Infinity;
+  #background = new Set<Promise<void>>();
+  #failure: Error | null = null;
+  #closed = false;
+
+  /** Makes a store that has not looked at the record yet. */
+  constructor(options: BreakerStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Why the store could not be reached the last time; `null` when it could. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  /** Looks at the record in the background when the last look is too long ago. */
+  poll(nowMs: number): void {
+    const elapsedMs = nowMs - this.#syncedAtMs;
+    // Below zero: the clock was set back.
+    if (elapsedMs >= this.#options.pollIntervalMs || elapsedMs < 0) this.syncInBackground();
+  }
+
+  /** Brings view and record together; what fails is told to `onHealth` alone. */
+  syncInBackground(): void {
+    if (this.#closed) return;
+    const running: Promise<void> = this.sync().catch(() => {}).finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+
+  /**
+   * Brings view and record together: the later state wins, at the same generation the stored one. A look that is asked
+   * for while one is under way follows it, once for all who ask.
+   *
+   * @throws When the store cannot be reached.
+   */
+  sync(): Promise<void> {
+    if (this.#syncing) {
+      this.#syncAgain = true;
+      return this.#syncing;
+    }
+    this.#syncing = this.#syncUntilDone().finally(() => this.#syncing = null);
+    return this.#syncing;
+  }
+
+  /**
+   * Applies an event to the record. The view follows. Does nothing when the event has nothing to change.
+   *
+   * @throws When the store cannot be reached, or others were faster too often. It may have happened.
+   */
+  apply(event: BreakerEvent): Promise<void> {
+    return this.#watch(async () => {
+      const { view, clock } = this.#options;
+      // First from what is known: when that is out of date, the write is refused, and the record is read.
+      let isFresh = false;
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        if (!isFresh && (tries > 0 || view.state.generation !== this.#known.generation)) {
+          await this.#read();
+          isFresh = true;
+        }
+        const next = transition(view.state, event, clock.now());
+        if (next === view.state && isFresh) return;
+        if (next !== view.state && await this.#write(next)) return;
+        isFresh = false;
+      }
+      throw tooManyTries();
+    });
+  }
+
+  /** Ends the listening and waits for what is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const unlisten = this.#unlisten;
+    this.#unlisten = null;
+    await unlisten?.().catch(() => {});
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  async #syncUntilDone(): Promise<void> {
+    do {
+      this.#syncAgain = false;
+      this.#syncedAtMs = this.#options.clock.now();
+      await this.#watch(async () => {
+        // To listen comes first, or a change between the two would go unnoticed.
+        const failure: unknown = await this.#listen().then(() => null, (error) => error);
+        await this.#exchange();
+        if (failure !== null) throw failure;
+      });
+    } while (this.#syncAgain && !this.#closed);
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#unlisten || this.#closed) return;
+    const { backend, key } = this.#options;
+    const unlisten = await this.#call(() => backend.listen(key, () => this.syncInBackground()));
+    if (this.#closed || this.#unlisten) await unlisten();
+    else this.#unlisten = unlisten;
+  }
+
+  /** Reads, and writes where this process is ahead or the record has gone though it is in use. */
+  async #exchange(): Promise<void> {
+    const { view } = this.#options;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const stored = await this.#read();
+      if (view.state.generation <= (stored?.generation ?? 0) || await this.#write(view.state)) return;
+    }
+    throw tooManyTries();
+  }
+
+  async #read(): Promise<BreakerState | null> {
+    const { backend, key, view, clock, author } = this.#options;
+    const [entry = null, openTime = null] = await this.#call(() =>
+      backend.get(this.#usesEngineClock() ? [key, this.#openTimeKey()] : [key])
+    );
+    this.#version = entry?.version ?? null;
+    if (entry === null) return null;
+    const nowMs = clock.now();
+    const stored = this.#decode(entry, nowMs);
+    const believed = reconcile(view.state, this.#known, stored);
+    if (!isOvertaken(stored, this.#known)) this.#known = stored;
+    const isOver = this.#usesEngineClock() && openTime === null && believed.kind === "open" && believed !== view.state;
+    view.enter(isOver ? { ...believed, sinceMs: Math.min(believed.sinceMs, nowMs - believed.openForMs) } : believed);
+    if (view.state.generation === stored.generation) view.tell(stored.by.startsWith(author) ? "here" : "elsewhere");
+    return stored;
+  }
+
+  #decode({ value, key }: Entry, nowMs: number): BreakerState {
+    const stored = decodeBreaker(value, nowMs);
+    if (stored) return stored;
+    throw new BackendCorruptError(`Cannot read the breaker's record ${JSON.stringify(key)}: its format is unknown`);
+  }
+
+  /** Writes over the version that was seen; `false` when that is no longer there. */
+  async #write(next: BreakerState): Promise<boolean> {
+    const { backend, key, view, recordTtlMs } = this.#options;
+    const openForMs = next.kind === "open" ? next.openForMs : 0;
+    const operations: Operation[] = [
+      { type: "set", key, value: encodeBreaker(next), expiresInMs: recordTtlMs + openForMs },
+    ];
+    if (openForMs > 0 && this.#usesEngineClock()) {
+      operations.push({ type: "set", key: this.#openTimeKey(), value: next.generation, expiresInMs: openForMs });
+    }
+    const checks = [{ key, version: this.#version }];
+    const result = await this.#call(() => backend.commit({ checks, operations, notify: [key] }));
+    if (!result.committed) return false;
+    view.enter(reconcile(view.state, this.#known, next));
+    const [written] = result.results;
+    if (written?.type === "set" && !isOvertaken(next, this.#known)) {
+      this.#version = written.version;
+      this.#known = next;
+    }
+    if (view.state.generation === next.generation) view.tell("here");
+    return true;
+  }
+
+  /** Beside an open record, where the engine has a clock: this one is gone when the open time is over by that clock. */
+  #openTimeKey(): Key {
+    return [...this.#options.key, "open_time"];
+  }
+
+  #usesEngineClock(): boolean {
+    return this.#options.backend.traits.clock === "engine";
+  }
+
+  #call<Result>(call: () => Promise<Result>): Promise<Result> {
+    const { clock, timeoutMs } = this.#options;
+    return runBounded(call, { clock, limitMs: timeoutMs, what: "a call of the breaker's store" });
+  }
+
+  /** Keeps the health of the store, and makes sure that transitions are told also when it cannot be reached. */
+  async #watch(work: () => Promise<void>): Promise<void> {
+    const { view, onHealth } = this.#options;
+    try {
+      await work();
+      if (this.#failure === null) return;
+      this.#failure = null;
+      onHealth(null);
+    } catch (error) {
+      view.tell("here");
+      const first = this.#failure === null;
+      this.#failure = error instanceof Error
+        ? error
+        : new BackendUnavailableError("Cannot reach the store", { cause: error });
+      if (first) onHealth(this.#failure);
+      throw error;
+    }
+  }
+}
+
+function tooManyTries(): Error {
+  return new BackendUnavailableError(`Cannot write the breaker's record: ${MAX_TRIES} tries met another process's`);
+}

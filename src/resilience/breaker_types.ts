@@ -1,0 +1,55 @@
+/** What goes into a circuit breaker's calls, and what comes out. @module */
+
+import type { BreakerStateName } from "./breaker_state.ts";
+
+/** What a call through a breaker is given. */
+export interface CallContext {
+  /** Aborted when the call's time is over or its caller has aborted it; `undefined` where neither can be. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** How to make one call. */
+export interface CallOptions {
+  /** Ends the call, which then counts neither as a success nor as a failure. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A function that is called through a breaker. */
+export type Callee<Result> = (context: CallContext) => Result | PromiseLike<Result>;
+
+/** How a call ended. */
+export type CallOutcome<Result> =
+  | { readonly status: "success"; readonly value: Result }
+  | { readonly status: "failure"; readonly error: unknown }
+  | { readonly status: "aborted"; readonly reason: unknown }
+  | Rejection;
+
+/** The function was not called. */
+export interface Rejection {
+  readonly status: "rejected";
+  /** The state that the breaker was in. */
+  readonly state: BreakerStateName;
+  /** How long until a call may go through, in milliseconds, if all goes well; infinite while it is isolated. */
+  readonly retryAfterMs: number;
+  /** Why the store could not be asked, where the breaker is strict. */
+  readonly cause?: unknown;
+}
+
+/** What a breaker has counted in this process. */
+export interface CircuitBreakerMetrics {
+  readonly name: string;
+  readonly state: BreakerStateName;
+  readonly generation: number;
+  /** Failures that count towards opening: in a row, or in the window. */
+  readonly failures: number;
+  /** All calls, the rejected ones too. */
+  readonly totalCalls: number;
+  readonly successfulCalls: number;
+  readonly failedCalls: number;
+  readonly rejectedCalls: number;
+  readonly abortedCalls: number;
+  /** How many transitions this process has seen. */
+  readonly stateChanges: number;
+  readonly stateChangedAtMs: number | null;
+  readonly lastFailureAtMs: number | null;
+}
