@@ -1,0 +1,99 @@
+/**
+ * Runs all that must hold, or the steps that are named: `deno run -A scripts/test.ts [STEP...]`.
+ *
+ * Every step runs, also when one before it failed. The last line is `N passed, N failed`, summed over the test runs; a
+ * step that failed without a failed test, such as the format check, counts as one that failed.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- its output is what it is for
+
+/** One run of a subcommand of `deno`. */
+interface Step {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+/** How many tests a run passed and failed. */
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+// Types have been checked by the step before them; blocks in the documentation are checked only where they are run.
+const TEST = ["test", "--allow-all", "--no-check"];
+const STEPS: readonly Step[] = [
+  { name: "format", args: ["fmt", "--check"] },
+  { name: "lint", args: ["lint"] },
+  { name: "types", args: ["check"] },
+  { name: "unit", args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property"] },
+  { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"] },
+  { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
+  {
+    name: "documentation",
+    args: ["test", "--allow-all", "--doc", "mod.ts", "src/", "backends/", "README.md", "docs/"],
+  },
+  { name: "publish", args: ["publish", "--dry-run", "--allow-dirty"] },
+];
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);
+
+/** Runs the steps and returns what to exit with: 0 when all of them succeeded, 2 when there is no such step. */
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.find((name) => !STEPS.some((step) => step.name === name));
+  if (unknown !== undefined) {
+    console.error(`Cannot run "${unknown}": the steps are ${STEPS.map(({ name }) => name).join(", ")}`);
+    return 2;
+  }
+  const report: string[] = [];
+  let passed = 0;
+  let failed = 0;
+  for (const { name, args } of STEPS.filter((step) => names.length === 0 || names.includes(step.name))) {
+    console.log(`\n--- ${name}: deno ${args.join(" ")}`);
+    const startedAt = performance.now();
+    const { output, success } = await run(args);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    const counts = countTests(output);
+    passed += counts.passed;
+    failed += counts.failed === 0 && !success ? 1 : counts.failed;
+    const tests = args.includes("test") ? `, ${counts.passed} passed, ${counts.failed} failed` : "";
+    report.push(`${success ? "ok    " : "FAILED"} ${name.padEnd(14)} ${seconds.padStart(6)} s${tests}`);
+  }
+  console.log(`\n${report.join("\n")}\n${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** Runs `deno` in the project, showing what it prints while it does. */
+async function run(args: readonly string[]): Promise<{ readonly output: string; readonly success: boolean }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: new URL("..", import.meta.url),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [output, , { success }] = await Promise.all([
+    show(child.stdout, Deno.stdout),
+    show(child.stderr, Deno.stderr),
+    child.status,
+  ]);
+  return { output, success };
+}
+
+/** Passes a stream on and returns all of it as text. */
+async function show(
+  from: ReadableStream<Uint8Array<ArrayBuffer>>,
+  to: { readonly writable: WritableStream<Uint8Array<ArrayBufferLike>> },
+): Promise<string> {
+  const [seen, kept] = from.tee();
+  const [text] = await Promise.all([new Response(kept).text(), seen.pipeTo(to.writable, { preventClose: true })]);
+  return text;
+}
+
+/** Reads the summary that `deno test` ends with, such as `ok | 12 passed (3 steps) | 0 failed (1s)`. */
+export function countTests(output: string): Counts {
+  const summary = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm)].at(-1);
+  return { passed: Number(summary?.[1] ?? 0), failed: Number(summary?.[2] ?? 0) };
+}
