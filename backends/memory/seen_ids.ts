@@ -50,7 +50,9 @@ export class SeenIds {
 function turn(window: Generations, now: number): void {
   const ageMs = now - window.turnedAtMs;
   if (ageMs < window.dedupeMs) return;
-  window.previous = ageMs < 2 * window.dedupeMs ? window.current : new Set();
+  const isLate = ageMs >= 2 * window.dedupeMs;
+  window.previous = isLate ? new Set() : window.current;
   window.current = new Set();
-  window.turnedAtMs = now;
+  // Counted from when it was to turn, not from when somebody looked: else an id could be kept for three windows.
+  window.turnedAtMs = isLate ? now : window.turnedAtMs + window.dedupeMs;
 }

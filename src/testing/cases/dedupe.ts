@@ -74,6 +74,17 @@ export const dedupeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G6 idempotent sends: an id is remembered no longer than twice its window, whatever is sent meanwhile",
+    run: async ({ backend, shortMs, elapse }) => {
+      await send(backend, message("a", { dedupeMs: shortMs }));
+      await commit(backend, [{ type: "ack", ...lease(await claimOne(backend)) }]);
+      await elapse(shortMs * 1.75);
+      await send(backend, message("b", { dedupeMs: shortMs }));
+      await elapse(shortMs * 0.25);
+      assert.deepEqual(await commit(backend, [message("a", { dedupeMs: shortMs })]), [FRESH]);
+    },
+  },
+  {
     name: "G6 idempotent sends: a message that outlives its window is a duplicate while it is there",
     run: async ({ backend, shortMs, elapse }) => {
       await send(backend, message("a", { dedupeMs: shortMs, value: "first" }));
