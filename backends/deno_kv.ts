@@ -1,0 +1,305 @@
+/** The Deno KV backend: a local file, a remote database, or Deno Deploy, on plain atomics. @module */
+
+import { requireNumber, requireString } from "../src/check.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
+import { BackendClosedError, BackendCorruptError, SchemaNewerError } from "../src/errors.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../src/storage/backend.ts";
+import { prepareClaim } from "../src/storage/batch.ts";
+import { encodeKey, type Key } from "../src/storage/key.ts";
+import { Claimer } from "./deno_kv/claim.ts";
+import { Committer, type Parts } from "./deno_kv/commit.ts";
+import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
+import { type DenoKv, openDenoKv } from "./deno_kv/driver.ts";
+import { Engine, messageOf } from "./deno_kv/engine.ts";
+import { FORMAT, Layout } from "./deno_kv/layout.ts";
+import { Leases } from "./deno_kv/leases.ts";
+import { Lines } from "./deno_kv/line.ts";
+import { Queues } from "./deno_kv/queues.ts";
+import { Ranks } from "./deno_kv/ranks.ts";
+import { Records } from "./deno_kv/records.ts";
+import { Settler } from "./deno_kv/settle.ts";
+import { Wakes } from "./deno_kv/wakes.ts";
+
+export type { DenoKv, DenoKvAtomic, DenoKvCheck, DenoKvEntry, DenoKvEntryMaybe, DenoKvKey } from "./deno_kv/driver.ts";
+
+/** How to make a {@linkcode DenoKvBackend}. At most one of `path`, `url` and `kv`. */
+export interface DenoKvBackendOptions {
+  /** The file of a local database, or `:memory:`. Without any of the three, the default database is opened. */
+  readonly path?: string;
+  /** The address of a remote database; the access token is read from `DENO_KV_ACCESS_TOKEN`. */
+  readonly url?: string;
+  /** The caller's own client, which `close` leaves open. */
+  readonly kv?: DenoKv;
+  /** What this backend's keys begin with: namespaces do not see each other. 1 to 64 characters. @default {"ao"} */
+  readonly namespace?: string;
+  /** The time that decides about leases, delays and expiry. @default {systemClock} */
+  readonly clock?: Clock;
+  /** How long a call may take, in milliseconds. @default {5000} */
+  readonly timeoutMs?: number;
+  /** How often a listener looks for what other processes have sent, in milliseconds. @default {100, with `url` 1000} */
+  readonly pollMs?: number;
+  /** Whether to be told of it besides, which a local file cannot do. @default {true, with `path` false} */
+  readonly watch?: boolean;
+}
+
+// After so many new queues, the counters of those that are empty are looked for.
+const NEW_QUEUES_A_SWEEP = 100;
+
+/**
+ * Records and queues in Deno KV. It uses plain atomics alone and never `kv.enqueue`, so that it runs wherever Deno KV
+ * does. On Node it takes `npm:@deno/kv`; in Deno it needs `--unstable-kv`. The database is opened by the first call.
+ *
+ * Batches and claims that are made at the same time go together in one atomic, within the limits of the engine. A batch
+ * whose keys and values come to more than one atomic takes (80 KiB and 800 KiB) is refused with a `RangeError`; values
+ * that are longer than 64 KiB do not count here, as they are stored in pieces beforehand.
+ *
+ * Deno KV has no clock, so the injected one decides, and the clocks of all processes should agree: as far as they differ,
+ * delays end early or late, and messages of different processes change places. An early redelivery is harmless, as the
+ * older lease is lost by it. The `capacity` of a queue is exact within a process, and across processes up to what others
+ * send during one round trip when it is more than 1,000 messages away.
+ *
+ * @example
+ * ```ts
+ * import { DenoKvBackend } from "@tta/agent-coordination/deno-kv";
+ *
+ * await using backend = new DenoKvBackend({ path: ":memory:" });
+ * await backend.commit({ operations: [{ type: "set", key: ["greeting"], value: "hello" }] });
+ * const [entry] = await backend.get([["greeting"]]);
+ * console.log(entry?.value); // hello
+ * ```
+ */
+export class DenoKvBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits;
+  readonly #layout: Layout;
+  readonly #engine: Engine;
+  readonly #contents: Contents;
+  readonly #committer: Committer;
+  readonly #claimer: Claimer;
+  readonly #settler: Settler;
+  readonly #queues: Queues;
+  readonly #records: Records;
+  readonly #wakes: Wakes;
+  readonly #clock: Clock;
+  readonly #background = new Set<Promise<void>>();
+  #newQueues = 0;
+  #underWay = 0;
+  #idle: (() => void)[] = [];
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Makes a backend; nothing is opened yet.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   */
+  constructor(options: DenoKvBackendOptions = {}) {
+    const { path, url, kv, namespace = "ao", clock = systemClock, timeoutMs = 5000 } = options;
+    const { pollMs = url === undefined ? 100 : 1000, watch = path === undefined } = options;
+    requireOne({ path, url, kv });
+    requireString("namespace", namespace, 1, 64);
+    if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
+    requireNumber("timeoutMs", timeoutMs, { min: 1, max: 600_000 });
+    requireNumber("pollMs", pollMs, { min: 1, max: 600_000 });
+    const inMemory = path === ":memory:";
+    this.name = `deno-kv:${path ?? (url === undefined ? "default" : withoutCredentials(url))}`;
+    this.traits = {
+      durable: !inMemory,
+      shared: !inMemory,
+      pushes: watch && url !== undefined,
+      wakeWithinMs: 2 * pollMs,
+      clock: "injected",
+      timePrecisionMs: 1,
+      maxValueBytes: MAX_VALUE_BYTES,
+    };
+    this.#clock = clock;
+    const layout = this.#layout = new Layout(namespace);
+    this.#engine = new Engine({
+      open: () => this.#open(layout, kv, path ?? url),
+      owned: kv === undefined,
+      timeoutMs,
+      closedError: () => new BackendClosedError(this.name),
+    });
+    this.#contents = new Contents(this.#engine, layout);
+    this.#wakes = new Wakes(this.#engine, layout, { pollMs, watch });
+    const parts: Parts = {
+      engine: this.#engine,
+      layout,
+      contents: this.#contents,
+      leases: new Leases(),
+      ranks: new Ranks(),
+      wakes: this.#wakes,
+      clock,
+      onNewQueues: (count) => this.#onNewQueues(count),
+    };
+    const lines = new Lines(this.#engine, layout);
+    this.#settler = new Settler(parts, lines);
+    this.#committer = new Committer(parts);
+    this.#claimer = new Claimer(parts, lines, this.#settler);
+    this.#queues = new Queues(parts, lines, this.#settler);
+    this.#records = new Records(parts);
+  }
+
+  get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    return this.#call(() => this.#records.get(keys));
+  }
+
+  async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    this.#requireOpen();
+    yield* this.#records.list(prefix, options);
+  }
+
+  count(prefix: Key): Promise<number> {
+    return this.#call(() => this.#records.count(prefix));
+  }
+
+  clear(prefix: Key): Promise<number> {
+    return this.#call(() => this.#records.clear(prefix));
+  }
+
+  commit(batch: Batch): Promise<CommitResult> {
+    return this.#call(() => this.#committer.commit(batch));
+  }
+
+  // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    const claim = prepareClaim(queue, options);
+    return this.#call(() => this.#claimer.claim(claim));
+  }
+
+  recover(queue?: Key): Promise<number> {
+    return this.#call(async () => {
+      if (queue) return await this.#settler.settle(encodeKey(queue), this.#engine.deadline());
+      const recovered = await this.#queues.recover();
+      this.#inBackground(() => this.#contents.sweep(this.#clock.now(), this.#engine.deadline()));
+      return recovered;
+    });
+  }
+
+  async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
+    this.#requireOpen();
+    yield* this.#queues.messages(encodeKey(queue), state, options.limit ?? Infinity);
+  }
+
+  stats(queue: Key): Promise<QueueStats> {
+    return this.#call(() => this.#queues.stats(encodeKey(queue)));
+  }
+
+  async *queues(prefix: Key = []): AsyncGenerator<Key> {
+    this.#requireOpen();
+    yield* this.#queues.names(prefix);
+  }
+
+  listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    return this.#call(() => this.#wakes.listen(encodeKey(topic), wake));
+  }
+
+  async ping(): Promise<Health> {
+    const startMs = systemClock.now();
+    try {
+      await this.#call(() => this.#engine.read([this.#layout.format], this.#engine.deadline()));
+      return { healthy: true, latencyMs: systemClock.now() - startMs };
+    } catch (error) {
+      return { healthy: false, latencyMs: systemClock.now() - startMs, error: messageOf(error) };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#wakes.close();
+    await Promise.all(this.#background);
+    await this.#engine.close();
+  }
+
+  /** Runs one call, which `close` waits for. */
+  async #call<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#requireOpen();
+    this.#underWay++;
+    try {
+      return await work();
+    } finally {
+      if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new BackendClosedError(this.name);
+  }
+
+  async #open(layout: Layout, own: DenoKv | undefined, location: string | undefined): Promise<DenoKv> {
+    const kv = own ?? await openDenoKv(location);
+    try {
+      await this.#checkFormat(kv, layout);
+    } catch (error) {
+      if (own === undefined) kv.close();
+      throw error;
+    }
+    this.#inBackground(() => this.#contents.sweep(this.#clock.now(), this.#engine.deadline()));
+    return kv;
+  }
+
+  /** Refuses what a newer version has written, and marks what nobody has. */
+  async #checkFormat(kv: DenoKv, { format: key }: Layout): Promise<void> {
+    for (let found: unknown = null; found === null;) {
+      const [entry] = await kv.getMany([key]);
+      found = entry?.value ?? null;
+      if (found === null) {
+        const atomic = kv.atomic();
+        atomic.check({ key, versionstamp: null });
+        atomic.set(key, FORMAT);
+        await atomic.commit(); // when somebody else was faster, it is read again
+      } else if (typeof found !== "number") {
+        throw new BackendCorruptError(
+          `Cannot open the backend "${this.name}": something else is stored in its namespace`,
+        );
+      } else if (found > FORMAT) {
+        throw new SchemaNewerError(this.name, found, FORMAT);
+      }
+    }
+  }
+
+  #onNewQueues(count: number): void {
+    this.#newQueues += count;
+    if (this.#newQueues < NEW_QUEUES_A_SWEEP) return;
+    this.#newQueues = 0;
+    this.#inBackground(() => this.#queues.sweep());
+  }
+
+  /** Tidies up beside the calls. What fails is done by a later sweep. */
+  #inBackground(work: () => Promise<void>): void {
+    const running = work().catch(() => {}).finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+}
+
+function requireOne(locations: { path: unknown; url: unknown; kv: unknown }): void {
+  const given = Object.entries(locations).filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (given.length > 1) throw new TypeError(`Cannot use ${given.join(" and ")} together: give one of them`);
+}
+
+function withoutCredentials(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}

@@ -1,0 +1,208 @@
+/** Commits: batches made at the same time go together in one atomic, and each keeps its own fate. @module */
+
+import { type Clock, systemClock } from "../../src/clock.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import type { Batch, CommitResult } from "../../src/storage/backend.ts";
+import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
+import { GroupCommit } from "../../src/storage/group_commit.ts";
+import { applyBatch } from "./apply.ts";
+import { piecesOf } from "./codec.ts";
+import { type Contents, type NewContent, newContent, type Note, pieceBytes } from "./content.ts";
+import { Draft } from "./draft.ts";
+import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } from "./driver.ts";
+import { AtomicTooLargeError, type Engine } from "./engine.ts";
+import type { Layout } from "./layout.ts";
+import type { Leases } from "./leases.ts";
+import type { Ranks } from "./ranks.ts";
+import { View } from "./view.ts";
+import type { Wakes } from "./wakes.ts";
+
+/** What the parts of one backend share. */
+export interface Parts {
+  readonly engine: Engine;
+  readonly layout: Layout;
+  readonly contents: Contents;
+  readonly leases: Leases;
+  readonly ranks: Ranks;
+  readonly wakes: Wakes;
+  readonly clock: Clock;
+  /** Told of queues that got their first counters. */
+  readonly onNewQueues: (count: number) => void;
+}
+
+interface Call {
+  readonly batch: PreparedBatch<NewContent>;
+  readonly note: Note | null;
+  readonly deadlineMs: number;
+}
+
+// The next round trip is prepared while the engine works on the one before.
+const IN_FLIGHT = 2;
+
+// A group whose checks failed so often is divided, so that a contended batch does not hold up the others.
+const ATTEMPTS_TOGETHER = 3;
+
+// More pieces than this do not go along with the commit that refers to them, but ahead of it.
+const PIECE_BYTES_ALONG = 300 * 1024;
+
+/** Commits batches. */
+export class Committer {
+  readonly #parts: Parts;
+  readonly #group: GroupCommit<Call, CommitResult>;
+
+  /** Commits to the store that the parts belong to. */
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#group = new GroupCommit({
+      flush: (calls) => this.#flush(calls),
+      weigh: ({ batch }) => weigh(batch),
+      maxWeight: 1,
+      maxInFlight: IN_FLIGHT,
+    });
+  }
+
+  /** Commits one batch, together with those that are made in the meantime. */
+  async commit(batch: Batch): Promise<CommitResult> {
+    const prepared = prepareBatch(batch, newContent);
+    const deadlineMs = this.#parts.engine.deadline();
+    return await this.#group.run(await this.#call(prepared, deadlineMs));
+  }
+
+  /** Resolves once no commit is waiting or under way. */
+  drain(): Promise<void> {
+    return this.#group.drain();
+  }
+
+  /** Writes ahead what is too long to go along. */
+  async #call(batch: PreparedBatch<NewContent>, deadlineMs: number): Promise<Call> {
+    const { contents, clock } = this.#parts;
+    const ahead = batch.operations.flatMap((operation) => {
+      if (!("value" in operation) || operation.value.pieces.length === 0) return [];
+      return [{ content: operation.value, expiresInMs: ("key" in operation && operation.expiresInMs) || Infinity }];
+    });
+    if (ahead.reduce((bytes, { content }) => bytes + pieceBytes(content), 0) <= PIECE_BYTES_ALONG) {
+      return { batch, note: null, deadlineMs };
+    }
+    const note = await contents.writeAhead(ahead, clock.now(), deadlineMs);
+    const operations = batch.operations.map((operation) =>
+      "value" in operation ? { ...operation, value: { stored: operation.value.stored, pieces: [] } } : operation
+    );
+    return { batch: { ...batch, operations }, note, deadlineMs };
+  }
+
+  async #flush(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
+    const nowMs = systemClock.now();
+    const late = new BackendUnavailableError("Cannot commit to Deno KV: the commits before this one took too long");
+    const inTime = calls.filter(({ deadlineMs }) => deadlineMs > nowMs);
+    const decided = new Map<Call, CommitResult | Error>();
+    if (inTime.length > 0) {
+      (await this.#decide(inTime, true)).forEach((outcome, index) => {
+        const call = inTime[index];
+        if (call) decided.set(call, outcome);
+      });
+    }
+    return calls.map((call) => decided.get(call) ?? late);
+  }
+
+  /** Decides calls together, and in two halves where that cannot be. */
+  async #decide(calls: readonly Call[], assume: boolean): Promise<(CommitResult | Error)[]> {
+    try {
+      return await this.#together(calls, assume) ?? await this.#divided(calls);
+    } catch (error) {
+      if (error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError) {
+        return calls.map(() => error);
+      }
+      // Something about one of the calls: a damaged entry, or more bytes than fit.
+      if (calls.length > 1) return await this.#divided(calls);
+      return [
+        error instanceof AtomicTooLargeError
+          ? tooLarge(error)
+          : error instanceof Error
+          ? error
+          : new Error(String(error)),
+      ];
+    }
+  }
+
+  async #divided(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
+    const half = calls.length >> 1;
+    return [...await this.#decide(calls.slice(0, half), false), ...await this.#decide(calls.slice(half), false)];
+  }
+
+  /** Decides calls in one atomic; `null` when that fails again and again while there is more than one. */
+  async #together(calls: readonly Call[], assume: boolean): Promise<CommitResult[] | null> {
+    const { engine, layout, clock, wakes, ranks } = this.#parts;
+    const deadlineMs = Math.min(...calls.map((call) => call.deadlineMs));
+    for (let attempt = 0; calls.length === 1 || attempt < ATTEMPTS_TOGETHER; attempt++) {
+      if (attempt > 1) await engine.pause(attempt, deadlineMs);
+      const draft = new Draft(layout, clock.now());
+      const batches = calls.map(({ batch }) => batch);
+      const view = await View.read(this.#parts, batches, draft.nowMs, assume && attempt === 0, deadlineMs);
+      if (view.torn) continue;
+      const outcomes = batches.map((batch) => applyBatch({ ...this.#parts, view, draft }, batch));
+      outcomes.forEach((outcome, index) => {
+        if (typeof outcome === "function") takeOver(draft, layout, calls[index]?.note);
+      });
+      wakes.post(draft);
+      const versionstamp = draft.isEmpty ? "" : await engine.commit((atomic) => draft.build(atomic), deadlineMs);
+      if (versionstamp === null) continue;
+      ranks.observe(versionstamp);
+      wakes.wake(draft.topics);
+      if (view.newQueues > 0) this.#parts.onNewQueues(view.newQueues);
+      await this.#tidy(draft, calls.filter((_, index) => typeof outcomes[index] !== "function"), deadlineMs);
+      return outcomes.map((outcome) => typeof outcome === "function" ? outcome(versionstamp) : outcome);
+    }
+    return null;
+  }
+
+  /** Deletes the pieces that nothing refers to now; what cannot be deleted is left to a sweep. */
+  async #tidy(draft: Draft, refused: readonly Call[], deadlineMs: number): Promise<void> {
+    const { contents } = this.#parts;
+    const drops = refused.filter(({ note }) => note !== null).map(({ batch, note }) => {
+      const pieces = batch.operations.map((operation) =>
+        "value" in operation ? piecesOf(operation.value.stored) : null
+      );
+      return contents.drop(note?.id ?? "", pieces.filter((each) => each !== null), deadlineMs);
+    });
+    if (draft.garbage.length > 0) drops.push(contents.drop(draft.noteId, draft.garbage, deadlineMs));
+    if (drops.length > 0) await Promise.allSettled(drops);
+  }
+}
+
+/** From here on the pieces that were written ahead belong to what refers to them. */
+function takeOver(draft: Draft, layout: Layout, note: Note | null | undefined): void {
+  if (!note) return;
+  draft.check(`o${note.id}`, layout.orphans(note.id), note.versionstamp);
+  draft.delete(`o${note.id}`, layout.orphans(note.id));
+}
+
+/** How much of an atomic a batch takes, about: what is guessed too low here is divided later. */
+function weigh({ checks, operations }: PreparedBatch<NewContent>): number {
+  let [checkCount, mutations, bytes, keyBytes] = [checks.length, 0, 0, 0];
+  for (const { key } of checks) keyBytes += key.length + 20;
+  for (const operation of operations) {
+    checkCount += operation.type === "enqueue" && operation.capacity <= MAX_CHECKS ? 2 : 1;
+    mutations += 4 + ("value" in operation ? operation.value.pieces.length : 0);
+    keyBytes += "key" in operation ? 2 * (operation.key.length + 20) : 450 + 2 * operation.queue.length;
+    bytes += weighContent(operation);
+  }
+  return Math.max(
+    checkCount / MAX_CHECKS,
+    mutations / MAX_MUTATIONS,
+    keyBytes / MAX_ATOMIC_KEY_BYTES,
+    (keyBytes + bytes) / MAX_ATOMIC_BYTES,
+  );
+}
+
+function weighContent(operation: PreparedOperation<NewContent>): number {
+  if (!("value" in operation)) return 500;
+  const { stored } = operation.value;
+  return 200 + pieceBytes(operation.value) + (typeof stored === "string" ? 2 * stored.length : 0);
+}
+
+function tooLarge(cause: AtomicTooLargeError): RangeError {
+  return new RangeError(
+    `Cannot commit the batch: its keys and values are too much for one atomic operation of Deno KV (${cause.message})`,
+    { cause },
+  );
+}

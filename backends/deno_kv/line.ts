@@ -1,0 +1,155 @@
+/** Reads the messages of a queue in their order, whatever state they are in. @module */
+
+import type { MessageState } from "../../src/storage/backend.ts";
+import { decodeMessage, type Message } from "./codec.ts";
+import type { DenoKvEntry, DenoKvKey } from "./driver.ts";
+import type { Engine } from "./engine.ts";
+import { type Layout, type Place, type Range, SLOTS } from "./layout.ts";
+
+// A page of listings; a message takes up to 12 KiB of it.
+const PAGE_SIZE = 500;
+
+/** A message where it stands. */
+export interface Standing {
+  readonly key: DenoKvKey;
+  readonly versionstamp: string;
+  readonly place: Place;
+  readonly message: Message;
+}
+
+/** Reads lines. Every method is given the deadline of the call that it is made for. */
+export class Lines {
+  readonly #engine: Engine;
+  readonly #layout: Layout;
+
+  /** The lines of one store. */
+  constructor(engine: Engine, layout: Layout) {
+    this.#engine = engine;
+    this.#layout = layout;
+  }
+
+  /** The first `count` messages that are due, in line. */
+  async due(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
+    const [ready, delayed] = await Promise.all([
+      this.#page(queue, "ready", this.#layout.line(queue, "ready"), count, deadlineMs),
+      this.#dueDelayed(queue, nowMs, count, deadlineMs),
+    ]);
+    if (delayed.length === 0) return ready;
+    return [...ready, ...delayed].sort(compareInLine).slice(0, count);
+  }
+
+  /** The first `count` messages whose lease has ended. */
+  expired(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
+    return this.#page(queue, "leased", this.#layout.slot(queue, "leased", 0, -Infinity, nowMs), count, deadlineMs);
+  }
+
+  /** When the next delayed message is due or the next lease ends; infinity when there is neither. */
+  async nextDueAtMs(queue: string, nowMs: number, hasDelayed: boolean, deadlineMs: number): Promise<number> {
+    const ranges = [this.#layout.slot(queue, "leased", 0, nowMs, Infinity)];
+    if (hasDelayed) ranges.push(...this.#eachSlot(queue, nowMs, Infinity));
+    const firsts = await Promise.all(ranges.map((range) => this.#engine.page(range, { limit: 1 }, deadlineMs)));
+    return Math.min(...firsts.map(([first]) => first ? Number(first.key[5]) : Infinity));
+  }
+
+  /** How many delayed messages are due, and so are ready in truth. */
+  async countDueDelayed(queue: string, nowMs: number, deadlineMs: number): Promise<number> {
+    const counts = this.#eachSlot(queue, -Infinity, nowMs).map(async (range) => {
+      let count = 0;
+      for await (const _ of this.#stream(queue, "delayed", range, () => deadlineMs)) count++;
+      return count;
+    });
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** All messages in one state, in its order. */
+  async *list(queue: string, state: MessageState, nowMs: number, deadlineMs: () => number): AsyncGenerator<Standing> {
+    const delayed = (fromMs: number, toMs: number) =>
+      this.#eachSlot(queue, fromMs, toMs).map((range) => this.#stream(queue, "delayed", range, deadlineMs));
+    if (state === "delayed") {
+      yield* merge(delayed(nowMs, Infinity), compareInTime);
+      return;
+    }
+    const stored = this.#stream(queue, state, this.#layout.line(queue, state), deadlineMs);
+    if (state === "ready") yield* merge([stored, ...delayed(-Infinity, nowMs)], compareInLine);
+    else yield* stored;
+  }
+
+  /** The first delayed messages that are due, one priority after the other, leaping over what is not due yet. */
+  async #dueDelayed(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
+    const due: Standing[] = [];
+    for (let slot = 0; slot < SLOTS && due.length < count;) {
+      const range = this.#layout.line(queue, "delayed", slot);
+      const page = await this.#page(queue, "delayed", range, count - due.length, deadlineMs);
+      const notDue = page.findIndex(({ place }) => place.atMs > nowMs);
+      due.push(...notDue < 0 ? page : page.slice(0, notDue));
+      const leap = page[notDue];
+      if (leap === undefined) break;
+      slot = SLOTS - leap.place.priority;
+    }
+    return due;
+  }
+
+  /** The delayed messages with `fromMs < atMs <= toMs`, by priority. */
+  #eachSlot(queue: string, fromMs: number, toMs: number): Range[] {
+    return Array.from({ length: SLOTS }, (_, slot) => this.#layout.slot(queue, "delayed", slot, fromMs, toMs));
+  }
+
+  async #page(
+    queue: string,
+    state: MessageState,
+    range: Range,
+    limit: number,
+    deadlineMs: number,
+  ): Promise<Standing[]> {
+    const entries = await this.#engine.page(range, { limit }, deadlineMs);
+    return entries.map((entry) => this.#toStanding(queue, state, entry));
+  }
+
+  /** The messages of a range, in pages. */
+  async *#stream(
+    queue: string,
+    state: MessageState,
+    { start, end }: Range,
+    deadlineMs: () => number,
+  ): AsyncGenerator<Standing> {
+    for (let from = start;;) {
+      const page = await this.#page(queue, state, { start: from, end }, PAGE_SIZE, deadlineMs());
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE_SIZE) return;
+      from = [...last.key, 0];
+    }
+  }
+
+  #toStanding(queue: string, state: MessageState, { key, value, versionstamp }: DenoKvEntry): Standing {
+    const message = decodeMessage(value);
+    const place: Place = { state, priority: message.priority, atMs: Number(key[5]), rank: String(key[6]) };
+    return { key: this.#layout.place(queue, place), versionstamp, place, message };
+  }
+}
+
+/** By priority, then by the time of becoming due, then by the event that made it so. */
+function compareInLine(a: Standing, b: Standing): number {
+  return b.place.priority - a.place.priority || compareInTime(a, b);
+}
+
+function compareInTime(a: Standing, b: Standing): number {
+  return a.place.atMs - b.place.atMs || (a.place.rank < b.place.rank ? -1 : 1);
+}
+
+/** Merges sorted streams into one. */
+async function* merge<Item>(
+  streams: readonly AsyncGenerator<Item>[],
+  compare: (a: Item, b: Item) => number,
+): AsyncGenerator<Item> {
+  const heads: { item: Item; readonly stream: AsyncGenerator<Item> }[] = [];
+  const firsts = await Promise.all(streams.map(async (stream) => ({ stream, first: await stream.next() })));
+  for (const { stream, first } of firsts) if (!first.done) heads.push({ item: first.value, stream });
+  while (heads.length > 0) {
+    const head = heads.reduce((least, each) => compare(each.item, least.item) < 0 ? each : least);
+    yield head.item;
+    const next = await head.stream.next();
+    if (next.done) heads.splice(heads.indexOf(head), 1);
+    else head.item = next.value;
+  }
+}
