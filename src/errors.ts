@@ -140,3 +140,22 @@ export class PermanentFailureError extends CoordinationError {
     super("PERMANENT_FAILURE", message, options);
   }
 }
+
+/** A batch, or a query below a prefix, would span several children of a composite. Nothing was done. */
+export class CrossBackendError extends CoordinationError {
+  /** Makes the error for an action that would need these children. */
+  constructor(action: string, children: readonly string[]) {
+    super("CROSS_BACKEND_BATCH", `Cannot ${action} over several backends: it would need ${children.join(" and ")}`);
+  }
+}
+
+/** The fallback has as many unsynchronised writes as it may keep. Nothing was written. */
+export class JournalFullError extends CoordinationError {
+  /** Makes the error for a journal of `maxEntries`. */
+  constructor(maxEntries: number) {
+    super(
+      "JOURNAL_FULL",
+      `Cannot write to the fallback: its journal holds ${maxEntries} writes that wait for the primary backend`,
+    );
+  }
+}

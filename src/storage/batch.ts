@@ -67,9 +67,7 @@ export function prepareBatch<Value>(
   batch: Batch,
   encodeValue: (value: unknown, path: string) => Value,
 ): PreparedBatch<Value> {
-  if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
-    throw new TypeError("Cannot commit the batch: operations must be an array");
-  }
+  requireBatch(batch);
   const size = batch.operations.length + (batch.checks?.length ?? 0);
   if (size > MAX_BATCH_SIZE) {
     throw new RangeError(
@@ -92,6 +90,23 @@ export function prepareBatch<Value>(
   });
   if (operations.length > 1) requireDistinct(operations);
   return { checks, operations, notify: (batch.notify ?? []).map(encodeKey) };
+}
+
+/**
+ * Requires that a batch is one in outline, for those who look into it before an engine checks it in full.
+ *
+ * @throws {TypeError} Naming what is not there.
+ */
+export function requireBatch(batch: Batch): Batch {
+  if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
+    throw new TypeError("Cannot commit the batch: operations must be an array");
+  }
+  const notOne = batch.operations.findIndex((operation) => typeof operation !== "object" || operation === null);
+  if (notOne >= 0) {
+    const type = typeName(batch.operations[notOne]);
+    throw new TypeError(`Cannot commit the batch: operations[${notOne}] must be an operation, got ${type}`);
+  }
+  return batch;
 }
 
 /** A checked claim: the encoded queue and every option filled in. */

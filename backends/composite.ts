@@ -1,0 +1,246 @@
+/** The composite backend: a router over other backends, by key prefix, with fallbacks and caches. @module */
+
+import { type Clock, systemClock } from "../src/clock.ts";
+import { BackendClosedError } from "../src/errors.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../src/storage/backend.ts";
+import { requireBatch } from "../src/storage/batch.ts";
+import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
+import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
+import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
+import { type ResolvedRoute, Routes } from "./composite/routes.ts";
+import { combineTraits } from "./composite/traits.ts";
+
+export type { CacheOptions, FallbackOptions, Serving };
+
+/** Who serves a part of the keys. */
+export interface CompositeChild {
+  /** The backend itself. */
+  readonly backend: StorageBackend;
+  /** Who serves while it is away. */
+  readonly fallback?: StorageBackend | FallbackOptions;
+  /** Keeps records that were read in this process, for as long as they are fresh. */
+  readonly cache?: CacheOptions;
+}
+
+/** A part of the keys, and who serves it. */
+export interface CompositeRoute extends CompositeChild {
+  /** The keys that are equal to it or below it, unless a longer prefix matches. */
+  readonly prefix: Key;
+}
+
+/** How to make a {@linkcode CompositeBackend}. */
+export interface CompositeOptions {
+  /** Serves what no route matches. */
+  readonly default: StorageBackend | CompositeChild;
+  /** The longest prefix that matches wins. @default {[]} */
+  readonly routes?: readonly CompositeRoute[];
+  /** The source of time for probes and ages. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+/** Who serves one part of the keys at the moment. */
+export interface RouteStatus {
+  /** The part; empty for the default. */
+  readonly prefix: Key;
+  /** The name of the backend that is to serve it. */
+  readonly backend: string;
+  readonly serving: Serving;
+  /** Since when, in milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+  /** Why. */
+  readonly reason: string;
+  /** How many writes wait to be brought to the backend. */
+  readonly journalled: number;
+}
+
+/**
+ * A router that is itself a backend. A batch, and a query below a prefix, must be served by one child; what would span
+ * several is refused with `CROSS_BACKEND_BATCH`. Closing it closes its children.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend } from "@tta/agent-coordination/memory";
+ * import { CompositeBackend } from "@tta/agent-coordination/composite";
+ *
+ * await using backend = new CompositeBackend({
+ *   default: new MemoryBackend(), // a shared one, in earnest
+ *   routes: [{ prefix: ["scratch"], backend: new MemoryBackend() }],
+ * });
+ * await backend.commit({ operations: [{ type: "set", key: ["scratch", "note"], value: "only here" }] });
+ * console.log(await backend.count(["scratch"])); // 1
+ * ```
+ */
+export class CompositeBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits;
+  readonly #routes: Routes;
+  readonly #fallbacks: { readonly prefix: Key; readonly name: string; readonly backend: FallbackBackend | null }[] = [];
+  readonly #listeners = new Set<(status: RouteStatus) => void>();
+  readonly #clock: Clock;
+  readonly #startedAtMs: number;
+  #closed = false;
+
+  /**
+   * Makes a router over backends that are open.
+   *
+   * @throws {TypeError} When two routes have the same prefix, or one is empty.
+   */
+  constructor(options: CompositeOptions) {
+    this.#clock = options.clock ?? systemClock;
+    this.#startedAtMs = this.#clock.now();
+    const rest = "backend" in options.default ? options.default : { backend: options.default };
+    const resolved: ResolvedRoute[] = (options.routes ?? []).map((route) => this.#resolve(route.prefix, route));
+    this.#routes = new Routes(this.#resolve([], rest).backend, resolved);
+    this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
+    this.traits = combineTraits(this.#routes.children);
+  }
+
+  /** Who serves each part of the keys, since when and why. */
+  status(): RouteStatus[] {
+    return this.#fallbacks.map(({ prefix, name, backend }) => ({
+      prefix,
+      backend: name,
+      ...backend?.status ?? {
+        serving: "primary",
+        sinceMs: this.#startedAtMs,
+        reason: "it has no fallback",
+        journalled: 0,
+      },
+    }));
+  }
+
+  /** Calls `listener` whenever another backend serves a part of the keys, until the returned function is called. */
+  onStatus(listener: (status: RouteStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    this.#requireOpen();
+    const [first, ...others] = new Set(keys.map((key) => this.#routes.of(key)));
+    if (first === undefined) return [];
+    if (others.length === 0) return await first.get(keys);
+    const entries: (Entry | null)[] = keys.map(() => null);
+    await Promise.all([first, ...others].map(async (child) => {
+      const positions = keys.flatMap((key, index) => this.#routes.of(key) === child ? [index] : []);
+      const found = await child.get(positions.map((index) => keys[index] ?? []));
+      positions.forEach((index, position) => entries[index] = found[position] ?? null);
+    }));
+    return entries;
+  }
+
+  async *list(prefix: Key, options?: ListOptions): AsyncGenerator<Entry> {
+    this.#requireOpen();
+    yield* this.#routes.oneBelow(prefix).list(prefix, options);
+  }
+
+  async count(prefix: Key): Promise<number> {
+    this.#requireOpen();
+    return await this.#routes.oneBelow(prefix).count(prefix);
+  }
+
+  async clear(prefix: Key): Promise<number> {
+    this.#requireOpen();
+    return await this.#routes.oneBelow(prefix).clear(prefix);
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    this.#requireOpen();
+    return await this.#routes.ofBatch(requireBatch(batch)).commit(batch);
+  }
+
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    this.#requireOpen();
+    return await this.#routes.of(queue).claim(queue, options);
+  }
+
+  async recover(queue?: Key): Promise<number> {
+    this.#requireOpen();
+    if (queue) return await this.#routes.of(queue).recover(queue);
+    const counts = await Promise.all(this.#routes.children.map((child) => child.recover()));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async *messages(queue: Key, state: MessageState, options?: MessageListOptions): AsyncGenerator<StoredMessage> {
+    this.#requireOpen();
+    yield* this.#routes.of(queue).messages(queue, state, options);
+  }
+
+  async stats(queue: Key): Promise<QueueStats> {
+    this.#requireOpen();
+    return await this.#routes.of(queue).stats(queue);
+  }
+
+  /** The queues of all children below the prefix: what each of them holds says nothing about another. */
+  async *queues(prefix: Key = []): AsyncGenerator<Key> {
+    this.#requireOpen();
+    const all = await Promise.all(this.#routes.below(prefix).map((child) => Array.fromAsync(child.queues(prefix))));
+    yield* all.flat().sort((a, b) => compareEncoded(encodeKey(a), encodeKey(b)));
+  }
+
+  async listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    this.#requireOpen();
+    return await this.#routes.of(topic).listen(topic, wake);
+  }
+
+  /** As healthy as its least healthy child. */
+  async ping(): Promise<Health> {
+    if (this.#closed) return { healthy: false, latencyMs: 0, error: new BackendClosedError(this.name).message };
+    const all = await Promise.all(this.#routes.children.map((child) => child.ping()));
+    const latencyMs = Math.max(...all.map((health) => health.latencyMs));
+    return { latencyMs, healthy: true, ...all.find((health) => !health.healthy) };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#listeners.clear();
+    await Promise.all(this.#routes.children.map((child) => child.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new BackendClosedError(this.name);
+  }
+
+  /** A child with what stands in front of it: its fallback, and before that its cache. */
+  #resolve(prefix: Key, { backend, fallback, cache }: CompositeChild): ResolvedRoute {
+    const { name } = backend;
+    let served = backend;
+    let withFallback: FallbackBackend | null = null;
+    if (fallback) {
+      const options = "fallback" in fallback ? fallback : { fallback };
+      const tell = (change: FallbackChange) => this.#tell({ prefix, backend: name, ...change });
+      served = withFallback = new FallbackBackend(backend, options, this.#clock, tell);
+    }
+    this.#fallbacks.push({ prefix, name, backend: withFallback });
+    return { prefix, backend: cache ? new CachedBackend(served, prefix, cache, this.#clock) : served };
+  }
+
+  #tell(status: RouteStatus): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(status);
+      } catch {
+        // A listener's fault is the listener's.
+      }
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/** A cache in front of a shared backend: reads of single records are answered from this process while they are fresh. @module */
+
+import type { Clock } from "../../src/clock.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../../src/storage/backend.ts";
+import { copyJson } from "../../src/storage/json.ts";
+import { encodeKey, type Key } from "../../src/storage/key.ts";
+
+/** How long and how much is kept. */
+export interface CacheOptions {
+  /** The longest time for which a record may be read that was changed by another process, in milliseconds. @default {1000} */
+  readonly maxAgeMs?: number | undefined;
+  /** How many records are kept, the least recently used going first. @default {1000} */
+  readonly maxEntries?: number | undefined;
+}
+
+interface Cached {
+  readonly entry: Entry | null;
+  readonly until: number;
+}
+
+/**
+ * Caches `get`. Writes through this cache take effect at once, and tell the caches of other processes to forget what they
+ * have: they read the new value within the child's `wakeWithinMs`, and within `maxAgeMs` when that hint is lost.
+ */
+export class CachedBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits;
+  readonly #child: StorageBackend;
+  readonly #clock: Clock;
+  readonly #topic: Key;
+  readonly #maxAgeMs: number;
+  readonly #maxEntries: number;
+  readonly #cached = new Map<string, Cached>();
+  #listening: Promise<Unlisten> | null = null;
+  /** Rises when anything is forgotten: what was read before that is not kept. */
+  #epoch = 0;
+
+  /** `prefix` is the part of the child that is cached: the caches of all processes must agree on it. */
+  constructor(child: StorageBackend, prefix: Key, options: CacheOptions, clock: Clock) {
+    this.name = `cached ${child.name}`;
+    this.traits = child.traits;
+    this.#child = child;
+    this.#clock = clock;
+    this.#topic = [...prefix, "\u0000cache"];
+    this.#maxAgeMs = options.maxAgeMs ?? 1000;
+    this.#maxEntries = options.maxEntries ?? 1000;
+  }
+
+  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    await this.#listen();
+    const now = this.#clock.now();
+    const names = keys.map(encodeKey);
+    const found = names.map((name) => this.#look(name, now));
+    const missing = names.flatMap((_, index) => found[index] === undefined ? [index] : []);
+    if (missing.length > 0) {
+      const epoch = this.#epoch;
+      const entries = await this.#child.get(missing.map((index) => keys[index] ?? []));
+      missing.forEach((index, position) => {
+        const entry = entries[position] ?? null;
+        found[index] = { entry, until: 0 };
+        if (epoch === this.#epoch) this.#keep(names[index] ?? "", entry, now);
+      });
+    }
+    return found.map((cached) => cached?.entry ? { ...cached.entry, value: copyJson(cached.entry.value) } : null);
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    const keys = batch.operations.flatMap((operation) => "key" in operation ? [operation.key] : []);
+    if (keys.length === 0) return await this.#child.commit(batch);
+    const forget = () => {
+      this.#epoch++;
+      for (const key of keys) this.#cached.delete(encodeKey(key));
+    };
+    try {
+      forget();
+      return await this.#child.commit({ ...batch, notify: [...batch.notify ?? [], this.#topic] });
+    } finally {
+      forget();
+    }
+  }
+
+  async clear(prefix: Key): Promise<number> {
+    const cleared = await this.#child.clear(prefix);
+    this.#forgetAll();
+    await this.#child.commit({ operations: [], notify: [this.#topic] });
+    return cleared;
+  }
+
+  list(prefix: Key, options?: ListOptions): AsyncIterable<Entry> {
+    return this.#child.list(prefix, options);
+  }
+
+  count(prefix: Key): Promise<number> {
+    return this.#child.count(prefix);
+  }
+
+  claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    return this.#child.claim(queue, options);
+  }
+
+  recover(queue?: Key): Promise<number> {
+    return this.#child.recover(queue);
+  }
+
+  messages(queue: Key, state: MessageState, options?: MessageListOptions): AsyncIterable<StoredMessage> {
+    return this.#child.messages(queue, state, options);
+  }
+
+  stats(queue: Key): Promise<QueueStats> {
+    return this.#child.stats(queue);
+  }
+
+  queues(prefix?: Key): AsyncIterable<Key> {
+    return this.#child.queues(prefix);
+  }
+
+  listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    return this.#child.listen(topic, wake);
+  }
+
+  ping(): Promise<Health> {
+    return this.#child.ping();
+  }
+
+  async close(): Promise<void> {
+    const listening = this.#listening;
+    this.#listening = null;
+    this.#cached.clear();
+    await listening?.then((unlisten) => unlisten()).catch(() => {}); // a child that is away has nothing to stop
+    await this.#child.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #look(name: string, now: number): Cached | undefined {
+    const cached = this.#cached.get(name);
+    if (cached === undefined) return undefined;
+    this.#cached.delete(name);
+    const expiresAtMs = cached.entry?.expiresAtMs ?? Infinity;
+    if (cached.until <= now || expiresAtMs <= now) return undefined;
+    this.#cached.set(name, cached); // the most recently used is last
+    return cached;
+  }
+
+  #keep(name: string, entry: Entry | null, now: number): void {
+    this.#cached.set(name, { entry, until: now + this.#maxAgeMs });
+    if (this.#cached.size <= this.#maxEntries) return;
+    for (const [oldest] of this.#cached) {
+      this.#cached.delete(oldest);
+      break;
+    }
+  }
+
+  #forgetAll(): void {
+    this.#epoch++;
+    this.#cached.clear();
+  }
+
+  /** Nothing is kept before changes are heard of. */
+  async #listen(): Promise<void> {
+    this.#listening ??= this.#child.listen(this.#topic, () => this.#forgetAll());
+    try {
+      await this.#listening;
+    } catch (error) {
+      this.#listening = null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,246 @@
+/** What a fallback has that its primary lacks: marks in the fallback itself, written together with what they mark. @module */
+
+import type { Clock } from "../../src/clock.ts";
+import { JournalFullError } from "../../src/errors.ts";
+import {
+  type Batch,
+  type CommitResult,
+  type Entry,
+  type ListOptions,
+  MAX_BATCH_SIZE,
+  type Operation,
+  type SetOperation,
+  type StorageBackend,
+} from "../../src/storage/backend.ts";
+import type { JsonObject, JsonValue } from "../../src/storage/json.ts";
+import { encodeKey, type Key } from "../../src/storage/key.ts";
+import { moveDelivered, restOf } from "./moving.ts";
+
+/**
+ * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` was marked before
+ * the write itself, where both did not fit one batch, and may never have happened. `queue` holds messages, `cleared` is a
+ * prefix.
+ */
+type MarkKind = "written" | "deleted" | "announced" | "queue" | "cleared";
+
+interface Mark {
+  readonly kind: MarkKind;
+  readonly target: Key;
+  readonly markKey: Key;
+}
+
+// Sorts before every other first part, so that a listing of everything can begin behind it.
+const RESERVED = "\u0000unsynchronised";
+const BEHIND_RESERVED: Key = [RESERVED, "\u{10FFFF}"];
+
+// So many records are brought to the primary in one batch.
+const REPLAY_BATCH = 50;
+
+/** The marks, in memory as they are stored: as durable as the fallback is. */
+export class Journal {
+  readonly #primary: StorageBackend;
+  readonly #fallback: StorageBackend;
+  readonly #maxEntries: number;
+  readonly #clock: Clock;
+  readonly #marks = new Map<string, Mark>();
+  #messages = 0;
+  #sequence = 0;
+  #loading: Promise<number> | null = null;
+
+  /** What an earlier process left is read by `load`. */
+  constructor(primary: StorageBackend, fallback: StorageBackend, maxEntries: number, clock: Clock) {
+    this.#primary = primary;
+    this.#fallback = fallback;
+    this.#maxEntries = maxEntries;
+    this.#clock = clock;
+  }
+
+  /** Whether the marks of an earlier process were read. */
+  isLoaded = false;
+
+  /** How many records, prefixes and messages wait. */
+  get size(): number {
+    return this.#marks.size + this.#messages;
+  }
+
+  /** Reads what an earlier process left, once, and tells how much that is. */
+  load(): Promise<number> {
+    this.#loading ??= (async () => {
+      for await (const { key, value } of this.#fallback.list([RESERVED])) {
+        if (!isMark(value)) continue;
+        const { kind, target } = value;
+        this.#remember({ kind, target, markKey: key });
+        this.#sequence = Math.max(this.#sequence, Number(key[1]));
+      }
+      await this.#countMessages();
+      this.isLoaded = true;
+      return this.size;
+    })().finally(() => this.#loading = null);
+    return this.#loading;
+  }
+
+  /** Commits to the fallback, marking in the same step what the primary will have to be told. */
+  async commit(batch: Batch): Promise<CommitResult> {
+    const fresh = this.#newMarks(batch.operations);
+    const messages = batch.operations.filter((operation) => operation.type === "enqueue").length;
+    if (this.size + fresh.length + messages > this.#maxEntries) throw new JournalFullError(this.#maxEntries);
+    const size = batch.operations.length + (batch.checks?.length ?? 0) + fresh.length;
+    if (size > MAX_BATCH_SIZE) {
+      const announced = fresh.map((mark) => mark.kind === "written" ? { ...mark, kind: "announced" as const } : mark);
+      await this.#mark(announced);
+      return this.#settle(await this.#fallback.commit(batch), batch);
+    }
+    const operations = [...batch.operations, ...fresh.map(toOperation)];
+    const result = await this.#fallback.commit({ ...batch, operations });
+    if (!result.committed) return result;
+    for (const mark of fresh) this.#remember(mark);
+    return this.#settle({ ...result, results: result.results.slice(0, batch.operations.length) }, batch);
+  }
+
+  /** The fallback's records below a prefix, without the marks. */
+  visible(prefix: Key, options: ListOptions): AsyncIterable<Entry> {
+    if (prefix.length > 0 || options.reverse) return withoutMarks(this.#fallback.list(prefix, options));
+    return this.#fallback.list(prefix, { ...options, after: options.after ?? BEHIND_RESERVED });
+  }
+
+  /** How many records the fallback has below a prefix, without the marks. */
+  async count(prefix: Key): Promise<number> {
+    const all = await this.#fallback.count(prefix);
+    return prefix.length > 0 ? all : all - await this.#fallback.count([RESERVED]);
+  }
+
+  /** Deletes the fallback's records below a prefix, and marks that the primary's are to go too. */
+  async clear(prefix: Key): Promise<number> {
+    if (!this.#marks.has(markName("cleared", prefix))) await this.#mark([this.#newMark("cleared", prefix)]);
+    if (prefix.length > 0) return await this.#fallback.clear(prefix);
+    let cleared = 0;
+    for await (const { key } of this.visible(prefix, {})) {
+      await this.#fallback.commit({ operations: [{ type: "delete", key }] });
+      cleared++;
+    }
+    return cleared;
+  }
+
+  /**
+   * Brings to the primary what waits: cleared prefixes first, then the records as they are now, then the messages. What
+   * was brought leaves the fallback. Messages that are leased from the fallback stay until they are settled.
+   */
+  async replay(signal: AbortSignal): Promise<void> {
+    const marks = [...this.#marks.values()].sort((a, b) => Number(a.markKey[1]) - Number(b.markKey[1]));
+    for (const mark of marks.filter(({ kind }) => kind === "cleared")) {
+      signal.throwIfAborted();
+      await this.#primary.clear(mark.target);
+      await this.#unmark(mark);
+    }
+    const records = marks.filter(({ kind }) => kind !== "cleared" && kind !== "queue");
+    for (let from = 0; from < records.length; from += REPLAY_BATCH) {
+      signal.throwIfAborted();
+      await this.#replayRecords(records.slice(from, from + REPLAY_BATCH));
+    }
+    for (const mark of marks.filter(({ kind }) => kind === "queue")) {
+      signal.throwIfAborted();
+      const isEmpty = await moveDelivered(this.#fallback, this.#primary, mark.target, this.#clock.now());
+      if (isEmpty) await this.#unmark(mark);
+    }
+    await this.#countMessages();
+  }
+
+  async #replayRecords(marks: readonly Mark[]): Promise<void> {
+    const entries = await this.#fallback.get(marks.map(({ target }) => target));
+    const operations: Operation[] = marks.flatMap((mark, index): Operation[] => {
+      const entry = entries[index];
+      if (entry) return [{ type: "set", key: mark.target, value: entry.value, ...restOf(entry, this.#clock.now()) }];
+      // Overwritten and expired since, it is gone as well; only what may never have happened leaves the old one.
+      return mark.kind === "announced" ? [] : [{ type: "delete", key: mark.target }];
+    });
+    if (operations.length > 0) await this.#primary.commit({ operations });
+    await Promise.all(marks.map((mark, index) => this.#unmark(mark, entries[index])));
+  }
+
+  /** Takes a mark away with its record, unless that was written again since it was read. */
+  async #unmark(mark: Mark, entry?: Entry | null): Promise<void> {
+    const isRecord = entry !== undefined;
+    const result = await this.#fallback.commit({
+      checks: isRecord ? [{ key: mark.target, version: entry?.version ?? null }] : [],
+      operations: [
+        { type: "delete", key: mark.markKey },
+        ...(entry ? [{ type: "delete" as const, key: mark.target }] : []),
+      ],
+    });
+    if (result.committed) this.#marks.delete(nameOf(mark));
+  }
+
+  async #mark(marks: readonly Mark[]): Promise<void> {
+    for (let from = 0; from < marks.length; from += MAX_BATCH_SIZE) {
+      const part = marks.slice(from, from + MAX_BATCH_SIZE);
+      await this.#fallback.commit({ operations: part.map(toOperation) });
+      for (const mark of part) this.#remember(mark);
+    }
+  }
+
+  /** The marks that a batch needs and that are not there yet. */
+  #newMarks(operations: readonly Operation[]): Mark[] {
+    const fresh = new Map<string, Mark>();
+    for (const operation of operations) {
+      const [kind, target]: [MarkKind, Key] = "queue" in operation
+        ? ["queue", operation.queue]
+        : [operation.type === "set" ? "written" : "deleted", operation.key];
+      const known = this.#marks.get(markName(kind, target));
+      if (known?.kind === kind) continue;
+      const mark = known ? { ...known, kind } : this.#newMark(kind, target);
+      fresh.set(nameOf(mark), mark);
+    }
+    return [...fresh.values()];
+  }
+
+  #newMark(kind: MarkKind, target: Key): Mark {
+    return { kind, target, markKey: [RESERVED, String(++this.#sequence).padStart(16, "0")] };
+  }
+
+  #remember(mark: Mark): void {
+    this.#marks.set(nameOf(mark), mark);
+  }
+
+  #settle(result: CommitResult, { operations }: Batch): CommitResult {
+    if (!result.committed) return result;
+    for (const [index, operation] of operations.entries()) {
+      const done = result.results[index];
+      if (done?.type === "enqueue" && !done.duplicate) this.#messages++;
+      else if (operation.type === "ack" || (done?.type === "purge" && done.found)) this.#messages--;
+    }
+    return result;
+  }
+
+  async #countMessages(): Promise<void> {
+    let messages = 0;
+    for (const { kind, target } of this.#marks.values()) {
+      if (kind !== "queue") continue;
+      const { ready, delayed, leased, dead } = await this.#fallback.stats(target);
+      messages += ready + delayed + leased + dead;
+    }
+    this.#messages = messages;
+  }
+}
+
+/** A record has one mark, whichever its fate; queues and prefixes are marked apart from records. */
+function markName(kind: MarkKind, target: Key): string {
+  return (kind === "queue" || kind === "cleared" ? kind : "record") + encodeKey(target);
+}
+
+function nameOf({ kind, target }: Mark): string {
+  return markName(kind, target);
+}
+
+function toOperation({ kind, target, markKey }: Mark): SetOperation {
+  return { type: "set", key: markKey, value: { v: 1, kind, target } };
+}
+
+function isMark(
+  value: JsonValue,
+): value is JsonObject & { readonly kind: MarkKind; readonly target: readonly string[] } {
+  return typeof value === "object" && value !== null && "v" in value && value.v === 1 && "kind" in value;
+}
+
+async function* withoutMarks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+  for await (const entry of entries) if (entry.key[0] !== RESERVED) yield entry;
+}

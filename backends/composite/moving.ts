@@ -1,0 +1,69 @@
+/** Moves messages from one backend to another, each accepted there before it is gone here. @module */
+
+import type { Delivery, Entry, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
+import type { Key } from "../../src/storage/key.ts";
+
+// What is not moved within this time comes into the line again and is moved by the next attempt.
+const MOVE_LEASE_MS = 60_000;
+const MOVE_BATCH = 100;
+
+// A message keeps its id, so that one that was moved and not yet removed is not there twice: it is remembered so long.
+const DEDUPE_MS = 300_000;
+
+/**
+ * Moves what nobody holds: ready, delayed and dead messages, the dead as ready ones with all their attempts. Tells whether
+ * the queue is empty then; it is not while somebody holds a message. `now` is the time of `from`.
+ */
+export async function moveDelivered(
+  from: StorageBackend,
+  to: StorageBackend,
+  queue: Key,
+  now: number,
+): Promise<boolean> {
+  for await (const { id } of from.messages(queue, "dead")) {
+    await from.commit({ operations: [{ type: "redrive", queue, id }] });
+  }
+  while (true) {
+    const deliveries = await from.claim(queue, { leaseMs: MOVE_LEASE_MS, limit: MOVE_BATCH });
+    if (deliveries.length === 0) break;
+    await send(to, queue, deliveries, () => 0);
+    for (const { id, token } of deliveries) await from.commit({ operations: [{ type: "ack", queue, id, token }] });
+  }
+  const delayed = await Array.fromAsync(from.messages(queue, "delayed"));
+  for (let start = 0; start < delayed.length; start += MOVE_BATCH) {
+    const part = delayed.slice(start, start + MOVE_BATCH);
+    await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
+    await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
+  }
+  const { ready, delayed: later, leased, dead } = await from.stats(queue);
+  return ready + later + leased + dead === 0;
+}
+
+/** What is left of a record's time, as an option of `set`. */
+export function restOf({ expiresAtMs }: Entry, now: number): { readonly expiresInMs?: number } {
+  return expiresAtMs === undefined ? {} : { expiresInMs: Math.max(1, expiresAtMs - now) };
+}
+
+async function send<Message extends Delivery | StoredMessage>(
+  to: StorageBackend,
+  queue: Key,
+  messages: readonly Message[],
+  delayMs: (message: Message) => number,
+): Promise<void> {
+  for (const message of messages) {
+    const { id, value, priority, maxAttempts } = message;
+    await to.commit({
+      operations: [{
+        type: "enqueue",
+        queue,
+        id,
+        value,
+        priority,
+        maxAttempts,
+        delayMs: delayMs(message),
+        dedupeMs: DEDUPE_MS,
+        capacity: Number.MAX_SAFE_INTEGER, // it was accepted already
+      }],
+    });
+  }
+}

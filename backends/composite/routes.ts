@@ -1,0 +1,94 @@
+/** Which child serves which key: the route with the longest prefix. @module */
+
+import { CrossBackendError } from "../../src/errors.ts";
+import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
+import { encodeKey, isBelow, type Key } from "../../src/storage/key.ts";
+
+/** A prefix and who serves it, and all below it, unless a longer prefix matches. */
+export interface ResolvedRoute {
+  readonly prefix: Key;
+  readonly backend: StorageBackend;
+}
+
+/** Routes, the longest prefix first; the last has the empty prefix and takes what is left. */
+export class Routes {
+  readonly #routes: readonly ResolvedRoute[];
+  readonly #rest: StorageBackend;
+
+  /**
+   * Sorts routes.
+   *
+   * @throws {TypeError} When two routes have the same prefix.
+   */
+  constructor(rest: StorageBackend, routes: readonly ResolvedRoute[]) {
+    const prefixes = routes.map(({ prefix }) => encodeKey(prefix));
+    const twice = prefixes.find((prefix, index) => prefix === "" || prefixes.indexOf(prefix) !== index);
+    if (twice !== undefined) {
+      throw new TypeError("Cannot use routes: every prefix must be different, and not be empty: that is the default's");
+    }
+    this.#rest = rest;
+    this.#routes = [...routes].sort((a, b) => b.prefix.length - a.prefix.length);
+  }
+
+  /** Every child, each once. */
+  get children(): StorageBackend[] {
+    return [...new Set([this.#rest, ...this.#routes.map((route) => route.backend)])];
+  }
+
+  /** Who serves one key. */
+  of(key: Key): StorageBackend {
+    for (const { prefix, backend } of this.#routes) {
+      if (startsWith(key, prefix)) return backend;
+    }
+    return this.#rest;
+  }
+
+  /** Who serves whatever lies below a prefix: several where a route begins below it. */
+  below(prefix: Key): StorageBackend[] {
+    encodeKey(prefix); // which says what is wrong with a prefix that is none
+    const inside = this.#routes.filter((route) => isBelow(route.prefix, prefix)).map((route) => route.backend);
+    return [...new Set([this.of(prefix), ...inside])];
+  }
+
+  /**
+   * Who serves whatever lies below a prefix, when it is one.
+   *
+   * @throws {CrossBackendError} When it is several.
+   */
+  oneBelow(prefix: Key): StorageBackend {
+    const [first = this.#rest, ...others] = this.below(prefix);
+    if (others.length > 0) {
+      throw new CrossBackendError(
+        "query below a prefix",
+        [first, ...others].map(({ name }) => name),
+      );
+    }
+    return first;
+  }
+
+  /**
+   * Who serves all of a batch.
+   *
+   * @throws {CrossBackendError} When no child serves all of it.
+   */
+  ofBatch({ checks = [], operations, notify = [] }: Batch): StorageBackend {
+    if (this.#routes.length === 0) return this.#rest;
+    let child: StorageBackend | null = null;
+    const meet = (key: Key) => {
+      const next = this.of(key);
+      if (child !== null && child !== next) throw new CrossBackendError("commit a batch", [child.name, next.name]);
+      child = next;
+    };
+    for (const { key } of checks) meet(key);
+    for (const operation of operations) meet("queue" in operation ? operation.queue : operation.key);
+    for (const topic of notify) meet(topic);
+    return child ?? this.#rest;
+  }
+}
+
+function startsWith(key: Key, prefix: Key): boolean {
+  if (!Array.isArray(key)) encodeKey(key); // which says what is wrong with it
+  if (key.length < prefix.length) return false;
+  for (let index = 0; index < prefix.length; index++) if (key[index] !== prefix[index]) return false;
+  return true;
+}

@@ -1,0 +1,53 @@
+/** A backend that can be switched off, for tests of what stands in front of it. @module */
+
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import type { Batch, CommitResult, StorageBackend } from "../../src/storage/backend.ts";
+
+/** What a test does to a flaky backend. */
+export interface Switch {
+  /** Whether calls fail as in an outage. */
+  isAway: boolean;
+  /** Whether commits happen and their answers are lost. */
+  losesAnswers: boolean;
+  /** How many calls it got. */
+  calls: number;
+}
+
+/** Wraps a backend so that a test can switch it off. */
+export function flaky(backend: StorageBackend): { readonly backend: StorageBackend; readonly control: Switch } {
+  const control: Switch = { isAway: false, losesAnswers: false, calls: 0 };
+  const wrapped = new Proxy(backend, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      const method = value.bind(target);
+      if (name === "close" || name === Symbol.asyncDispose) return method;
+      if (name === "ping") return () => control.isAway ? { healthy: false, latencyMs: 0, error: "away" } : method();
+      const isListing = name === "list" || name === "messages" || name === "queues";
+      return (...given: unknown[]) => {
+        control.calls++;
+        const error = new BackendUnavailableError("Cannot reach the backend: it was switched off");
+        if (control.isAway) return isListing ? failing(error) : Promise.reject(error);
+        if (name === "commit" && control.losesAnswers) return loseAnswer(method(...given));
+        return method(...given);
+      };
+    },
+  });
+  return { backend: wrapped, control };
+}
+
+async function loseAnswer(commit: Promise<CommitResult>): Promise<CommitResult> {
+  await commit;
+  throw new OutcomeUnknownError("Cannot tell what became of the commit: its answer was lost");
+}
+
+// deno-lint-ignore require-yield -- a listing that fails before its first item
+async function* failing(error: Error): AsyncGenerator<never> {
+  await Promise.resolve();
+  throw error;
+}
+
+/** A batch that stores one record. */
+export function put(key: readonly string[], value: string, expiresInMs?: number): Batch {
+  return { operations: [{ type: "set", key, value, ...(expiresInMs !== undefined && { expiresInMs }) }] };
+}
