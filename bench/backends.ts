@@ -1,0 +1,39 @@
+/** The backends that every benchmark runs on. One more is one more entry. @module */
+
+import { MemoryBackend } from "../backends/memory.ts";
+import { SqliteBackend } from "../backends/sqlite.ts";
+import type { StorageBackend } from "../src/storage/backend.ts";
+
+/** A backend under measure. */
+export interface BenchBackend {
+  /** What it is called in the reports. */
+  readonly name: string;
+  /** Opens it with an empty store of its own. */
+  open(): Promise<OpenedBackend>;
+}
+
+/** An open backend and its store. */
+export interface OpenedBackend {
+  readonly backend: StorageBackend;
+  /** Removes the store. At once, so that it can be done while the process ends. */
+  remove(): void;
+}
+
+/** Keeps everything in the process. */
+export const memory: BenchBackend = {
+  name: "memory",
+  open: () => Promise.resolve({ backend: new MemoryBackend(), remove: () => {} }),
+};
+
+/** A file in the temporary directory, with write-ahead log. */
+export const sqlite: BenchBackend = {
+  name: "sqlite",
+  open: async () => {
+    const directory = await Deno.makeTempDir({ prefix: "bench-" });
+    const backend = new SqliteBackend({ path: `${directory}/bench.sqlite` });
+    return { backend, remove: () => Deno.removeSync(directory, { recursive: true }) };
+  },
+};
+
+/** All of them. */
+export const backends: readonly BenchBackend[] = [memory, sqlite];

@@ -1,0 +1,88 @@
+/**
+ * Ours and the peers' in turn: `deno task bench:peers [--json] [--quick] [--only PREFIX]`.
+ *
+ * Prints a table, or with `--json` a line for each comparison. `--quick` takes less than 50 seconds in all, once the peers
+ * are installed; `--only` runs the comparisons whose names begin so. Figures count only beside one another: machines differ.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- its output is what it is for
+
+import { parseArgs } from "node:util";
+import type { Comparison, Outcome } from "./peers/comparison.ts";
+import { contest, type Plan } from "./peers/contest.ts";
+import { installPeers } from "./peers/install.ts";
+import { comparisons as sqlite } from "./peers/sqlite.ts";
+
+/** One group a file; one more is one more here. */
+const COMPARISONS: readonly Comparison[] = [...sqlite];
+
+const FULL: Plan = { rounds: 7, roundMs: 1000 };
+const QUICK_ROUNDS = 3;
+const QUICK_TOTAL_MS = 40_000;
+/** What starting both sides of a comparison, and filling queues before rounds, takes beside the rounds. */
+const QUICK_OVERHEAD_MS = 1500;
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);
+
+/** Runs what is asked for and returns what to exit with: 1 when a comparison could not be made. */
+async function main(args: string[]): Promise<number> {
+  const { values: { json, quick, only } } = parseArgs({
+    args,
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+    },
+  });
+  const chosen = COMPARISONS.filter(({ name }) => name.startsWith(only));
+  if (chosen.length === 0) {
+    console.error(`Cannot compare: no name begins with "${only}"; there are ${namesOf(COMPARISONS)}`);
+    return 2;
+  }
+  if (chosen.some(({ peer }) => peer.runtime === "node")) await installPeers();
+  const plan = quick ? quickPlan(chosen.length) : FULL;
+  const failed: string[] = [];
+  if (!json) printRow("", "ours", "peer", "ratio", "");
+  for (const comparison of chosen) {
+    try {
+      const outcome = await contest(comparison, plan);
+      if (json) console.log(JSON.stringify(rounded(outcome)));
+      else printOutcome(outcome);
+    } catch (error) {
+      console.error(`${comparison.name}: ${error instanceof Error ? error.message : error}`);
+      failed.push(comparison.name);
+    }
+  }
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Rounds that are as long as fits: a warm-up and three of each side. */
+function quickPlan(count: number): Plan {
+  const roundMs = (QUICK_TOTAL_MS / count - QUICK_OVERHEAD_MS) / (2 * (QUICK_ROUNDS + 1));
+  return { rounds: QUICK_ROUNDS, roundMs: Math.round(Math.min(Math.max(roundMs, 50), 500)) };
+}
+
+function printOutcome({ name, ours, peer, ratio, unit }: Outcome): void {
+  printRow(name, show(ours), show(peer), ratio.toFixed(2), unit);
+}
+
+function printRow(name: string, ours: string, peer: string, ratio: string, unit: string): void {
+  const width = Math.max(...COMPARISONS.map(({ name }) => name.length));
+  console.log(`${name.padEnd(width)} ${ours.padStart(12)} ${peer.padStart(12)} ${ratio.padStart(7)}  ${unit}`);
+}
+
+function show(figure: number): string {
+  return figure.toLocaleString("en", { maximumSignificantDigits: 3 });
+}
+
+/** Four digits are more than any of these figures has. */
+function rounded(outcome: Outcome): Outcome {
+  const [ours, peer, ratio] = [outcome.ours, outcome.peer, outcome.ratio].map((figure) => +figure.toPrecision(4));
+  return { ...outcome, ours: ours ?? NaN, peer: peer ?? NaN, ratio: ratio ?? NaN };
+}
+
+function namesOf(comparisons: readonly Comparison[]): string {
+  return comparisons.map(({ name }) => `"${name}"`).join(", ");
+}
