@@ -6,5 +6,5 @@ let round = 0;
 await serveRounds({
   counting: () => Promise.resolve(100 * round++),
   steady: (durationMs: number) => Promise.resolve(durationMs),
-  broken: () => Promise.reject(new Error("this scenario always fails")),
+  broken: () => Deno.exit(3),
 });
