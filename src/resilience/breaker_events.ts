@@ -7,8 +7,12 @@ export interface BreakerTransition {
   readonly from: BreakerStateName;
   readonly to: BreakerStateName;
   readonly generation: number;
-  /** `here`: this process made the transition, and no other one tells so; `elsewhere`: it learned of it. */
-  readonly origin: "here" | "elsewhere";
+  /**
+   * `here`: this process made the transition, and no other one says so of this generation. `elsewhere`: it has learned
+   * of it. `alone`: it made the transition while the store could not be reached; when that comes to the store after
+   * all, it tells so again, as `here`.
+   */
+  readonly origin: "here" | "elsewhere" | "alone";
   /** Why, where somebody gave a reason. */
   readonly reason?: string;
 }

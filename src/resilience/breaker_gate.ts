@@ -5,6 +5,7 @@ import type { BreakerEvents } from "./breaker_events.ts";
 import { type BreakerConfig, openTimeMs } from "./breaker_options.ts";
 import {
   type BreakerEvent,
+  type BreakerState,
   leaseEndsInMs,
   mayProbe,
   openEndsInMs,
@@ -19,7 +20,8 @@ import { BreakerView } from "./breaker_view.ts";
 /** A call that was let through. */
 export interface Admission {
   readonly status: "admitted";
-  readonly generation: number;
+  /** The state that the call belongs to: its outcome counts there, or nowhere. */
+  readonly state: BreakerState;
   /** Names the call among the probes, where the breaker is half open. */
   readonly probe: string | null;
   /** When a probe that is still under way counts as failed, on this process's clock. */
@@ -106,7 +108,7 @@ export class BreakerGate {
         const rejection = this.rejection();
         if (rejection) return rejection;
         const { state } = this.view;
-        if (state.kind === "closed") return admission(state.generation, null, Infinity);
+        if (state.kind === "closed") return admission(state, null, Infinity);
         if (state.kind === "half_open" && leaseEndsInMs(state, this.#config.clock.now()) <= 0) {
           await this.apply({ type: "expire", openForMs: this.#nextOpenTimeMs(), by: this.newName() });
           continue;
@@ -121,8 +123,9 @@ export class BreakerGate {
   }
 
   /** Opens the breaker: here at once, in the store right after. */
-  trip(generation: number): void {
+  trip(): void {
     const { view } = this;
+    const { generation } = view.state;
     const event: BreakerEvent = { type: "trip", generation, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
     view.enter(transition(view.state, event, this.#config.clock.now()));
     if (this.#store) this.#store.syncInBackground();
@@ -130,8 +133,8 @@ export class BreakerGate {
   }
 
   /** Tells how a probe ended. Does nothing when the breaker has gone on meanwhile. */
-  async endProbe(type: ProbeEnd["type"], { generation, probe }: Admission): Promise<void> {
-    if (probe === null || this.view.state.generation > generation) return;
+  async endProbe(type: ProbeEnd["type"], { state: { generation }, probe }: Admission): Promise<void> {
+    if (probe === null || this.view.state.generation !== generation) return;
     const { rules } = this.#config;
     const event = { type, generation, id: probe, rules, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
     await this.apply(event).catch(() => {}); // the call has ended, whatever the store says
@@ -149,7 +152,7 @@ export class BreakerGate {
       if (this.#config.strict) throw error;
     }
     this.view.enter(transition(this.view.state, event, this.#config.clock.now()));
-    this.view.tell("here");
+    this.view.tell(this.#store ? "alone" : "here");
   }
 
   /** A name that no other transition and no other probe has. */
@@ -184,7 +187,7 @@ export class BreakerGate {
     }
     const { state } = this.view;
     const probe = state.kind === "half_open" ? state.probes.find((probe) => probe.id === id) : undefined;
-    return probe ? admission(state.generation, id, probe.sinceMs + leaseMs) : null;
+    return probe ? admission(state, id, probe.sinceMs + leaseMs) : null;
   }
 
   #nextOpenTimeMs(): number {
@@ -192,6 +195,6 @@ export class BreakerGate {
   }
 }
 
-function admission(generation: number, probe: string | null, leaseEndsAtMs: number): Admission {
-  return { status: "admitted", generation, probe, leaseEndsAtMs };
+function admission(state: BreakerState, probe: string | null, leaseEndsAtMs: number): Admission {
+  return { status: "admitted", state, probe, leaseEndsAtMs };
 }

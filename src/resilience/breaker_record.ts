@@ -1,4 +1,4 @@
-/** The circuit breaker's state as it is stored: to JSON and back, and which of two states to believe. @module */
+/** The circuit breaker's state as it is stored: to JSON and back. @module */
 
 import type { JsonObject, JsonValue } from "../storage/json.ts";
 import type { BreakerState, Probe } from "./breaker_state.ts";
@@ -52,35 +52,6 @@ export function decodeBreaker(value: JsonValue, nowMs: number): BreakerState | n
     decoded.push({ id: probe.id, leaseMs: probe.leaseMs, sinceMs: nowMs });
   }
   return { kind, ...common, probes: decoded, successes, openings };
-}
-
-/**
- * Which state to believe: the stored one, unless this process is ahead of it because its own transition has not come to
- * the store yet. What was seen before keeps the moment at which it was first seen.
- *
- * @param known The last stored state that this process has seen: an earlier one is a read that a write has overtaken.
- */
-export function reconcile(local: BreakerState, known: BreakerState, stored: BreakerState): BreakerState {
-  if (stored.generation < local.generation || isOvertaken(stored, known)) return local;
-  if (stored.kind === "open" && local.kind === "open" && isSameTransition(local, stored)) {
-    return { ...stored, sinceMs: local.sinceMs };
-  }
-  if (stored.kind === "half_open" && local.kind === "half_open") {
-    const seen = new Map(local.probes.map((probe) => [probe.id, probe.sinceMs]));
-    const probes = stored.probes.map((probe) => ({ ...probe, sinceMs: seen.get(probe.id) ?? probe.sinceMs }));
-    return { ...stored, probes };
-  }
-  return stored;
-}
-
-/** Whether `read` is older than what is known to be stored. */
-export function isOvertaken(read: BreakerState, known: BreakerState): boolean {
-  return read.generation < known.generation || (isSameTransition(read, known) && read.revision < known.revision);
-}
-
-/** Whether two states come from one transition: two processes may each have made one of the same number. */
-export function isSameTransition(state: BreakerState, other: BreakerState): boolean {
-  return state.generation === other.generation && state.by === other.by;
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

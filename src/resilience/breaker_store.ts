@@ -4,8 +4,9 @@ import type { Clock } from "../clock.ts";
 import { BackendCorruptError, BackendUnavailableError } from "../errors.ts";
 import type { Entry, Operation, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
-import { decodeBreaker, encodeBreaker, isOvertaken, reconcile } from "./breaker_record.ts";
-import { type BreakerEvent, type BreakerState, INITIAL_STATE, transition } from "./breaker_state.ts";
+import { decodeBreaker, encodeBreaker } from "./breaker_record.ts";
+import { afterRead, afterWrite, INITIAL_REPLICA, isAhead, isSameTransition, type Replica } from "./breaker_replica.ts";
+import { type BreakerEvent, type BreakerState, openEndsInMs, transition } from "./breaker_state.ts";
 import type { BreakerView } from "./breaker_view.ts";
 import { runBounded } from "./time_limit.ts";
 
@@ -34,9 +35,8 @@ const MAX_TRIES = 16;
 /** Reads and writes the record by compare-and-set. Holds no timer, save while a call of the backend is under way. */
 export class BreakerStore {
   readonly #options: BreakerStoreOptions;
-  /** The last stored state that was seen, and the version to write over. */
-  #known: BreakerState = INITIAL_STATE;
-  #version: string | null = null;
+  /** What is known of the record; the view is in `options.view`, for calls change it too. */
+  #known: Omit<Replica, "view"> = INITIAL_REPLICA;
   #unlisten: Unlisten | null = null;
   #syncing: Promise<void> | null = null;
   #syncAgain = false;
@@ -95,7 +95,7 @@ export class BreakerStore {
       // First from what is known: when that is out of date, the write is refused, and the record is read.
       let isFresh = false;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
-        if (!isFresh && (tries > 0 || view.state.generation !== this.#known.generation)) {
+        if (!isFresh && (tries > 0 || view.state.generation !== this.#known.stored.generation)) {
           await this.#read();
           isFresh = true;
         }
@@ -143,7 +143,7 @@ export class BreakerStore {
     const { view } = this.#options;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const stored = await this.#read();
-      if (view.state.generation <= (stored?.generation ?? 0) || await this.#write(view.state)) return;
+      if (!isAhead(this.#replica, stored) || await this.#write(view.state)) return;
     }
     throw tooManyTries();
   }
@@ -153,16 +153,18 @@ export class BreakerStore {
     const [entry = null, openTime = null] = await this.#call(() =>
       backend.get(this.#usesEngineClock() ? [key, this.#openTimeKey()] : [key])
     );
-    this.#version = entry?.version ?? null;
-    if (entry === null) return null;
     const nowMs = clock.now();
-    const stored = this.#decode(entry, nowMs);
-    const believed = reconcile(view.state, this.#known, stored);
-    if (!isOvertaken(stored, this.#known)) this.#known = stored;
-    const isOver = this.#usesEngineClock() && openTime === null && believed.kind === "open" && believed !== view.state;
-    view.enter(isOver ? { ...believed, sinceMs: Math.min(believed.sinceMs, nowMs - believed.openForMs) } : believed);
-    if (view.state.generation === stored.generation) view.tell(stored.by.startsWith(author) ? "here" : "elsewhere");
+    const stored = entry && this.#decode(entry, nowMs);
+    const replica = afterRead(this.#replica, stored, entry?.version ?? null);
+    const isStored = stored !== null && isSameTransition(replica.view, stored);
+    this.#known = replica;
+    view.enter(isStored && openTime === null && this.#usesEngineClock() ? ended(replica.view, nowMs) : replica.view);
+    if (isStored) view.tell(stored.by.startsWith(author) ? "here" : "elsewhere");
     return stored;
+  }
+
+  get #replica(): Replica {
+    return { ...this.#known, view: this.#options.view.state };
   }
 
   #decode({ value, key }: Entry, nowMs: number): BreakerState {
@@ -181,16 +183,15 @@ export class BreakerStore {
     if (openForMs > 0 && this.#usesEngineClock()) {
       operations.push({ type: "set", key: this.#openTimeKey(), value: next.generation, expiresInMs: openForMs });
     }
-    const checks = [{ key, version: this.#version }];
+    const checks = [{ key, version: this.#known.version }];
     const result = await this.#call(() => backend.commit({ checks, operations, notify: [key] }));
     if (!result.committed) return false;
-    view.enter(reconcile(view.state, this.#known, next));
     const [written] = result.results;
-    if (written?.type === "set" && !isOvertaken(next, this.#known)) {
-      this.#version = written.version;
-      this.#known = next;
-    }
-    if (view.state.generation === next.generation) view.tell("here");
+    const version = written?.type === "set" ? written.version : "";
+    const replica = afterWrite(this.#replica, next, version);
+    this.#known = replica;
+    view.enter(replica.view);
+    if (isSameTransition(view.state, next)) view.tell("here");
     return true;
   }
 
@@ -217,7 +218,7 @@ export class BreakerStore {
       this.#failure = null;
       onHealth(null);
     } catch (error) {
-      view.tell("here");
+      view.tell("alone");
       const first = this.#failure === null;
       this.#failure = error instanceof Error
         ? error
@@ -226,6 +227,12 @@ export class BreakerStore {
       throw error;
     }
   }
+}
+
+/** The state of which the engine says that its open time is over, whenever this process has learned of it. */
+function ended(state: BreakerState, nowMs: number): BreakerState {
+  if (state.kind !== "open" || openEndsInMs(state, nowMs) <= 0) return state;
+  return { ...state, sinceMs: nowMs - state.openForMs };
 }
 
 function tooManyTries(): Error {

@@ -10,6 +10,8 @@ export class BreakerView {
   readonly #entered: () => void;
   readonly #told: (transition: BreakerTransition) => void;
   #toldKind: BreakerStateName = INITIAL_STATE.kind;
+  #toldFrom: BreakerStateName = INITIAL_STATE.kind;
+  #toldAlone = false;
   #toldGeneration = INITIAL_STATE.generation;
 
   /** Makes a closed view; `entered` is called at each transition, `told` when it is known whose it was. */
@@ -25,14 +27,17 @@ export class BreakerView {
     if (state.generation !== generation || state.kind !== kind) this.#entered();
   }
 
-  /** Tells of the transition to the present state, unless that was done. */
+  /** Tells of the transition to the present state, unless that was done; once more when it is no longer alone. */
   tell(origin: BreakerTransition["origin"]): void {
     const { kind, generation } = this.state;
     const from = this.#toldKind;
-    if (generation === this.#toldGeneration && kind === from) return;
+    const isTold = generation === this.#toldGeneration && kind === from;
+    if (isTold && !(this.#toldAlone && origin === "here")) return;
     this.#toldKind = kind;
     this.#toldGeneration = generation;
+    this.#toldAlone = origin === "alone";
     const reason = this.state.kind === "isolated" ? { reason: this.state.reason } : {};
-    this.#told({ from, to: kind, generation, origin, ...reason });
+    this.#told({ from: isTold ? this.#toldFrom : from, to: kind, generation, origin, ...reason });
+    if (!isTold) this.#toldFrom = from;
   }
 }

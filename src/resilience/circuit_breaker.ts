@@ -4,7 +4,7 @@ import { CircuitBreakerOpenError } from "./breaker_error.ts";
 import { type BreakerEventMap, BreakerEvents } from "./breaker_events.ts";
 import { type Admission, BreakerGate } from "./breaker_gate.ts";
 import { type BreakerConfig, breakerConfig, type CircuitBreakerOptions } from "./breaker_options.ts";
-import type { BreakerStateName } from "./breaker_state.ts";
+import type { BreakerState, BreakerStateName } from "./breaker_state.ts";
 import { BreakerTally } from "./breaker_tally.ts";
 import type {
   CallContext,
@@ -19,9 +19,6 @@ import { ConsecutiveFailures, FailuresInWindow, type TripRule } from "./trip_rul
 
 const NO_OPTIONS: CallOptions = {};
 const NO_SIGNAL: CallContext = Object.freeze({ signal: undefined });
-
-/** What stands for the generation of a call that cannot go straight through. */
-const NOT_PLAIN = -1;
 
 /**
  * Calls a service while it is well, and spares it while it is not. Closed, it counts failures; when they are too many,
@@ -79,16 +76,16 @@ export class CircuitBreaker implements AsyncDisposable {
    * `TimeoutError`, when the call takes too long.
    */
   async call<Result>(fn: Callee<Result>, options: CallOptions = NO_OPTIONS): Promise<Result> {
-    const generation = this.#plainGeneration(options);
-    if (generation === NOT_PLAIN) return this.#unwrap(await this.#run(fn, options));
+    const state = this.#plainState(options);
+    if (state === null) return this.#unwrap(await this.#run(fn, options));
     let value: Result;
     try {
       value = await fn(NO_SIGNAL);
     } catch (error) {
-      this.#fail(error, generation);
+      this.#fail(error, state);
       throw error;
     }
-    this.#succeed(generation);
+    this.#succeed(state);
     return value;
   }
 
@@ -168,26 +165,26 @@ export class CircuitBreaker implements AsyncDisposable {
     return this.close();
   }
 
-  /** The generation of a call that can go straight through. */
-  #plainGeneration(options: CallOptions): number {
+  /** The state that a call belongs to which can go straight through. */
+  #plainState(options: CallOptions): BreakerState | null {
     const gate = this.#gate;
     const { state } = gate.view;
-    if (state.kind !== "closed" || !this.#isPlain || !gate.isStarted || options.signal) return NOT_PLAIN;
+    if (state.kind !== "closed" || !this.#isPlain || !gate.isStarted || options.signal) return null;
     gate.poll();
-    return state.generation;
+    return state;
   }
 
   async #tryCall<Result>(fn: Callee<Result>, options: CallOptions): Promise<CallOutcome<Result>> {
-    const generation = this.#plainGeneration(options);
-    if (generation === NOT_PLAIN) return await this.#run(fn, options);
+    const state = this.#plainState(options);
+    if (state === null) return await this.#run(fn, options);
     let value: Result;
     try {
       value = await fn(NO_SIGNAL);
     } catch (error) {
-      this.#fail(error, generation);
+      this.#fail(error, state);
       return { status: "failure", error };
     }
-    this.#succeed(generation);
+    this.#succeed(state);
     return { status: "success", value };
   }
 
@@ -196,7 +193,7 @@ export class CircuitBreaker implements AsyncDisposable {
     const admission = await this.#admit(options.signal);
     if (admission.status === "aborted") return this.#abort(admission.reason);
     if (admission.status === "rejected") return this.#reject(admission);
-    const { probe, generation } = admission;
+    const { probe, state } = admission;
     const { clock, callTimeoutMs: limitMs } = this.#config;
     const { signal } = options;
     // A probe that hangs counts as failed when its lease ends, though its caller may go on waiting for it.
@@ -208,7 +205,7 @@ export class CircuitBreaker implements AsyncDisposable {
       const value = limitMs === undefined && signal === undefined
         ? await fn(NO_SIGNAL)
         : await runBounded((signal) => fn({ signal }), { clock, limitMs, signal, what: "the call" });
-      if (probe === null) this.#succeed(generation);
+      if (probe === null) this.#succeed(state);
       else await this.#succeedProbe(admission);
       return { status: "success", value };
     } catch (error) {
@@ -216,7 +213,7 @@ export class CircuitBreaker implements AsyncDisposable {
         await this.#gate.endProbe("probe_dropped", admission);
         return this.#abort(signal.reason);
       }
-      if (probe === null) this.#fail(error, generation);
+      if (probe === null) this.#fail(error, state);
       else await this.#failProbe(error, admission);
       return { status: "failure", error };
     } finally {
@@ -241,15 +238,16 @@ export class CircuitBreaker implements AsyncDisposable {
     }
   }
 
-  #succeed(generation: number): void {
+  /** Counts an outcome where it belongs: in a state that has gone, it says nothing about the present one. */
+  #succeed(state: BreakerState): void {
     this.#tally.success(false);
-    if (this.#isCurrent(generation)) this.#rule.success();
+    if (state === this.#gate.view.state) this.#rule.success();
   }
 
-  #fail(error: unknown, generation: number): void {
-    if (!this.#isFailure(error)) return this.#succeed(generation);
+  #fail(error: unknown, state: BreakerState): void {
+    if (!this.#isFailure(error)) return this.#succeed(state);
     this.#tally.failure(false, error);
-    if (this.#isCurrent(generation) && this.#rule.failure()) this.#gate.trip(generation);
+    if (state === this.#gate.view.state && this.#rule.failure()) this.#gate.trip();
   }
 
   async #succeedProbe(admission: Admission): Promise<void> {
@@ -261,12 +259,6 @@ export class CircuitBreaker implements AsyncDisposable {
     if (!this.#isFailure(error)) return await this.#succeedProbe(admission);
     this.#tally.failure(true, error);
     await this.#gate.endProbe("probe_failed", admission);
-  }
-
-  /** An outcome of an older generation says nothing about this one. */
-  #isCurrent(generation: number): boolean {
-    const { state } = this.#gate.view;
-    return state.generation === generation && state.kind === "closed";
   }
 
   #isFailure(error: unknown): boolean {
