@@ -1,6 +1,6 @@
 /** Stands in for @std/testing/time where its registry cannot be reached: FakeTime over @sinonjs/fake-timers. @module */
 
-import FakeTimers from "@sinonjs/fake-timers";
+import FakeTimers from "npm:@sinonjs/fake-timers@^15";
 
 const FAKED = ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"] as const;
 
