@@ -15,7 +15,7 @@ import { keyOf } from "./breaker_world_key.ts";
 // Two faults at a time: a crash, a message lost, late or doubled. Enough for every race that was ever found here.
 const MAX_FAULTS = 2;
 const MAX_GENERATION = 4;
-const WORLDS_A_START = 25_000;
+const WORLDS_A_START = 20_000;
 const MIN_WORLDS = 100_000;
 
 const at = (by: number) => ({
@@ -37,6 +37,26 @@ const STARTS: { readonly [name: string]: readonly Step[] } = {
   "the open time is over": OPEN_TIME_OVER,
   "one probe is under way": ONE_PROBE,
   "all probes are under way": TWO_PROBES,
+  "one goes on alone while another opens the breaker": [
+    ...at(0).trip,
+    TICK,
+    TICK,
+    ...at(1).trip,
+    ...at(1).read,
+    ...at(1).wish("push"),
+    { type: "wish", by: 0, wish: "probe" },
+    { type: "lose", by: 0 },
+  ],
+  "an old answer is on its way": [
+    { type: "read", by: 0 },
+    { type: "execute", by: 0 },
+    { type: "double", by: 0 },
+    { type: "reply", by: 0 },
+    ...at(1).trip,
+    ...at(1).read,
+    ...at(1).wish("push"),
+    ...at(0).read,
+  ],
   "one probe has succeeded": [...ONE_PROBE, ...at(0).wish("succeed"), ...at(1).read],
 };
 
