@@ -64,6 +64,17 @@ export const capacityCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G8 bounded: within a batch, a duplicate takes no room, and purging a dead message makes none",
+    run: async ({ backend }) => {
+      await send(backend, message("dead"), message("there"));
+      await commit(backend, [{ type: "bury", ...lease(await claimOne(backend)) }]);
+      await commit(backend, [message("there"), message("dead"), message("fits", { capacity: 2 })]);
+      const operations = [{ type: "purge", queue: QUEUE, id: "dead" }, message("more", { capacity: 2 })] as const;
+      await refuse(backend, { operations }, "full", 1);
+      await refuse(backend, { operations: [{ ...operations[0], id: "none" }, operations[1]] }, "full", 1);
+    },
+  },
+  {
     name: "G8 bounded: a retry makes room only when it makes the message dead",
     run: async ({ backend }) => {
       await send(backend, message("last", { maxAttempts: 1 }), message("again", { maxAttempts: 2 }));

@@ -1,6 +1,7 @@
 /** Cases: the message coordinator keeps its promises on this backend. @module */
 
 import assert from "node:assert/strict";
+import { systemClock } from "../../clock.ts";
 import { CommitRefusedError, QueueFullError, RequestFailedError, RequestTimeoutError } from "../../errors.ts";
 import { MessageCoordinator } from "../../messages/coordinator.ts";
 import type { AgentId, AgentMessageInput, MessageType } from "../../messages/model.ts";
@@ -63,7 +64,7 @@ export const coordinatorCases: readonly ConformanceCase[] = [
       const received = await receiveOne(coordinator);
       const { messageId, timestamp, ...rest } = received.message;
       assert.equal(messageId, result.messageId);
-      assert.ok(Math.abs(Date.parse(timestamp) - Date.now()) < 60_000);
+      assert.ok(Math.abs(Date.parse(timestamp) - systemClock.now()) < 60_000);
       assert.deepEqual(rest, {
         sender: SENDER,
         recipient: AGENT,

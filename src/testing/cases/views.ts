@@ -67,6 +67,38 @@ export const viewCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "messages() tells when a message was accepted, and is due, ends its lease or died",
+    needs: ["injected clock"],
+    run: async ({ backend, elapse }) => {
+      await send(backend, message("dead"), message("leased"), message("again"), message("ready"));
+      const [first] = await stored(backend, "ready");
+      assert.ok(first);
+      const startMs = first.enqueuedAtMs;
+      assert.equal(first.dueAtMs, startMs);
+      await elapse(100);
+      await send(backend, message("delayed", { delayMs: 5000 }));
+      const [dead, leased, again] = await claim(backend, 3, 1000);
+      assert.ok(dead && leased && again);
+      assert.deepEqual([leased.enqueuedAtMs, leased.leaseExpiresAtMs], [startMs, startMs + 1100]);
+      await elapse(100);
+      await commit(backend, [{ type: "bury", ...lease(dead) }, { type: "retry", ...lease(again), delayMs: 300 }]);
+      await elapse(300);
+      const times: Record<string, [number, number]> = {};
+      for (const state of STATES) {
+        for (const { id, enqueuedAtMs, dueAtMs } of await stored(backend, state)) {
+          times[id] = [enqueuedAtMs - startMs, dueAtMs - startMs];
+        }
+      }
+      assert.deepEqual(times, {
+        ready: [0, 0],
+        again: [0, 500],
+        delayed: [100, 5100],
+        leased: [0, 1100],
+        dead: [0, 200],
+      });
+    },
+  },
+  {
     name: "messages() gives 2,500 messages of a state, each once, or at most `limit`",
     run: async ({ backend }) => {
       const sent = Array.from({ length: 2500 }, (_, index) => message(`m${(index * 37) % 2500}`));
