@@ -1,5 +1,7 @@
 /** Two agents and one message: send, receive, acknowledge. @module */
 
+// deno-lint-ignore-file no-console -- an example shows what it does
+
 import { MemoryBackend, MessageCoordinator, MessagePriority } from "@tta/agent-coordination";
 
 await using backend = new MemoryBackend(); // SqliteBackend keeps the messages in a file

@@ -1,5 +1,7 @@
 /** An agent type is any string, and a type may have many instances; broadcasts find those who subscribed. @module */
 
+// deno-lint-ignore-file no-console -- an example shows what it does
+
 import { type AgentId, MemoryBackend, MessageCoordinator, serveAgent } from "@tta/agent-coordination";
 
 await using backend = new MemoryBackend();

@@ -8,6 +8,8 @@
  * @module
  */
 
+// deno-lint-ignore-file no-console -- a demonstration shows what it does
+
 import {
   type AgentId,
   type AgentServer,

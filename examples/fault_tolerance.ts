@@ -1,5 +1,7 @@
 /** What happens when handlers fail: retries with backoff, dead letters, and putting them back. @module */
 
+// deno-lint-ignore-file no-console -- an example shows what it does
+
 import {
   CountingMetrics,
   MemoryBackend,

@@ -2,54 +2,10 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../clock.ts";
-import { CommitRefusedError, QueueFullError, RequestFailedError, RequestTimeoutError } from "../../errors.ts";
+import { CommitRefusedError, QueueFullError } from "../../errors.ts";
 import { MessageCoordinator } from "../../messages/coordinator.ts";
-import type { AgentId, AgentMessageInput, MessageType } from "../../messages/model.ts";
-import { CountingMetrics } from "../../observability/metrics.ts";
-import type { StorageBackend } from "../../storage/backend.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-
-const SENDER: AgentId = { type: "sender" };
-const AGENT: AgentId = { type: "worker", instance: "w:1" };
-
-/** Sends payloads with the numbers 1 to `count`. */
-async function sendNumbers(
-  coordinator: MessageCoordinator,
-  count: number,
-  input: AgentMessageInput = {},
-): Promise<void> {
-  for (let n = 1; n <= count; n++) {
-    const { delivered } = await coordinator.sendMessage(SENDER, AGENT, { ...input, payload: { n } });
-    assert.ok(delivered);
-  }
-}
-
-/** Receives one message that must be there. */
-async function receiveOne(coordinator: MessageCoordinator, agent: AgentId = AGENT, visibilityTimeoutMs = LONG_MS) {
-  const received = await coordinator.receive(agent, { visibilityTimeoutMs });
-  assert.ok(received, "a message was expected");
-  return received;
-}
-
-/** Receives and acknowledges everything, and tells the numbers. */
-async function drain(coordinator: MessageCoordinator, agent: AgentId = AGENT): Promise<unknown[]> {
-  const numbers: unknown[] = [];
-  for (const received of await coordinator.receive(agent, { limit: 1000 })) {
-    numbers.push(received.message.payload.n);
-    assert.equal(await received.ack(), true);
-  }
-  return numbers;
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
-}
-
-function coordinate(backend: StorageBackend, metrics = new CountingMetrics()): [MessageCoordinator, CountingMetrics] {
-  return [new MessageCoordinator(backend, { metrics }), metrics];
-}
+import { AGENT, all, coordinate, drain, receiveOne, SENDER, sendNumbers } from "../coordinator_steps.ts";
 
 /** Cases about the coordinator. */
 export const coordinatorCases: readonly ConformanceCase[] = [
@@ -267,66 +223,6 @@ export const coordinatorCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name:
-      "coordinator: broadcastMessage() reaches the subscribers of its type and topic, once each, and named recipients",
-    run: async ({ backend }) => {
-      const [coordinator] = coordinate(backend);
-      const [a, b, c] = [{ type: "a" }, { type: "b", instance: "1" }, { type: "c" }];
-      await coordinator.subscribeToMessages(a, ["event"]);
-      await coordinator.subscribeToMessages(a, ["event", "request"], { topics: ["news"] });
-      const subscription = await coordinator.subscribeToMessages(b, ["event"], { topics: ["news", "weather"] });
-      assert.deepEqual(
-        await coordinator.subscribeToMessages(b, ["event"], { topics: ["weather", "news"] }),
-        subscription,
-      );
-      await coordinator.subscribeToMessages(c, ["request"]);
-      const reach = async (messageType: MessageType, topic?: string) => {
-        const results = await coordinator.broadcastMessage(SENDER, { messageType, routing: { topic } });
-        assert.ok(results.every((result) => result.delivered));
-        const counts = (await coordinator.stats()).map(({ agent, ready }) => `${agent.type}${ready}`);
-        for (const agent of [a, b, c]) await coordinator.purge(agent);
-        return counts.sort().join(" ");
-      };
-      assert.equal(await reach("event"), "a1");
-      assert.equal(await reach("event", "news"), "a1 b1");
-      assert.equal(await reach("event", "sports"), "a1");
-      assert.equal(await reach("request", "news"), "a1 c1");
-      assert.equal(await reach("response"), "");
-      assert.equal(await coordinator.unsubscribe(subscription), true);
-      assert.equal(await coordinator.unsubscribe(subscription), false);
-      assert.equal(await reach("event", "news"), "a1");
-      assert.equal((await coordinator.broadcastMessage(SENDER, {}, [b, c])).length, 2);
-      assert.equal((await coordinator.stats(b)).ready, 1);
-    },
-  },
-  {
-    name: "coordinator: request() gets its own reply, and learns when the request is given up or nobody answers",
-    run: async ({ backend }) => {
-      const [coordinator] = coordinate(backend);
-      const answering = (async () => {
-        for (let handled = 0; handled < 3;) {
-          for (const received of await coordinator.receive(AGENT, { limit: 10, waitMs: 20_000 })) {
-            const { n } = received.message.payload;
-            if (n === 3) await received.nack({ failure: "permanent", error: "no threes" });
-            else await received.reply({ doubled: Number(n) * 2 });
-            handled++;
-          }
-        }
-      })();
-      const replies = [1, 2, 3].map((n) => coordinator.request(AGENT, { n }, { timeoutMs: 20_000 }));
-      assert.equal((await replies[1])?.payload.doubled, 4);
-      const first = await replies[0];
-      assert.deepEqual([first?.payload.doubled, first?.messageType, first?.sender], [2, "response", AGENT]);
-      await assert.rejects(replies[2] ?? Promise.resolve(), (error) => {
-        return error instanceof RequestFailedError && error.message.includes("no threes");
-      });
-      await answering;
-      await assert.rejects(coordinator.request(AGENT, { n: 4 }, { timeoutMs: 50 }), RequestTimeoutError);
-      const signal = AbortSignal.abort(new Error("never mind"));
-      await assert.rejects(coordinator.request(AGENT, { n: 5 }, { signal }), /never mind/);
-    },
-  },
-  {
     name: "coordinator: G11 two namespaces on one store share neither mailboxes nor subscriptions",
     run: async ({ backend }) => {
       const acme = new MessageCoordinator(backend, { namespace: ["tenant", "acme"] });
@@ -351,35 +247,6 @@ export const coordinatorCases: readonly ConformanceCase[] = [
       assert.equal(await coordinator.purge(AGENT, { states: ["dead"] }), 1);
       assert.equal(await coordinator.purge(AGENT, { olderThanMs: LONG_MS }), 0);
       assert.deepEqual(await drain(coordinator), [2]);
-    },
-  },
-  {
-    name: "coordinator: bad input is refused with the field and the rule, and nothing is sent",
-    run: async ({ backend }) => {
-      const [coordinator] = coordinate(backend);
-      const refusals: [unknown, RegExp][] = [
-        [{ messageId: "short" }, /messageId.*6 to 256 characters/],
-        [{ payload: [1] }, /payload.*JSON object/],
-        [{ payload: { at: new Date(0) } }, /payload\.at.*Date/],
-        [{ payload: { a: [undefined] } }, /payload\.a\[0\].*undefined/],
-        [{ priority: 10 }, /priority.*0 to 9/],
-        [{ priority: 1.5 }, /priority.*0 to 9/],
-        [{ messageType: "letter" }, /messageType.*request, response or event/],
-        [{ timestamp: "yesterday" }, /timestamp.*ISO 8601/],
-        [{ topic: "news" }, /must not have topic/],
-      ];
-      for (const [input, expected] of refusals) {
-        const sent = coordinator.sendMessage(SENDER, AGENT, input as AgentMessageInput);
-        await assert.rejects(sent, (error) => error instanceof TypeError && expected.test(error.message));
-      }
-      await assert.rejects(coordinator.sendMessage({ type: "" }, AGENT, {}), /sender\.type.*not be empty/);
-      await assert.rejects(coordinator.sendMessage(SENDER, AGENT, {}, { delayMs: -1 }), /delayMs.*from 0/);
-      await assert.rejects(coordinator.receive(AGENT, { visibilityTimeoutMs: 0 }), /visibilityTimeoutMs.*from 1/);
-      await assert.rejects(coordinator.receive(AGENT, { limit: 0 }), /limit.*from 1/);
-      await assert.rejects(coordinator.ack(AGENT, "nonsense"), /token.*received message/);
-      assert.throws(() => coordinator.configure({ queueSize: 5, retryAttempts: -1 }), /retryAttempts.*from 0/);
-      assert.equal(coordinator.configuration.queueSize, 10_000, "a refused change changes nothing");
-      assert.deepEqual(await coordinator.stats(), []);
     },
   },
   {

@@ -12,6 +12,7 @@ import { deadLetterCases } from "./dead_letters.ts";
 import { dedupeCases } from "./dedupe.ts";
 import { delayCases } from "./delays.ts";
 import { durabilityCases } from "./durability.ts";
+import { exchangeCases } from "./exchanges.ts";
 import { expiryCases } from "./expiry.ts";
 import { hostileCases } from "./hostile.ts";
 import { isolationCases } from "./isolation.ts";
@@ -49,5 +50,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...durabilityCases,
   ...outageCases,
   ...coordinatorCases,
+  ...exchangeCases,
   ...workerCases,
 ];
