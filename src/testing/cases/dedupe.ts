@@ -74,6 +74,17 @@ export const dedupeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G6 idempotent sends: an id is remembered for the whole of its window, whenever in others' windows it came",
+    run: async ({ backend, shortMs, elapse }) => {
+      await send(backend, message("before", { dedupeMs: shortMs }));
+      await elapse(shortMs * 0.75);
+      await send(backend, message("a", { dedupeMs: shortMs }));
+      await commit(backend, (await claim(backend, 2)).map((held) => ({ type: "ack", ...lease(held) })));
+      await elapse(shortMs * 0.5);
+      assert.deepEqual(await commit(backend, [message("a", { dedupeMs: shortMs })]), [DUPLICATE]);
+    },
+  },
+  {
     name: "G6 idempotent sends: an id is remembered no longer than twice its window, whatever is sent meanwhile",
     run: async ({ backend, shortMs, elapse }) => {
       await send(backend, message("a", { dedupeMs: shortMs }));
