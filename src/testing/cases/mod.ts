@@ -4,7 +4,6 @@ import type { ConformanceCase } from "../case.ts";
 import { attemptCases } from "./attempts.ts";
 import { badInputCases } from "./bad_input.ts";
 import { batchCases } from "./batches.ts";
-import { breakerCases } from "./breaker.ts";
 import { capacityCases } from "./capacity.ts";
 import { concurrencyCases } from "./concurrency.ts";
 import { coordinatorCases } from "./coordinator.ts";
@@ -53,5 +52,4 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...coordinatorCases,
   ...exchangeCases,
   ...workerCases,
-  ...breakerCases,
 ];
