@@ -10,6 +10,8 @@ export const MAX_KEY_BYTES = 1024;
 // collide with the control characters, and lone surrogates, which UTF-8 cannot carry, follow an ESCAPE.
 const TERMINATOR = "\x01";
 const ESCAPE = "\x02";
+// The last character as often as a key has room for, and no terminator: behind every encoding.
+const BEHIND_ALL = "\u{10FFFF}".repeat(MAX_KEY_BYTES / 4);
 // deno-lint-ignore no-control-regex -- control characters are what this encoding is about
 const NEEDS_ESCAPE = /[\x00-\x02\ud800-\udfff]/u;
 // deno-lint-ignore no-control-regex -- control characters are what this encoding is about
@@ -72,8 +74,7 @@ export function decodeKey(encoded: string): Key {
 /** The half-open range `from < encoded < to` of all keys below a prefix; the prefix itself is not in it. */
 export function prefixRange(prefix: Key): { readonly from: string; readonly to: string } {
   const from = encodeKey(prefix);
-  // No encoding begins with U+10FFFF unless a key does; an empty prefix ends behind that.
-  return { from, to: from === "" ? "\u{10FFFF}\u{10FFFF}" : from.slice(0, -1) + ESCAPE };
+  return { from, to: from === "" ? BEHIND_ALL : from.slice(0, -1) + ESCAPE };
 }
 
 /** Whether `key` lies below `prefix`: longer, and equal in all parts of the prefix. */

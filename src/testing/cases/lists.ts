@@ -40,6 +40,7 @@ export const listCases: readonly ConformanceCase[] = [
         ["\u{1F600}"],
         ["\u{10FFFF}"],
         ["\u{10FFFF}", "a"],
+        ["\u{10FFFF}\u{10FFFF}\u{10FFFF}"],
       ];
       await commit(backend, shuffled(ordered).map((key) => record(key, 1)));
       assert.deepEqual(await listKeys(backend, []), ordered);
