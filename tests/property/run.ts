@@ -1,7 +1,7 @@
 /** One run of the property test: each command on a backend and on the model, and the two compared. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Batch, CommitResult, Lease, Operation, StorageBackend } from "../../src/storage/backend.ts";
+import type { Batch, CommitResult, Entry, Lease, Operation, StorageBackend } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import type { ConformanceFixture } from "../../src/testing/case.ts";
 import { type Call, QUEUES, type Requirement, type Step } from "./commands.ts";
@@ -109,10 +109,13 @@ class Comparison {
         const entries = await Array.fromAsync(this.#real.list(prefix, { reverse, limit, ...(after && { after }) }));
         const expected = reverse ? this.#model.list(prefix).reverse() : this.#model.list(prefix);
         const isBehind = (key: Key) => !after || (reverse ? compareKeys(key, after) < 0 : compareKeys(key, after) > 0);
-        return this.#same(entries, expected.filter(({ key }) => isBehind(key)).slice(0, limit));
+        return this.#same(entries.map(qualifyEntry), expected.filter(({ key }) => isBehind(key)).slice(0, limit));
       }
       case "get":
-        return this.#same(await this.#real.get(call.keys), call.keys.map((key) => this.#model.get(key) ?? null));
+        return this.#same(
+          (await this.#real.get(call.keys)).map(qualifyEntry),
+          call.keys.map((key) => this.#model.get(key) ?? null),
+        );
       case "advance":
         return await this.#times.advance(call.ticks);
       case "reopen":
@@ -147,12 +150,18 @@ class Comparison {
   async #commit(requirements: readonly Requirement[], steps: readonly Step[]): Promise<void> {
     const checks = requirements.map(({ key, version }) => ({ key, version: this.#required(key, version) }));
     const operations = distinct(steps.map((step) => this.#operation(step)));
-    const result = await this.#real.commit({
-      checks: checks.map(({ key, version }) => ({ key, version: version && (this.#theirs.get(version) ?? version) })),
-      operations: operations.map((each) =>
-        "token" in each ? { ...each, token: this.#theirs.get(each.token) ?? each.token } : each
-      ),
-    });
+    const result = qualifyResult(
+      operations,
+      await this.#real.commit({
+        checks: checks.map(({ key, version }) => ({
+          key,
+          version: version && unqualified(this.#theirs.get(version) ?? version),
+        })),
+        operations: operations.map((each) =>
+          "token" in each ? { ...each, token: this.#theirs.get(each.token) ?? each.token } : each
+        ),
+      }),
+    );
     const expected = this.#expect({ checks, operations }, result);
     if (result.committed && expected.committed) {
       for (const [index, operation] of operations.entries()) {
@@ -255,6 +264,30 @@ class Comparison {
       }),
     );
   }
+}
+
+/** A version says something together with its key alone: what one step writes may all have the same. */
+function qualified(key: Key, version: string): string {
+  return JSON.stringify([key, version]);
+}
+
+function unqualified(version: string): string {
+  return version.startsWith("[") ? JSON.parse(version)[1] : version;
+}
+
+function qualifyEntry(entry: Entry | null): Entry | null {
+  return entry && { ...entry, version: qualified(entry.key, entry.version) };
+}
+
+function qualifyResult(operations: readonly Operation[], result: CommitResult): CommitResult {
+  if (!result.committed) return result;
+  const results = result.results.map((each, index) => {
+    const operation = operations[index];
+    return each.type === "set" && operation?.type === "set"
+      ? { ...each, version: qualified(operation.key, each.version) }
+      : each;
+  });
+  return { ...result, results };
 }
 
 /** The first operation on each key and message. */
