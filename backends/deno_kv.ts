@@ -19,7 +19,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareClaim } from "../src/storage/batch.ts";
+import { prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { Claimer } from "./deno_kv/claim.ts";
 import { Committer, type Parts } from "./deno_kv/commit.ts";
@@ -160,7 +160,7 @@ export class DenoKvBackend implements StorageBackend {
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
     this.#requireOpen();
-    yield* this.#records.list(prefix, options);
+    yield* this.#records.list(prefix, { ...options, limit: requireLimit(options.limit) });
   }
 
   count(prefix: Key): Promise<number> {
@@ -192,7 +192,7 @@ export class DenoKvBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     this.#requireOpen();
-    yield* this.#queues.messages(encodeKey(queue), state, options.limit ?? Infinity);
+    yield* this.#queues.messages(encodeKey(queue), requireState(state), requireLimit(options.limit));
   }
 
   stats(queue: Key): Promise<QueueStats> {

@@ -1,6 +1,6 @@
 /** Decides one batch on a view: refused as a whole, or carried into the draft as a whole. @module */
 
-import type { Committed, OperationResult, Refused } from "../../src/storage/backend.ts";
+import type { Committed, MessageState, OperationResult, Refused } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease, PreparedOperation } from "../../src/storage/batch.ts";
 import { encodeRecord, type IdEntry, type Message, piecesOf } from "./codec.ts";
 import type { NewContent } from "./content.ts";
@@ -31,9 +31,13 @@ const EXACT_WITHIN = 1000;
 
 /** Decides a batch. Nothing changes when it is refused. */
 export function applyBatch(applying: Applying, batch: PreparedBatch<NewContent>): Outcome {
-  const refused = refusal(applying, batch);
-  if (refused) return refused;
   const { view, draft, layout } = applying;
+  const refused = refusal(applying, batch);
+  if (refused) {
+    // Of what was taken for granted, something that comes before the reason may not be so.
+    if (refused.reason !== "conflict" && batch.operations.some((each) => isAssumed(view, each))) view.torn = true;
+    return refused;
+  }
   for (const { key } of batch.checks) {
     const record = view.record(key);
     if (record.writes === 0) draft.check(`k${key}`, layout.record(key), record.versionstamp);
@@ -71,6 +75,10 @@ function refusal({ view, draft }: Applying, { checks, operations }: PreparedBatc
 function versionOf({ content, versionstamp, writes }: RecordState): string | null | undefined {
   if (content === null) return null;
   return writes === 0 ? versionstamp : undefined;
+}
+
+function isAssumed(view: View, operation: Operation): boolean {
+  return "queue" in operation && view.id(operation.queue, operation.id).assumed;
 }
 
 function holds({ entry }: IdState, { token }: PreparedLease, nowMs: number): boolean {
@@ -169,7 +177,7 @@ function enqueue(applying: Applying, operation: PreparedEnqueue<NewContent>): ()
   draft.add(value);
   draft.put(queue, place, message);
   draft.topics.add(queue);
-  know(applying, queue, id, state, { seenUntilMs, present: { place, token: "", pieces: piecesOf(value.stored) } });
+  know(draft, queue, id, state, { seenUntilMs, present: { place, token: "", pieces: piecesOf(value.stored) } });
   state.message = message;
   return () => ({ type: "enqueue", duplicate: false });
 }
@@ -190,7 +198,7 @@ function applyToMessage(
       if (!entry || !present) return () => ({ type: "purge", found: false });
       draft.take(queue, present.place);
       draft.discard(present.pieces);
-      know(applying, queue, id, state, { seenUntilMs: entry.seenUntilMs, present: null });
+      know(draft, queue, id, state, { seenUntilMs: entry.seenUntilMs, present: null });
       leases.delete(queue, id);
       return () => type === "ack" ? { type } : { type, found: true };
     }
@@ -198,50 +206,59 @@ function applyToMessage(
       const { delayMs, error } = operation;
       const dead = isUsedUp(state.message);
       const to = dead ? "dead" : delayMs > 0 ? "delayed" : "ready";
-      move(applying, queue, state, to, dead ? 0 : delayMs, error === null ? {} : { lastError: error });
+      move(applying, queue, state, { to, afterMs: dead ? 0 : delayMs }, error === null ? {} : { lastError: error });
       leases.delete(queue, id);
       draft.topics.add(queue);
       return () => ({ type, state: to });
     }
-    case "bury":
-      move(applying, queue, state, "dead", 0, operation.error === null ? {} : { lastError: operation.error });
+    case "bury": {
+      const { error } = operation;
+      move(applying, queue, state, { to: "dead", afterMs: 0 }, error === null ? {} : { lastError: error });
       leases.delete(queue, id);
       return () => ({ type });
+    }
     case "redrive":
       if (present?.place.state !== "dead") return () => ({ type, found: false });
-      move(applying, queue, state, "ready", 0, { attempts: 0 });
+      move(applying, queue, state, { to: "ready", afterMs: 0 }, { attempts: 0 });
       draft.topics.add(queue);
       return () => ({ type, found: true });
     case "extend": {
-      const token = present?.token ?? "";
-      const { entry, message } = move(applying, queue, state, "leased", operation.leaseMs, {}, token);
+      const { leaseMs } = operation;
+      // The lease keeps its token, and its rank, which is that of its delivery.
+      const same = { token: present?.token ?? "", ...(present && { rank: present.place.rank }) };
+      const moved = move(applying, queue, state, { to: "leased", afterMs: leaseMs, ...same }, {});
       return (versionstamp) => {
-        leases.set(queue, id, { versionstamp, entry, message });
-        return { type, leaseExpiresAtMs: draft.nowMs + operation.leaseMs };
+        leases.set(queue, id, { versionstamp, ...moved });
+        return { type, leaseExpiresAtMs: draft.nowMs + leaseMs };
       };
     }
   }
 }
 
+/** Where a message goes. */
+interface Destination {
+  readonly to: MessageState;
+  readonly afterMs: number;
+  readonly rank?: string;
+  readonly token?: string;
+}
+
 /** Moves a message to another place, and changes what is to be changed in it. */
 function move(
-  applying: Applying,
+  { draft, ranks }: Applying,
   queue: string,
   state: IdState,
-  to: Place["state"],
-  afterMs: number,
+  { to, afterMs, rank = ranks.next(), token = "" }: Destination,
   change: Partial<Message>,
-  token = "",
 ): { entry: IdEntry; message: Message } {
-  const { draft, ranks } = applying;
   const present = state.entry?.present;
   if (!state.entry || !present || !state.message) throw new Error("Cannot move the message: it was not read");
   const message: Message = { ...state.message, ...change };
-  const place: Place = { state: to, priority: message.priority, atMs: draft.nowMs + afterMs, rank: ranks.next() };
+  const place: Place = { state: to, priority: message.priority, atMs: draft.nowMs + afterMs, rank };
+  const entry: IdEntry = { seenUntilMs: state.entry.seenUntilMs, present: { place, token, pieces: present.pieces } };
   draft.take(queue, present.place);
   draft.put(queue, place, message);
-  const entry: IdEntry = { seenUntilMs: state.entry.seenUntilMs, present: { place, token, pieces: present.pieces } };
-  know(applying, queue, message.id, state, entry);
+  know(draft, queue, message.id, state, entry);
   state.message = message;
   return { entry, message };
 }
@@ -251,7 +268,7 @@ function checkId({ draft, layout }: Applying, queue: string, id: string, { versi
   draft.check(`i${queue}${id}`, layout.id(queue, id), versionstamp);
 }
 
-function know({ draft }: Applying, queue: string, id: string, state: IdState, entry: IdEntry): void {
+function know(draft: Draft, queue: string, id: string, state: IdState, entry: IdEntry): void {
   draft.remember(queue, id, entry);
   state.entry = entry;
 }

@@ -148,7 +148,12 @@ export class Claimer {
   async #heads(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
     if (systemClock.now() > this.#contendedUntilMs) this.#window = 0;
     const read = () => this.#lines.due(queue, nowMs, count + this.#window, deadlineMs);
-    const [due, expired] = await Promise.all([read(), this.#lines.expired(queue, nowMs, 1, deadlineMs)]);
+    const [due, expired, [leased]] = await Promise.all([
+      read(),
+      this.#lines.expired(queue, nowMs, 1, deadlineMs),
+      this.#parts.engine.read([this.#parts.layout.counter(queue, "leased")], deadlineMs),
+    ]);
+    this.#parts.ranks.observe(leased?.versionstamp ?? null);
     const line = expired.length === 0 ? due : (await this.#settler.settle(queue, deadlineMs), await read());
     const start = Math.floor(Math.random() * (Math.max(line.length - count, 0) + 1));
     return this.#window === 0 ? line : line.slice(start, start + count);

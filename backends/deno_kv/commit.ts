@@ -140,6 +140,7 @@ export class Committer {
       const view = await View.read(this.#parts, batches, draft.nowMs, assume && attempt === 0, deadlineMs);
       if (view.torn) continue;
       const outcomes = batches.map((batch) => applyBatch({ ...this.#parts, view, draft }, batch));
+      if (view.torn) continue;
       outcomes.forEach((outcome, index) => {
         if (typeof outcome === "function") takeOver(draft, layout, calls[index]?.note);
       });

@@ -63,14 +63,14 @@ export class Draft {
 
   /** Puts a message at a place where none is. */
   put(queue: string, place: Place, message: Message): void {
-    this.set(`p${place.rank}`, this.#layout.place(queue, place), encodeMessage(message));
+    this.set(slotOf(place), this.#layout.place(queue, place), encodeMessage(message));
     this.#count(queue, place, 1);
     if (place.state === "ready" || place.state === "delayed") this.#lined.add(queue);
   }
 
   /** Takes a message from its place. */
   take(queue: string, place: Place): void {
-    this.delete(`p${place.rank}`, this.#layout.place(queue, place));
+    this.delete(slotOf(place), this.#layout.place(queue, place));
     this.#count(queue, place, -1);
   }
 
@@ -129,4 +129,9 @@ export class Draft {
     if (state !== "dead") counts.live += delta;
     if (state !== "ready") counts[state] += delta;
   }
+}
+
+/** A rank names one event; an extended lease keeps that of its delivery. */
+function slotOf({ state, atMs, rank }: Place): string {
+  return `p${state}${atMs}${rank}`;
 }

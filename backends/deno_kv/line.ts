@@ -44,33 +44,35 @@ export class Lines {
   }
 
   /** When the next delayed message is due or the next lease ends; infinity when there is neither. */
-  async nextDueAtMs(queue: string, nowMs: number, hasDelayed: boolean, deadlineMs: number): Promise<number> {
-    const ranges = [this.#layout.slot(queue, "leased", 0, nowMs, Infinity)];
-    if (hasDelayed) ranges.push(...this.#eachSlot(queue, nowMs, Infinity));
+  async nextDueAtMs(queue: string, nowMs: number, deadlineMs: number): Promise<number> {
+    const ranges = [
+      this.#layout.slot(queue, "leased", 0, nowMs, Infinity),
+      ...await this.#delayed(queue, nowMs, Infinity, deadlineMs),
+    ];
     const firsts = await Promise.all(ranges.map((range) => this.#engine.page(range, { limit: 1 }, deadlineMs)));
     return Math.min(...firsts.map(([first]) => first ? Number(first.key[5]) : Infinity));
   }
 
   /** How many delayed messages are due, and so are ready in truth. */
   async countDueDelayed(queue: string, nowMs: number, deadlineMs: number): Promise<number> {
-    const counts = this.#eachSlot(queue, -Infinity, nowMs).map(async (range) => {
-      let count = 0;
+    let count = 0;
+    for (const range of await this.#delayed(queue, -Infinity, nowMs, deadlineMs)) {
       for await (const _ of this.#stream(queue, "delayed", range, () => deadlineMs)) count++;
-      return count;
-    });
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    }
+    return count;
   }
 
-  /** All messages in one state, in its order. */
+  /** All messages in one state, in its order; `deadlineMs` gives each page its own deadline. */
   async *list(queue: string, state: MessageState, nowMs: number, deadlineMs: () => number): AsyncGenerator<Standing> {
-    const delayed = (fromMs: number, toMs: number) =>
-      this.#eachSlot(queue, fromMs, toMs).map((range) => this.#stream(queue, "delayed", range, deadlineMs));
+    const delayed = async (fromMs: number, toMs: number) =>
+      (await this.#delayed(queue, fromMs, toMs, deadlineMs()))
+        .map((range) => this.#stream(queue, "delayed", range, deadlineMs));
     if (state === "delayed") {
-      yield* merge(delayed(nowMs, Infinity), compareInTime);
+      yield* merge(await delayed(nowMs, Infinity), compareInTime);
       return;
     }
     const stored = this.#stream(queue, state, this.#layout.line(queue, state), deadlineMs);
-    if (state === "ready") yield* merge([stored, ...delayed(-Infinity, nowMs)], compareInLine);
+    if (state === "ready") yield* merge([stored, ...await delayed(-Infinity, nowMs)], compareInLine);
     else yield* stored;
   }
 
@@ -89,9 +91,18 @@ export class Lines {
     return due;
   }
 
-  /** The delayed messages with `fromMs < atMs <= toMs`, by priority. */
-  #eachSlot(queue: string, fromMs: number, toMs: number): Range[] {
-    return Array.from({ length: SLOTS }, (_, slot) => this.#layout.slot(queue, "delayed", slot, fromMs, toMs));
+  /** The delayed messages with `fromMs < atMs <= toMs`: a range for each priority that has delayed messages at all. */
+  async #delayed(queue: string, fromMs: number, toMs: number, deadlineMs: number): Promise<Range[]> {
+    const ranges: Range[] = [];
+    for (let slot = 0; slot < SLOTS;) {
+      const range = this.#layout.line(queue, "delayed", slot);
+      const [first] = await this.#page(queue, "delayed", range, 1, deadlineMs);
+      if (first === undefined) break;
+      const found = SLOTS - 1 - first.place.priority;
+      ranges.push(this.#layout.slot(queue, "delayed", found, fromMs, toMs));
+      slot = found + 1;
+    }
+    return ranges;
   }
 
   async #page(

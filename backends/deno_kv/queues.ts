@@ -47,7 +47,7 @@ export class Queues {
     const nowMs = clock.now();
     const [due, nextDueAtMs] = await Promise.all([
       stored > 0 ? this.#lines.countDueDelayed(queue, nowMs, deadlineMs) : 0,
-      this.#lines.nextDueAtMs(queue, nowMs, stored > 0, deadlineMs),
+      this.#lines.nextDueAtMs(queue, nowMs, deadlineMs),
     ]);
     const delayed = Math.max(stored - due, 0);
     const nextDueInMs = nextDueAtMs === Infinity ? null : nextDueAtMs - nowMs;

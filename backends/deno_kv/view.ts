@@ -27,6 +27,8 @@ export interface IdState {
   entry: IdEntry | null;
   /** The message itself, where an operation needs it. */
   message: Message | null;
+  /** Whether it was taken for granted instead of read. */
+  readonly assumed: boolean;
 }
 
 /** How many live messages a queue has, without the draft's. */
@@ -45,7 +47,7 @@ export interface ViewSource {
 
 /** The states of everything that a group of batches is about. */
 export class View {
-  /** Whether something moved while it was read, so that it has to be read again. */
+  /** Whether it has to be read again: something moved meanwhile, or too much was taken for granted. */
   torn = false;
   /** How many of the queues have no counters yet. */
   newQueues = 0;
@@ -106,16 +108,18 @@ export class View {
         continue;
       }
       const { type, queue, id } = operation;
-      if (type === "enqueue" || type === "retry" || type === "redrive") this.#wantLive(reads, source, queue);
+      if (type === "enqueue" || leaves(operation) !== null) this.#wantLive(reads, source, queue);
       const slot = queue + id;
-      if (this.#ids.has(slot)) continue;
       const assumed = assume ? assumption(source.leases, operation, nowMs) : null;
-      if (assumed) this.#ids.set(slot, assumed);
-      else {
-        reads.want(`i${slot}`, source.layout.id(queue, id), ({ versionstamp, value }) => {
-          this.#ids.set(slot, { versionstamp, entry: versionstamp === null ? null : decodeId(value), message: null });
-        });
+      if (assumed) {
+        if (!this.#ids.has(slot)) this.#ids.set(slot, assumed);
+        continue;
       }
+      // Where anything has to be read, nothing is assumed: this takes the place of an assumption.
+      reads.want(`i${slot}`, source.layout.id(queue, id), ({ versionstamp, value }) => {
+        const entry = versionstamp === null ? null : decodeId(value);
+        this.#ids.set(slot, { versionstamp, entry, message: null, assumed: false });
+      });
     }
   }
 
@@ -174,12 +178,12 @@ class Reads {
 }
 
 function assumption(leases: Leases, operation: PreparedOperation<NewContent>, nowMs: number): IdState | null {
-  if (operation.type === "enqueue") return { versionstamp: null, entry: null, message: null };
+  if (operation.type === "enqueue") return { versionstamp: null, entry: null, message: null, assumed: true };
   if (!("token" in operation)) return null;
   const lease = leases.get(operation);
   // A lease that seems to have ended may have been extended by another process.
   if (!lease || (lease.entry.present?.place.atMs ?? 0) <= nowMs) return null;
-  return { ...lease };
+  return { ...lease, assumed: true };
 }
 
 /** The state out of which an operation moves a message, so that it needs all of it. */
