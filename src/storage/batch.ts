@@ -101,10 +101,22 @@ export function requireBatch(batch: Batch): Batch {
   if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
     throw new TypeError("Cannot commit the batch: operations must be an array");
   }
-  const notOne = batch.operations.findIndex((operation) => typeof operation !== "object" || operation === null);
-  if (notOne >= 0) {
-    const type = typeName(batch.operations[notOne]);
-    throw new TypeError(`Cannot commit the batch: operations[${notOne}] must be an operation, got ${type}`);
+  for (const list of ["checks", "notify"] as const) {
+    if (batch[list] !== undefined && !Array.isArray(batch[list])) {
+      throw new TypeError(`Cannot commit the batch: ${list} must be an array`);
+    }
+  }
+  const noCheck = batch.checks?.findIndex((check) => typeof check !== "object" || check === null) ?? -1;
+  if (noCheck >= 0) {
+    const type = typeName(batch.checks?.[noCheck]);
+    throw new TypeError(`Cannot commit the batch: checks[${noCheck}] must be a check, got ${type}`);
+  }
+  for (let index = 0; index < batch.operations.length; index++) {
+    const operation: unknown = batch.operations[index];
+    if (typeof operation === "object" && operation !== null) continue;
+    throw new TypeError(
+      `Cannot commit the batch: operations[${index}] must be an operation, got ${typeName(operation)}`,
+    );
   }
   return batch;
 }
@@ -234,8 +246,8 @@ function prepareError(error: unknown): string | null {
 function requireDistinct(operations: readonly PreparedOperation<unknown>[]): void {
   const seen = new Set<string>();
   operations.forEach((operation, index) => {
-    // Encoded keys end with a character that cannot begin the rest, so that the two kinds never meet.
-    const target = "key" in operation ? `k${operation.key}` : `m${operation.queue}${operation.id}`;
+    // An encoded key has no NUL, so that the first one says where the id begins, whatever is in that.
+    const target = "key" in operation ? operation.key : `${operation.queue}\0${operation.id}`;
     if (seen.has(target)) {
       throw new TypeError(
         `Cannot commit the batch: operations[${index}] is about the same ${

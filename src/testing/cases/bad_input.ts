@@ -68,6 +68,9 @@ function batchMistakes(): Mistake[] {
     ["no batch", batch(undefined), /operations must be an array/],
     ["no operations", batch({}), /operations must be an array/],
     ["operations that are no array", batch({ operations: "set" }), /operations must be an array/],
+    ["checks that are no array", batch({ checks: {}, operations: [] }), /checks must be an array/],
+    ["topics that are no array", batch({ operations: [], notify: "topic" }), /notify must be an array/],
+    ["a check that is null", batch({ checks: [null], operations: [] }), /checks\[0\] must be a check, got null/],
     ["101 operations", batch({ operations: records }), /at most 100 checks and operations.* 101/],
     [
       "101 checks and operations",

@@ -105,6 +105,33 @@ export const hostileCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "hostile ids: a queue with an id never meets another queue with another id",
+    run: async ({ backend }) => {
+      // Each pair is one text when the parts are put together, with or without a separator.
+      const pairs: readonly (readonly [Key, string])[] = [
+        [["a"], "b\x01c"],
+        [["a", "b"], "c"],
+        [["a", "b", ""], "c"],
+        [["a"], "b\0c"],
+        [["a\0b"], "c"],
+        [["a:b"], "c"],
+        [["a"], "b:c"],
+        [["a"], "bc"],
+        [["ab"], "c"],
+        [["a\x02"], "c"],
+        [["a"], "\x04c"],
+      ];
+      await commit(backend, pairs.map(([queue, id], index) => message(id, { queue, value: index })));
+      await commit(backend, [{ type: "purge", queue: ["a", "b"], id: "c" }, record(["a", "b"], 1)]);
+      for (const [index, [queue, id]] of pairs.entries()) {
+        const found = (await stored(backend, "ready", queue)).filter((each) => each.id === id);
+        assert.deepEqual(found.map(({ value }) => value), index === 1 ? [] : [index]);
+      }
+      const results = await commit(backend, pairs.map(([queue, id]) => message(id, { queue, dedupeMs: 0 })));
+      assert.ok(results.every((result) => result.type === "enqueue" && result.duplicate), "each is remembered");
+    },
+  },
+  {
     name: "hostile values: JSON comes back as it was, from records, messages and the dead",
     run: async ({ backend }) => {
       await commitMany(backend, HOSTILE_VALUES.map((value, index) => record(["v", String(index)], value)));
