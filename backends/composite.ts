@@ -18,7 +18,6 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { requireBatch } from "../src/storage/batch.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
 import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
 import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
@@ -130,18 +129,34 @@ export class CompositeBackend implements StorageBackend {
     return () => void this.#listeners.delete(listener);
   }
 
-  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
-    this.#requireOpen();
-    const [first, ...others] = new Set(keys.map((key) => this.#routes.of(key)));
-    if (first === undefined) return [];
-    if (others.length === 0) return await first.get(keys);
-    const entries: (Entry | null)[] = keys.map(() => null);
-    await Promise.all([first, ...others].map(async (child) => {
-      const positions = keys.flatMap((key, index) => this.#routes.of(key) === child ? [index] : []);
-      const found = await child.get(positions.map((index) => keys[index] ?? []));
-      positions.forEach((index, position) => entries[index] = found[position] ?? null);
-    }));
-    return entries;
+  // The calls that matter for speed hand on the child's own promise: one more await would cost more than the routing.
+
+  get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    try {
+      this.#requireOpen();
+      const child = this.#routes.ofAll(keys);
+      return child ? child.get(keys) : this.#getFromSeveral(keys);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  commit(batch: Batch): Promise<CommitResult> {
+    try {
+      this.#requireOpen();
+      return this.#routes.ofBatch(batch).commit(batch);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    try {
+      this.#requireOpen();
+      return this.#routes.of(queue).claim(queue, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async *list(prefix: Key, options?: ListOptions): AsyncGenerator<Entry> {
@@ -157,16 +172,6 @@ export class CompositeBackend implements StorageBackend {
   async clear(prefix: Key): Promise<number> {
     this.#requireOpen();
     return await this.#routes.oneBelow(prefix).clear(prefix);
-  }
-
-  async commit(batch: Batch): Promise<CommitResult> {
-    this.#requireOpen();
-    return await this.#routes.ofBatch(requireBatch(batch)).commit(batch);
-  }
-
-  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
-    this.#requireOpen();
-    return await this.#routes.of(queue).claim(queue, options);
   }
 
   async recover(queue?: Key): Promise<number> {
@@ -214,6 +219,17 @@ export class CompositeBackend implements StorageBackend {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #getFromSeveral(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    const entries: (Entry | null)[] = keys.map(() => null);
+    const children = [...new Set(keys.map((key) => this.#routes.of(key)))];
+    await Promise.all(children.map(async (child) => {
+      const positions = keys.flatMap((key, index) => this.#routes.of(key) === child ? [index] : []);
+      const found = await child.get(positions.map((index) => keys[index] ?? []));
+      positions.forEach((index, position) => entries[index] = found[position] ?? null);
+    }));
+    return entries;
   }
 
   #requireOpen(): void {

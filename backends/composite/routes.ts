@@ -2,6 +2,7 @@
 
 import { CrossBackendError } from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
+import { requireBatch } from "../../src/storage/batch.ts";
 import { encodeKey, isBelow, type Key } from "../../src/storage/key.ts";
 
 /** A prefix and who serves it, and all below it, unless a longer prefix matches. */
@@ -37,8 +38,9 @@ export class Routes {
 
   /** Who serves one key. */
   of(key: Key): StorageBackend {
-    for (const { prefix, backend } of this.#routes) {
-      if (startsWith(key, prefix)) return backend;
+    for (let index = 0; index < this.#routes.length; index++) {
+      const route = this.#routes[index];
+      if (route && startsWith(key, route.prefix)) return route.backend;
     }
     return this.#rest;
   }
@@ -66,23 +68,38 @@ export class Routes {
     return first;
   }
 
+  /** Who serves all of these keys, `null` when it is several. */
+  ofAll(keys: readonly Key[]): StorageBackend | null {
+    const first = keys[0];
+    if (this.#routes.length === 0 || first === undefined) return this.#rest;
+    const child = this.of(first);
+    for (let index = 1; index < keys.length; index++) if (this.of(keys[index] ?? first) !== child) return null;
+    return child;
+  }
+
   /**
    * Who serves all of a batch.
    *
    * @throws {CrossBackendError} When no child serves all of it.
+   * @throws {TypeError} When it is no batch.
    */
-  ofBatch({ checks = [], operations, notify = [] }: Batch): StorageBackend {
+  ofBatch(batch: Batch): StorageBackend {
+    const { checks, operations, notify } = requireBatch(batch);
     if (this.#routes.length === 0) return this.#rest;
     let child: StorageBackend | null = null;
-    const meet = (key: Key) => {
-      const next = this.of(key);
-      if (child !== null && child !== next) throw new CrossBackendError("commit a batch", [child.name, next.name]);
-      child = next;
-    };
-    for (const { key } of checks) meet(key);
-    for (const operation of operations) meet("queue" in operation ? operation.queue : operation.key);
-    for (const topic of notify) meet(topic);
+    for (let index = 0; index < operations.length; index++) {
+      const operation = operations[index];
+      if (operation) child = this.#join(child, "queue" in operation ? operation.queue : operation.key);
+    }
+    if (checks) { for (const { key } of checks) child = this.#join(child, key); }
+    if (notify) { for (const topic of notify) child = this.#join(child, topic); }
     return child ?? this.#rest;
+  }
+
+  #join(child: StorageBackend | null, key: Key): StorageBackend {
+    const next = this.of(key);
+    if (child !== null && child !== next) throw new CrossBackendError("commit a batch", [child.name, next.name]);
+    return next;
   }
 }
 
