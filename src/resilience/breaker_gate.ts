@@ -16,6 +16,7 @@ import {
 import { BreakerStore } from "./breaker_store.ts";
 import type { Rejection } from "./breaker_types.ts";
 import { BreakerView } from "./breaker_view.ts";
+import { runBounded } from "./time_limit.ts";
 
 /** A call that was let through. */
 export interface Admission {
@@ -103,7 +104,8 @@ export class BreakerGate {
   async admit(): Promise<Admission | Rejection> {
     if (!this.isStarted) await this.#start();
     try {
-      if (this.#config.strict && this.#store?.failure) await this.#store.sync();
+      const store = this.#store;
+      if (this.#config.strict && store?.failure) await this.#inTime(() => store.sync());
       for (let step = 0; step < MAX_STEPS; step++) {
         const rejection = this.rejection();
         if (rejection) return rejection;
@@ -147,7 +149,8 @@ export class BreakerGate {
    */
   async apply(event: BreakerEvent): Promise<void> {
     try {
-      if (this.#store) return await this.#store.apply(event);
+      const store = this.#store;
+      if (store) return await this.#inTime((signal) => store.apply(event, signal));
     } catch (error) {
       if (this.#config.strict) throw error;
     }
@@ -171,8 +174,17 @@ export class BreakerGate {
 
   /** Looks at the record for the first time; resolves also when that fails. */
   #start(): Promise<void> {
-    this.#starting ??= (this.#store?.sync() ?? Promise.resolve()).catch(() => {}).finally(() => this.isStarted = true);
+    const store = this.#store;
+    this.#starting ??= this.#inTime(async () => await store?.sync()).catch(() => {}).finally(() =>
+      this.isStarted = true
+    );
     return this.#starting;
+  }
+
+  /** Waits for the store, but not longer than a caller can be made to wait. */
+  #inTime(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { clock, storeTimeoutMs: limitMs } = this.#config;
+    return runBounded(work, { clock, limitMs, what: "the work of the breaker's store" });
   }
 
   /** Asks for a place among the probes; `null` when the state is another one meanwhile, or all places are taken. */

@@ -114,7 +114,7 @@ export function transition(state: BreakerState, event: BreakerEvent, nowMs: numb
     case "trip":
       return state.kind === "closed" && state.generation === event.generation ? opened(state, 1, event, nowMs) : state;
     case "probe":
-      return mayProbe(state, event.rules, nowMs) ? probing(state, event, nowMs) : state;
+      return !isProbe(state, event.id) && mayProbe(state, event.rules, nowMs) ? probing(state, event, nowMs) : state;
     case "probe_succeeded":
     case "probe_failed":
     case "probe_dropped":
@@ -184,7 +184,11 @@ function probing(
 }
 
 function holdsProbe(state: BreakerState, { generation, id }: ProbeEnd): state is HalfOpenState {
-  return state.kind === "half_open" && state.generation === generation && state.probes.some((probe) => probe.id === id);
+  return state.generation === generation && isProbe(state, id);
+}
+
+function isProbe(state: BreakerState, id: string): state is HalfOpenState {
+  return state.kind === "half_open" && state.probes.some((probe) => probe.id === id);
 }
 
 function probeEnded(state: HalfOpenState, event: ProbeEnd, nowMs: number): BreakerState {

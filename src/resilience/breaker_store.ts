@@ -38,8 +38,10 @@ export class BreakerStore {
   /** What is known of the record; the view is in `options.view`, for calls change it too. */
   #known: Omit<Replica, "view"> = INITIAL_REPLICA;
   #unlisten: Unlisten | null = null;
-  #syncing: Promise<void> | null = null;
-  #syncAgain = false;
+  /** What is under way with the store: one thing at a time, so that no answer is overtaken by another. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** A look that has not begun yet: it will see all that has happened until then. */
+  #waitingSync: Promise<void> | null = null;
   #syncedAtMs = -Infinity;
   #background = new Set<Promise<void>>();
   #failure: Error | null = null;
@@ -71,33 +73,41 @@ export class BreakerStore {
 
   /**
    * Brings view and record together: the later state wins, at the same generation the stored one. A look that is asked
-   * for while one is under way follows it, once for all who ask.
+   * for while something is under way follows it, once for all who ask.
    *
    * @throws When the store cannot be reached.
    */
   sync(): Promise<void> {
-    if (this.#syncing) {
-      this.#syncAgain = true;
-      return this.#syncing;
-    }
-    this.#syncing = this.#syncUntilDone().finally(() => this.#syncing = null);
-    return this.#syncing;
+    if (this.#waitingSync) return this.#waitingSync;
+    const sync = this.#inTurn(async () => {
+      this.#waitingSync = null;
+      this.#syncedAtMs = this.#options.clock.now();
+      // To listen comes first, or a change between the two would go unnoticed.
+      const failure: unknown = await this.#listen().then(() => null, (error) => error);
+      await this.#exchange();
+      if (failure !== null) throw failure;
+    });
+    this.#waitingSync = sync;
+    return sync;
   }
 
   /**
-   * Applies an event to the record. The view follows. Does nothing when the event has nothing to change.
+   * Applies an event to the record. The view follows. Does nothing when the event has nothing to change. Begins no
+   * further call once `signal` is aborted.
    *
-   * @throws When the store cannot be reached, or others were faster too often. It may have happened.
+   * @throws When the store cannot be reached, or others were faster too often. It may have happened all the same.
    */
-  apply(event: BreakerEvent): Promise<void> {
-    return this.#watch(async () => {
-      const { view, clock } = this.#options;
+  apply(event: BreakerEvent, signal: AbortSignal): Promise<void> {
+    const { view, clock } = this.#options;
+    return this.#inTurn(async () => {
       // First from what is known: when that is out of date, the write is refused, and the record is read.
       let isFresh = false;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
+        signal.throwIfAborted();
         if (!isFresh && (tries > 0 || view.state.generation !== this.#known.stored.generation)) {
           await this.#read();
           isFresh = true;
+          signal.throwIfAborted();
         }
         const next = transition(view.state, event, clock.now());
         if (next === view.state && isFresh) return;
@@ -115,19 +125,7 @@ export class BreakerStore {
     this.#unlisten = null;
     await unlisten?.().catch(() => {});
     while (this.#background.size > 0) await Promise.all(this.#background);
-  }
-
-  async #syncUntilDone(): Promise<void> {
-    do {
-      this.#syncAgain = false;
-      this.#syncedAtMs = this.#options.clock.now();
-      await this.#watch(async () => {
-        // To listen comes first, or a change between the two would go unnoticed.
-        const failure: unknown = await this.#listen().then(() => null, (error) => error);
-        await this.#exchange();
-        if (failure !== null) throw failure;
-      });
-    } while (this.#syncAgain && !this.#closed);
+    await this.#turn;
   }
 
   async #listen(): Promise<void> {
@@ -209,23 +207,27 @@ export class BreakerStore {
     return runBounded(call, { clock, limitMs: timeoutMs, what: "a call of the breaker's store" });
   }
 
-  /** Keeps the health of the store, and makes sure that transitions are told also when it cannot be reached. */
-  async #watch(work: () => Promise<void>): Promise<void> {
+  /** Does one thing after the other, and keeps the health of the store. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
     const { view, onHealth } = this.#options;
-    try {
-      await work();
-      if (this.#failure === null) return;
-      this.#failure = null;
-      onHealth(null);
-    } catch (error) {
-      view.tell("alone");
-      const first = this.#failure === null;
-      this.#failure = error instanceof Error
-        ? error
-        : new BackendUnavailableError("Cannot reach the store", { cause: error });
-      if (first) onHealth(this.#failure);
-      throw error;
-    }
+    const done = this.#turn.then(async () => {
+      try {
+        await work();
+        if (this.#failure === null) return;
+        this.#failure = null;
+        onHealth(null);
+      } catch (error) {
+        view.tell("alone");
+        const isFirst = this.#failure === null;
+        this.#failure = error instanceof Error
+          ? error
+          : new BackendUnavailableError("Cannot reach the store", { cause: error });
+        if (isFirst) onHealth(this.#failure);
+        throw error;
+      }
+    });
+    this.#turn = done.catch(() => {});
+    return done;
   }
 }
 

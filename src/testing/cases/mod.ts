@@ -4,6 +4,10 @@ import type { ConformanceCase } from "../case.ts";
 import { attemptCases } from "./attempts.ts";
 import { badInputCases } from "./bad_input.ts";
 import { batchCases } from "./batches.ts";
+import { breakerCases } from "./breaker.ts";
+import { breakerOutageCases } from "./breaker_outages.ts";
+import { breakerProbeCases } from "./breaker_probes.ts";
+import { breakerTraceCases } from "./breaker_traces.ts";
 import { capacityCases } from "./capacity.ts";
 import { concurrencyCases } from "./concurrency.ts";
 import { coordinatorCases } from "./coordinator.ts";
@@ -52,4 +56,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...coordinatorCases,
   ...exchangeCases,
   ...workerCases,
+  ...breakerCases,
+  ...breakerProbeCases,
+  ...breakerOutageCases,
+  ...breakerTraceCases,
 ];
