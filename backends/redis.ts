@@ -1,0 +1,404 @@
+/** The Redis backend: one server, a cluster, or a primary with replicas; the same data for every process. @module */
+
+import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
+import { systemClock } from "../src/clock.ts";
+import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
+import { randomId } from "../src/ids.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../src/storage/backend.ts";
+import { prepareBatch, prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
+import { GroupCommit } from "../src/storage/group_commit.ts";
+import { encodeJson } from "../src/storage/json.ts";
+import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { Addresses } from "./redis/addresses.ts";
+import { Connection } from "./redis/connection.ts";
+import { loadClient, type RedisClient, type RedisClusterClient } from "./redis/driver.ts";
+import { Engine, type Reply } from "./redis/engine.ts";
+import { CLEAR } from "./redis/scripts/clear.ts";
+import { COUNT } from "./redis/scripts/count.ts";
+import { LIST } from "./redis/scripts/list.ts";
+import { DETAILS, IDS } from "./redis/scripts/messages.ts";
+import { QUEUES } from "./redis/scripts/queues.ts";
+import { RECOVER } from "./redis/scripts/recover.ts";
+import type { Script } from "./redis/scripts/script.ts";
+import { STATS } from "./redis/scripts/stats.ts";
+import { STEP } from "./redis/scripts/step.ts";
+import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
+import { kindOf, readDelivery, readMessage, readRecord } from "./redis/stored.ts";
+import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
+
+export type { RedisClient, RedisClusterClient } from "./redis/driver.ts";
+
+/** How to make a {@linkcode RedisBackend}: with a URL or with a client, one of the two. */
+export interface RedisBackendOptions {
+  /** Where the server is: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS. Needs `npm:ioredis`. */
+  readonly url?: string;
+  /**
+   * A client that the caller made, `Redis` or `Cluster` of ioredis 5 or 6. Connections are made with its settings, all but
+   * those that queue or repeat commands and `keyPrefix`; the client itself is left alone, and not closed.
+   */
+  readonly client?: RedisClient | RedisClusterClient;
+  /** Keeps apart those who share a server; also what Redis Cluster places together. @default {"ao"} */
+  readonly namespace?: string;
+  /** How long a call may take, in milliseconds, waiting for a connection included. @default {5000} */
+  readonly commandTimeoutMs?: number;
+}
+
+/** Redis takes 512 MB; long before that, one value holds up everybody who shares the server. */
+const MAX_VALUE_BYTES = 16 * 1024 * 1024;
+
+/** A round trip carries no more than so much text, so that none takes long. */
+const MAX_STEP_LENGTH = 1024 * 1024;
+/** What an operation weighs beside its value. */
+const OPERATION_LENGTH = 200;
+
+const LIST_PAGE = 1000;
+const QUEUE_PAGE = 1000;
+const RECOVER_PAGE = 100;
+const DETAILS_PAGE = 500;
+const DETAILS_BYTES = "1000000";
+
+/** The records of these encoded keys. */
+interface Get {
+  readonly keys: readonly string[];
+}
+
+/** A call with the time at which its caller is told that it failed. */
+type Limited<Call> = Call & { readonly deadlineMs: number };
+
+/**
+ * Records and queues on Redis 7.0 or newer, or Valkey: one server, a Cluster, or a primary with replicas, which is found
+ * again after a failover. Calls that are made at the same time travel together, and a batch is one atomic script. It holds
+ * one connection for commands, and one more while somebody listens.
+ *
+ * Durable as far as the server is: turn on its append-only file. A write that was told to be done is lost only with the
+ * server's last `appendfsync` interval, or with a failover to a replica that lagged.
+ *
+ * @example
+ * ```ts ignore
+ * import { RedisBackend } from "@tta/agent-coordination/redis";
+ *
+ * await using backend = new RedisBackend({ url: "redis://localhost:6379" });
+ * await backend.commit({ operations: [{ type: "set", key: ["greeting"], value: "hello" }] });
+ * ```
+ */
+export class RedisBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits = {
+    durable: true,
+    shared: true,
+    pushes: true,
+    wakeWithinMs: POLL_MS,
+    clock: "engine",
+    timePrecisionMs: 1,
+    maxValueBytes: MAX_VALUE_BYTES,
+  };
+  /** The first key of every script, from which all others derive: one hash tag for all of a namespace. */
+  readonly #root: string;
+  readonly #limitMs: number;
+  readonly #connection: Connection;
+  readonly #engine: Engine;
+  readonly #wakeups: Wakeups;
+  readonly #steps: GroupCommit<Limited<StepCall>, StepOutcome>;
+  readonly #gets: GroupCommit<Limited<Get>, (Entry | null)[]>;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed: Promise<void> | null = null;
+
+  /**
+   * Connects to nothing before the first call.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   */
+  constructor(options: RedisBackendOptions) {
+    const { url, client, namespace = "ao", commandTimeoutMs = 5000 } = options;
+    if ((url === undefined) === (client === undefined)) {
+      throw new TypeError("Cannot use the options: they must have either url or client");
+    }
+    if (!requireString("namespace", namespace, 1, 256).isWellFormed()) {
+      throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
+    }
+    this.name = url === undefined ? "redis" : nameOf(url);
+    this.#root = `{${encodeURIComponent(namespace)}}`;
+    this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
+    let found: Promise<Addresses> | null = null;
+    const addresses = () => found ??= (async () => new Addresses(client ?? await loadClient(url ?? "")))();
+    this.#connection = new Connection(this.name, addresses);
+    this.#engine = new Engine(this.name, this.#root, this.#connection);
+    this.#wakeups = new Wakeups(new Connection(this.name, addresses), `${this.#root}:t:`, this.#limitMs);
+    this.#steps = new GroupCommit<Limited<StepCall>, StepOutcome>({
+      flush: (calls) => this.#flushSteps(calls),
+      weigh: weightOf,
+      maxWeight: MAX_STEP_LENGTH,
+      maxInFlight: 2, // one is worked on by the server while the other is written or read here
+    });
+    this.#gets = new GroupCommit({ flush: (calls) => this.#flushGets(calls), maxInFlight: 2 });
+  }
+
+  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    this.#begin();
+    return await this.#gets.run({ keys: keys.map(encodeKey), deadlineMs: this.#deadline() });
+  }
+
+  async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    const { reverse = false, after } = options;
+    let limit = requireLimit(options.limit);
+    let { low, high } = after === undefined ? boundsOf(prefix) : boundsAfter(prefix, after, reverse);
+    while (limit > 0) {
+      const args = [low, high, reverse ? "1" : "0", String(Math.min(limit, LIST_PAGE))];
+      const [reached, ...found] = await this.#read(LIST, args);
+      for (let index = 0; index < found.length; index += 2) {
+        yield readRecord(String(found[index]), String(found[index + 1]));
+        limit--;
+      }
+      if (reached === "") return;
+      if (reverse) high = `(${reached}`;
+      else low = `(${reached}`;
+    }
+    this.#begin();
+  }
+
+  count(prefix: Key): Promise<number> {
+    return this.#track(async () => {
+      const { low, high } = boundsOf(prefix);
+      for (;;) {
+        const [again, count] = await this.#engine.read(COUNT, [low, high], this.#deadline());
+        if (again === 0) return Number(count);
+      }
+    });
+  }
+
+  clear(prefix: Key): Promise<number> {
+    return this.#track(async () => {
+      const { low, high } = boundsOf(prefix);
+      let cleared = 0;
+      for (;;) {
+        const [, again, count] = await this.#engine.write(CLEAR, [low, high], this.#deadline());
+        cleared += Number(count);
+        if (again === 0) return cleared;
+      }
+    });
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    this.#begin();
+    const prepared = prepareBatch(batch, encodeValue);
+    const outcome = await this.#steps.run({ type: "commit", batch: prepared, deadlineMs: this.#deadline() });
+    if ("committed" in outcome) return outcome;
+    throw new Error("Cannot commit the batch: it got the outcome of a claim");
+  }
+
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    this.#begin();
+    const claim = prepareClaim(queue, options);
+    const outcome = await this.#steps.run({ type: "claim", claim, deadlineMs: this.#deadline() });
+    if ("committed" in outcome) throw new Error("Cannot claim: it got the outcome of a batch");
+    return outcome.map((claimed) => readDelivery(queue, claimed));
+  }
+
+  recover(queue?: Key): Promise<number> {
+    return this.#track(async () => {
+      if (queue) return await this.#recover([encodeKey(queue)]);
+      let recovered = 0;
+      for await (const names of this.#queueNames([])) {
+        for (let start = 0; start < names.length; start += RECOVER_PAGE) {
+          recovered += await this.#recover(names.slice(start, start + RECOVER_PAGE));
+        }
+      }
+      return recovered;
+    });
+  }
+
+  async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
+    const limit = Math.min(requireLimit(options.limit), Number.MAX_SAFE_INTEGER);
+    const name = encodeKey(queue);
+    const ids = (await this.#read(IDS, [name, kindOf(requireState(state)), String(limit)])).map(String);
+    for (let start = 0; start < ids.length;) {
+      const asked = ids.slice(start, start + DETAILS_PAGE);
+      const details = await this.#read(DETAILS, [name, DETAILS_BYTES, ...asked]);
+      for (let index = 0; index < details.length; index += 4) {
+        const [message, found, at, lastError] = details.slice(index, index + 4);
+        const read = readMessage(queue, asked[index / 4] ?? "", state, {
+          message: String(message),
+          state: String(found),
+          at: String(at),
+          lastError: typeof lastError === "string" ? lastError : null,
+        });
+        if (read) yield read;
+      }
+      start += details.length / 4;
+    }
+    this.#begin();
+  }
+
+  stats(queue: Key): Promise<QueueStats> {
+    return this.#track(async () => {
+      const [ready = 0, delayed = 0, leased = 0, dead = 0, next = -1] =
+        (await this.#engine.read(STATS, [encodeKey(queue)], this.#deadline())).map(Number);
+      return { ready, delayed, leased, dead, nextDueInMs: next === -1 ? null : next };
+    });
+  }
+
+  async *queues(prefix: Key = []): AsyncGenerator<Key> {
+    for await (const names of this.#queueNames(prefix)) yield* names.map(decodeKey);
+  }
+
+  listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    return this.#track(async () => await this.#wakeups.listen(encodeKey(topic), wake));
+  }
+
+  async ping(): Promise<Health> {
+    const startMs = systemClock.now();
+    try {
+      this.#begin();
+      await this.#connection.run(
+        "read",
+        this.#deadline(),
+        (link) => link.run((client) => client.ping(), this.#deadline()),
+      );
+      return { healthy: true, latencyMs: systemClock.now() - startMs };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { healthy: false, latencyMs: systemClock.now() - startMs, error: message };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= (async () => {
+      await Promise.all([this.#steps.drain(), this.#gets.drain(), Promise.allSettled(this.#running)]);
+      await this.#wakeups.close();
+      await this.#connection.close();
+    })();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async *#queueNames(prefix: Key): AsyncGenerator<string[]> {
+    let { low } = boundsOf(prefix);
+    const { high } = boundsOf(prefix);
+    for (;;) {
+      const names = (await this.#read(QUEUES, [low, high, String(QUEUE_PAGE)])).map(String);
+      yield names;
+      if (names.length < QUEUE_PAGE) return;
+      low = `(${names.at(-1)}`;
+    }
+  }
+
+  async #recover(names: readonly string[]): Promise<number> {
+    const [recovered] = await this.#engine.read(RECOVER, names, this.#deadline());
+    return Number(recovered);
+  }
+
+  async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<StepOutcome[]> {
+    const step = new Step(calls);
+    const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), earliest(calls));
+    return step.outcomes(replies);
+  }
+
+  async #flushGets(calls: readonly Limited<Get>[]): Promise<(Entry | null)[][]> {
+    const keys = calls.flatMap((call) => call.keys);
+    const found = await this.#engine.readStrings(keys.map((key) => `${this.#root}:v:${key}`), earliest(calls));
+    let start = 0;
+    return calls.map((call) =>
+      call.keys.map((key) => {
+        const text = found[start++];
+        return typeof text === "string" ? readRecord(key, text) : null;
+      })
+    );
+  }
+
+  /** One round trip of a listing, or of a call that consists of several. */
+  async #read(script: Script, args: readonly string[]): Promise<Reply> {
+    return await this.#track(() => this.#engine.read(script, args, this.#deadline()));
+  }
+
+  /** A call that `close()` waits for; those that travel in groups, it waits for there. */
+  async #track<Result>(call: () => Promise<Result>): Promise<Result> {
+    this.#begin();
+    const running = call();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  #begin(): void {
+    if (this.#closed) throw new BackendClosedError(this.name);
+  }
+
+  #deadline(): number {
+    return systemClock.now() + this.#limitMs;
+  }
+}
+
+/** JSON text of a value that is not too large. */
+function encodeValue(value: unknown, path: string): string {
+  const text = encodeJson(value, path);
+  // A UTF-16 code unit takes at most 3 bytes, so that ordinary values need no counting.
+  if (text.length * 3 > MAX_VALUE_BYTES) {
+    const bytes = utf8Length(text);
+    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
+  }
+  return text;
+}
+
+function weightOf(call: StepCall): number {
+  if (call.type === "claim") return OPERATION_LENGTH;
+  let weight = 0;
+  for (const operation of call.batch.operations) {
+    weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);
+  }
+  return weight;
+}
+
+/** The first to come is the first whose time is over; with it, the whole round trip is given up. */
+function earliest([first]: readonly { readonly deadlineMs: number }[]): number {
+  return first?.deadlineMs ?? 0;
+}
+
+/** A range by text, without its bounds. */
+interface Bounds {
+  readonly low: string;
+  readonly high: string;
+}
+
+function boundsOf(prefix: Key): Bounds {
+  const { from, to } = prefixRange(prefix);
+  return { low: from === "" ? "-" : `(${from}`, high: `(${to}` };
+}
+
+/** The bounds behind a key, in the direction of a listing; a key outside of the prefix does not widen them. */
+function boundsAfter(prefix: Key, after: Key, reverse: boolean): Bounds {
+  const { from, to } = prefixRange(prefix);
+  const key = encodeKey(after);
+  const bounds = boundsOf(prefix);
+  if (reverse) return compareEncoded(key, to) < 0 ? { ...bounds, high: `(${key}` } : bounds;
+  return compareEncoded(key, from) > 0 ? { ...bounds, low: `(${key}` } : bounds;
+}
+
+/** What to call a server in logs: the URL without user, password and settings. */
+function nameOf(url: string): string {
+  // No error may repeat the URL.
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed === null || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
+    throw new TypeError("Cannot use url: it must be of the form redis://host:port, or begin with rediss: for TLS");
+  }
+  return `${parsed.protocol}//${parsed.host}`;
+}

@@ -1,0 +1,70 @@
+/** What an error of the client or of the server means for a call. @module */
+
+import { BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
+
+/** The connection was lost, or no answer came in time, with a command under way. */
+export class LostError extends Error {
+  override readonly name = "LostError";
+}
+
+/**
+ * What a server's refusal means: `elsewhere`, that another server is to be asked; `later`, this one in a moment; `final`,
+ * that asking again is of no use. A refused script has changed nothing: all these come before its first write.
+ */
+export type Refusal = "elsewhere" | "later" | "final";
+
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  MOVED: "elsewhere",
+  ASK: "elsewhere",
+  READONLY: "elsewhere",
+  LOADING: "later",
+  MASTERDOWN: "later",
+  CLUSTERDOWN: "later",
+  TRYAGAIN: "later",
+  NOREPLICAS: "later",
+  BUSY: "later",
+};
+
+/** What a server's error means. */
+export function refusalOf(error: unknown): Refusal {
+  return REFUSALS[codeOf(error)] ?? "final";
+}
+
+/** The first word of a server's error, such as `NOSCRIPT`; empty for errors of any other kind. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error ? /^[A-Z]{2,}(?= |$)/.exec(error.message)?.[0] ?? "" : "";
+}
+
+/** The address in a server's `MOVED 1234 127.0.0.1:7001`, `null` in any other error. */
+export function movedTo(error: unknown): { readonly host: string; readonly port: number } | null {
+  const [, host, port] = /^(?:MOVED|ASK) \d+ (.*):(\d+)$/.exec(error instanceof Error ? error.message : "") ?? [];
+  return host && port ? { host, port: Number(port) } : null;
+}
+
+/** Whether the server did not like the credentials; trying again does not help. */
+export function isRefusedLogin(error: unknown): boolean {
+  return ["WRONGPASS", "NOAUTH", "NOPERM"].includes(codeOf(error)) ||
+    error instanceof Error && error.message.startsWith("ERR invalid password");
+}
+
+/** The error that a caller gets for a server's final refusal. */
+export function translate(name: string, error: unknown): Error {
+  const cause = withoutSecrets(error);
+  if (codeOf(error) === "WRONGTYPE") {
+    return new BackendCorruptError(`Cannot use the backend "${name}": ${cause.message}`, { cause });
+  }
+  return unavailable(name, cause);
+}
+
+/** The error that a caller gets when the server cannot be used. */
+export function unavailable(name: string, error: unknown): BackendUnavailableError {
+  const cause = withoutSecrets(error);
+  const why = isRefusedLogin(error) ? `the server refused the login (${cause.message})` : cause.message;
+  return new BackendUnavailableError(`Cannot reach the backend "${name}": ${why}`, { cause });
+}
+
+/** A copy without the command that a client hangs on its errors, and without what a server repeats of it: both may show a password. */
+export function withoutSecrets(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error(message.replace(/,? with args beginning with.*$/s, "") || "the connection failed");
+}

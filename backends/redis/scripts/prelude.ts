@@ -1,0 +1,95 @@
+/** What every script begins with: the names of the keys, the time, and the moments that order everything. @module */
+
+/** The format of what is stored. A script refuses a namespace whose marker names another. */
+export const FORMAT = 1;
+
+/**
+ * `KEYS[1]` is the namespace's marker, `{namespace}`, and holds the format and the last moment: `"1 1790000000000000"`.
+ * All other keys begin with it, and so with its hash tag: every key that a script touches derives from `KEYS[1]`, lies in
+ * the slot of `KEYS[1]`, and is legal on Redis Cluster.
+ *
+ * | key | type | holds |
+ * |---|---|---|
+ * | `:v:KEY` | string | a record: version, expiry or `-`, JSON text |
+ * | `:index` | sorted set | the encoded keys of all records, for listing by key |
+ * | `:expiring` | sorted set | the encoded keys of the records that expire, by when |
+ * | `:queues` | sorted set | the encoded names of the queues that hold a message |
+ * | `:m:QUEUE` | hash | by message id: when it was accepted, priority, most attempts, JSON text |
+ * | `:s:QUEUE` | hash | by message id, its state; a message without one is ready and was never delivered |
+ * | `:e:QUEUE` | hash | by message id, its last error |
+ * | `:0:QUEUE` to `:9:QUEUE` | list | the ids that are ready, in line, a list for each priority |
+ * | `:d:QUEUE`, `:l:QUEUE`, `:x:QUEUE` | sorted set | delayed, leased and dead, by when they are due, end, have died |
+ * | `:w:QUEUE` | hash | the lengths of the dedupe windows in use, each with its newest bucket |
+ * | `:i:WINDOW:BUCKET:QUEUE` | set | the ids that were accepted in a part of a window |
+ *
+ * A moment is a time in microseconds that was never given out before, also after a crash or a clock set back: 16 digits,
+ * so that moments order as text. A mark is a moment and a priority, 17 characters. The members of `:d`, `:l` and `:x`
+ * are mark and id, so that what is due at the same time comes in the order of its marks. A state is
+ *
+ * - `R` due time `.` attempts `/` most attempts: ready, and was delayed or delivered before
+ * - `D`, `X` mark attempts `/` most attempts: delayed, dead
+ * - `L` mark attempts `/` most attempts `.` random: leased; the whole of it is the lease's token
+ */
+export const PRELUDE = `
+local call = redis.call
+local root = KEYS[1]
+local time = call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+local marker = call('GET', root)
+if marker and string.sub(marker, 1, 2) ~= '${FORMAT} ' then return {'newer', marker} end
+
+-- Lua takes no more than some thousand arguments in one call.
+local CHUNK = 1000
+
+local last = micros
+if marker then last = math.max(last, tonumber(string.sub(marker, 3))) end
+local started = last
+
+local function moment()
+  last = last + 1
+  return string.format('%.0f', last)
+end
+
+-- Called last: the moments that were given out are never given out again.
+local function remember()
+  if last > started or not marker then call('SET', root, string.format('${FORMAT} %.0f', last)) end
+end
+
+local function queueKey(kind, name)
+  return root .. ':' .. kind .. ':' .. name
+end
+
+-- The key names of a queue, made once a script.
+local opened = {}
+local function open(name)
+  local queue = opened[name]
+  if not queue then
+    queue = {
+      name = name,
+      messages = queueKey('m', name),
+      states = queueKey('s', name),
+      errors = queueKey('e', name),
+      delayed = queueKey('d', name),
+      leased = queueKey('l', name),
+      dead = queueKey('x', name),
+      windows = queueKey('w', name),
+    }
+    opened[name] = queue
+  end
+  return queue
+end
+
+local function line(queue, priority)
+  return queueKey(priority, queue.name)
+end
+
+-- The first of a list, up to CHUNK at a time: visit(part) for each part.
+local function parts(list, visit)
+  for first = 1, #list, CHUNK do
+    local part = {}
+    for index = first, math.min(first + CHUNK - 1, #list) do part[#part + 1] = list[index] end
+    visit(part)
+  end
+end
+`;

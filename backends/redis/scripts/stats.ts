@@ -1,0 +1,28 @@
+/** Lua: how many messages a queue holds in each state. @module */
+
+import { PRELUDE } from "./prelude.ts";
+import { script } from "./script.ts";
+import { SETTLE } from "./settle.ts";
+
+/**
+ * `ARGV`: the encoded name of a queue. Returns the numbers of ready, delayed, leased and dead messages, and how long until
+ * the next is due or ends, -1 where there is none. O(1), beside what settling costs.
+ */
+export const STATS = script(
+  PRELUDE,
+  SETTLE,
+  `
+local queue = open(ARGV[1])
+settle(queue)
+remember()
+local delayed, leased, dead = call('ZCARD', queue.delayed), call('ZCARD', queue.leased), call('ZCARD', queue.dead)
+local next
+for _, key in ipairs({queue.delayed, queue.leased}) do
+  local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  local at = tonumber(first[2])
+  if at and (not next or at < next) then next = at end
+end
+local ready = call('HLEN', queue.messages) - delayed - leased - dead
+return {'ok', ready, delayed, leased, dead, next and next - now or -1}
+`,
+);

@@ -1,0 +1,197 @@
+/** Lua: one round trip of many commits and claims. Each commit is all or nothing; a Redis script cannot roll back. @module */
+
+import { ENQUEUE } from "./enqueue.ts";
+import { LEASES } from "./leases.ts";
+import { OPERATIONS } from "./operations.ts";
+import { PRELUDE } from "./prelude.ts";
+import { RECORDS } from "./records.ts";
+import { script } from "./script.ts";
+import { SETTLE } from "./settle.ts";
+
+// The index follows so many expired records in a step that writes records: more than a commit can have written.
+const SWEEP = 200;
+
+/**
+ * Does units of work one after the other: runs (many commits of one enqueue or acknowledgement each, or one commit of
+ * many), batches of anything, and claims. `ARGV` is flat: until when (by the engine's time, in milliseconds) the step is
+ * wanted, the command that wakes, a random text for tokens, then the units; `../step.ts` writes them and reads the
+ * replies. O(k log n) for k operations; nothing in it looks through a queue, but purging (see there).
+ *
+ * Within a unit everything is looked at first and changed then, so that what is refused has changed nothing.
+ */
+export const STEP = script(
+  PRELUDE,
+  SETTLE,
+  RECORDS,
+  ENQUEUE,
+  LEASES,
+  `
+if now > tonumber(ARGV[1]) then return {'late', now} end
+local wakeCommand, random = ARGV[2], ARGV[3]
+local cursor = 3
+
+local function read()
+  cursor = cursor + 1
+  return ARGV[cursor]
+end
+
+-- The pairs that a run consists of.
+local function readPairs(count)
+  local left, right = {}, {}
+  for position = 1, count do
+    left[position] = ARGV[cursor + 1]
+    right[position] = ARGV[cursor + 2]
+    cursor = cursor + 2
+  end
+  return left, right
+end
+
+local topics = {}
+
+-- What a run came to: empty where all went well, else a letter for each; in an atomic run, "!" and the first refused.
+local function summary(flags, isPlain)
+  return isPlain and '' or table.concat(flags)
+end
+`,
+  OPERATIONS,
+  `
+local units = {}
+
+units.enqueues = function()
+  local atomic, count, queue = read() == '1', tonumber(read()), open(read())
+  local delay, window, capacity = tonumber(read()), read(), tonumber(read())
+  local ids, bodies = readPairs(count)
+  local isKnown = known(queue, ids)
+  local room = capacity - live(queue)
+  local acceptedIds, acceptedBodies, flags, taken, isPlain = {}, {}, {}, {}, true
+  for position, id in ipairs(ids) do
+    if isKnown[position] or taken[id] then
+      flags[position] = 'd'
+      isPlain = false
+    elseif room > 0 then
+      room = room - 1
+      taken[id] = true
+      flags[position] = '.'
+      acceptedIds[#acceptedIds + 1] = id
+      acceptedBodies[#acceptedBodies + 1] = bodies[position]
+    else
+      if atomic then return '!' .. position - 1 end
+      flags[position] = 'f'
+      isPlain = false
+    end
+  end
+  if #acceptedIds > 0 then
+    store(queue, delay, window, acceptedIds, acceptedBodies)
+    topics[queue.name] = true
+  end
+  return summary(flags, isPlain)
+end
+
+units.acks = function()
+  local atomic, count, queue = read() == '1', tonumber(read()), open(read())
+  local ids, tokens = readPairs(count)
+  local liveIds, liveTokens, flags, taken, isPlain = {}, {}, {}, {}, true
+  for position, isLive in ipairs(held(queue, ids, tokens)) do
+    local id = ids[position]
+    if isLive and not taken[id] then
+      taken[id] = true
+      flags[position] = '.'
+      liveIds[#liveIds + 1] = id
+      liveTokens[#liveTokens + 1] = tokens[position]
+    else
+      if atomic then return '!' .. position - 1 end
+      flags[position] = 'l'
+      isPlain = false
+    end
+  end
+  if #liveIds > 0 then acknowledge(queue, liveIds, liveTokens) end
+  return summary(flags, isPlain)
+end
+
+units.claim = function()
+  local queue, lease, limit = open(read()), tonumber(read()), tonumber(read())
+  settle(queue)
+  local ids, priorities, lines = {}, {}, {}
+  for priority = 9, 0, -1 do lines[#lines + 1] = line(queue, priority) end
+  repeat
+    local popped = call('LMPOP', 10, lines[1], lines[2], lines[3], lines[4], lines[5], lines[6], lines[7], lines[8],
+      lines[9], lines[10], 'LEFT', 'COUNT', limit - #ids)
+    if popped then
+      local priority = string.sub(popped[1], #root + 2, #root + 2)
+      for _, id in ipairs(popped[2]) do
+        ids[#ids + 1] = id
+        priorities[#ids] = priority
+      end
+    end
+  until not popped or #ids >= limit
+  if #ids == 0 then return {} end
+  local ends = now + lease
+  local reply, states, members, errors = {ends, #ids}, {}, {}, false
+  local before = call('HMGET', queue.states, unpack(ids))
+  for position, message in ipairs(call('HMGET', queue.messages, unpack(ids))) do
+    local attempts = 1
+    if before[position] then
+      attempts = string.match(before[position], '%.(%d+)') + 1
+      errors = true
+    end
+    local id, mark = ids[position], moment() .. priorities[position]
+    local token = 'L' .. mark .. attempts .. '/' .. string.match(message, '^%d+', 17) .. '.' .. random
+    states[2 * position - 1] = id
+    states[2 * position] = token
+    members[2 * position - 1] = ends
+    members[2 * position] = mark .. id
+    reply[3 * position] = id
+    reply[3 * position + 1] = message
+    reply[3 * position + 2] = token
+  end
+  call('HSET', queue.states, unpack(states))
+  call('ZADD', queue.leased, unpack(members))
+  if errors then
+    for position, err in ipairs(call('HMGET', queue.errors, unpack(ids))) do
+      if err then
+        reply[#reply + 1] = position - 1
+        reply[#reply + 1] = err
+      end
+    end
+  end
+  return reply
+end
+
+units.batch = function()
+  local checks, ops, names = {}, {}, {}
+  local checkCount, opCount, nameCount = tonumber(read()), tonumber(read()), tonumber(read())
+  for position = 1, checkCount do checks[position] = {key = read(), version = read()} end
+  for position = 1, opCount do
+    local kind = operations[read()]
+    ops[position] = {kind = kind, op = kind.read()}
+  end
+  for position = 1, nameCount do names[position] = read() end
+
+  for position, check in ipairs(checks) do
+    if (versionOf(check.key) or '') ~= check.version then return {'conflict', position - 1} end
+  end
+  local growth = {}
+  for position, each in ipairs(ops) do
+    local reason = each.kind.check and each.kind.check(each.op, growth)
+    if reason then return {reason, position - 1} end
+  end
+
+  local results = {'done'}
+  for position, each in ipairs(ops) do results[position + 1] = each.kind.apply(each.op) end
+  for _, name in ipairs(names) do topics[name] = true end
+  return results
+end
+
+local replies = {'ok', now}
+local writesRecords = false
+while cursor < #ARGV do
+  local unit = read()
+  replies[#replies + 1] = units[unit]()
+  if unit == 'batch' then writesRecords = true end
+end
+if writesRecords then sweep(${SWEEP}) end
+remember()
+for topic in pairs(topics) do call(wakeCommand, root .. ':t:' .. topic, '') end
+return replies
+`,
+);
