@@ -6,6 +6,7 @@ import { type BreakerConfig, openTimeMs } from "./breaker_options.ts";
 import {
   type BreakerEvent,
   type BreakerState,
+  type HalfOpenState,
   leaseEndsInMs,
   mayProbe,
   openEndsInMs,
@@ -44,8 +45,8 @@ export class BreakerGate {
   #names = 0;
   #store: BreakerStore | null;
   #starting: Promise<void> | null = null;
-  /** How many calls are asking the store for a place among the probes. */
-  #asking = 0;
+  /** The calls that ask for a place among the probes: no more than there are places go to the store at once. */
+  readonly #asking = new Set<string>();
 
   /** Makes a gate, without a look at the store. `entered` is called at each transition. */
   constructor(config: BreakerConfig, events: BreakerEvents, entered: () => void) {
@@ -88,16 +89,21 @@ export class BreakerGate {
         return { status: "rejected", state: "isolated", retryAfterMs: Infinity };
       case "open": {
         const retryAfterMs = openEndsInMs(state, now);
-        if (retryAfterMs <= 0 && this.#asking < this.#config.rules.halfOpenMaxCalls) return null;
+        if (retryAfterMs <= 0 && this.#asking.size < this.#config.rules.halfOpenMaxCalls) return null;
         return { status: "rejected", state: "open", retryAfterMs: Math.max(retryAfterMs, 0) };
       }
       case "half_open": {
         const leaseMs = leaseEndsInMs(state, now);
-        const places = this.#config.rules.halfOpenMaxCalls - state.probes.length;
-        if (leaseMs <= 0 || (mayProbe(state, this.#config.rules, now) && this.#asking < places)) return null;
+        if (leaseMs <= 0 || (mayProbe(state, this.#config.rules, now) && this.#isPlaceLeft(state))) return null;
         return { status: "rejected", state: "half_open", retryAfterMs: Number.isFinite(leaseMs) ? leaseMs : 0 };
       }
     }
+  }
+
+  /** Lets a call through where nothing has to be asked; `null` where something has. */
+  admitNow(): Admission | null {
+    const { state } = this.view;
+    return state.kind === "closed" && this.isStarted && !this.#config.strict ? admission(state, null, Infinity) : null;
   }
 
   /** Lets a call through, or tells why not. */
@@ -191,15 +197,20 @@ export class BreakerGate {
   async #askForProbe(): Promise<Admission | null> {
     const { rules, probeLeaseMs: leaseMs } = this.#config;
     const id = this.newName();
-    this.#asking++;
+    this.#asking.add(id);
     try {
       await this.apply({ type: "probe", id, leaseMs, rules, by: id });
     } finally {
-      this.#asking--;
+      this.#asking.delete(id);
     }
     const { state } = this.view;
     const probe = state.kind === "half_open" ? state.probes.find((probe) => probe.id === id) : undefined;
     return probe ? admission(state, id, probe.sinceMs + leaseMs) : null;
+  }
+
+  #isPlaceLeft({ probes }: HalfOpenState): boolean {
+    const granted = probes.filter(({ id }) => this.#asking.has(id)).length;
+    return probes.length + this.#asking.size - granted < this.#config.rules.halfOpenMaxCalls;
   }
 
   #nextOpenTimeMs(): number {

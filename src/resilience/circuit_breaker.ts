@@ -190,12 +190,13 @@ export class CircuitBreaker implements AsyncDisposable {
 
   /** The whole way of a call: through the store where it must, under a time limit and a signal where there are. */
   async #run<Result>(fn: Callee<Result>, options: CallOptions): Promise<CallOutcome<Result>> {
-    const admission = await this.#admit(options.signal);
+    const { signal } = options;
+    if (signal?.aborted) return this.#abort(signal.reason);
+    const admission = this.#gate.admitNow() ?? await this.#admit(signal);
     if (admission.status === "aborted") return this.#abort(admission.reason);
     if (admission.status === "rejected") return this.#reject(admission);
     const { probe, state } = admission;
     const { clock, callTimeoutMs: limitMs } = this.#config;
-    const { signal } = options;
     // A probe that hangs counts as failed when its lease ends, though its caller may go on waiting for it.
     const endLease = probe === null ? null : clock.setTimer(
       () => void this.#gate.endProbe("probe_failed", admission),
@@ -225,7 +226,6 @@ export class CircuitBreaker implements AsyncDisposable {
   async #admit(
     signal: AbortSignal | undefined,
   ): Promise<Admission | Rejection | { readonly status: "aborted"; readonly reason: unknown }> {
-    if (signal?.aborted) return { status: "aborted", reason: signal.reason };
     const admitting = this.#gate.admit();
     if (!signal) return await admitting;
     try {
