@@ -92,6 +92,7 @@ export class AgentRegistry implements AsyncDisposable {
    * @throws What `importState` throws: then the agent is not registered, and its saved state is kept.
    */
   async register(agent: RegistryAgent): Promise<Registration> {
+    this.#requireOpen("register the agent");
     checkAgentId("agent.id", agent?.id);
     if (agent.metadata !== undefined) requireJson(agent.metadata, "agent.metadata");
     const { membership, locals, config } = this.#parts;
@@ -129,7 +130,7 @@ export class AgentRegistry implements AsyncDisposable {
    * first heartbeat was tried; an outage is told by the event `heartbeat_failed`, and waited out.
    */
   async startHeartbeats(): Promise<void> {
-    if (this.#closing.signal.aborted) throw new TypeError("Cannot start heartbeats: the registry is closed");
+    this.#requireOpen("start heartbeats");
     if (this.#loop.isRunning) return;
     const started = this.#loop.start();
     this.#stopObserving ??= this.#observer.hold();
@@ -291,6 +292,10 @@ export class AgentRegistry implements AsyncDisposable {
       await membership.leave(local).catch(() => {}); // where the store is away, the records expire
       throw error;
     }
+  }
+
+  #requireOpen(action: string): void {
+    if (this.#closing.signal.aborted) throw new TypeError(`Cannot ${action}: the registry is closed`);
   }
 
   async #beat(local: LocalAgent): Promise<void> {

@@ -3,7 +3,7 @@
 import { sleep } from "../clock.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
 import { type AgentKeys, nameOf } from "./agent_keys.ts";
-import type { EventLog } from "./event_log.ts";
+import type { EventLog, NumberedEvent } from "./event_log.ts";
 import type { AgentEvent, AgentInfo, WatchOptions } from "./model.ts";
 import type { Look, Observer } from "./observer.ts";
 import { isOutage } from "./outage.ts";
@@ -123,11 +123,10 @@ class Watch {
 
   /** The next page of the log, as far as it is of interest here. */
   async #readPage(): Promise<{ readonly events: AgentEvent[]; readonly isLast: boolean }> {
-    const { log } = this.#parts;
-    const page = await log.after(this.#cursor, PAGE_SIZE);
-    const last = page.at(-1)?.sequence ?? await log.last();
+    const page = await this.#readOn();
+    const last = page === null ? NaN : page.at(-1)?.sequence ?? this.#cursor;
     // Events are numbered without gaps: where one is missing, its record has expired.
-    if (last - this.#cursor !== page.length) return { events: await this.#catchUp(), isLast: true };
+    if (page?.length !== last - this.#cursor) return { events: await this.#catchUp(), isLast: true };
     this.#cursor = last;
     const events = page.flatMap(({ event }) => event && this.#isOfInterest(event) ? [event] : []);
     await this.#keep(events);
@@ -135,6 +134,16 @@ class Watch {
       events: events.filter((event) => !this.#inferred.has(identityOf(event))),
       isLast: page.length < PAGE_SIZE,
     };
+  }
+
+  /** The events behind the cursor; `null` where there were some, and all of them have expired. */
+  async #readOn(): Promise<NumberedEvent[] | null> {
+    const { log } = this.#parts;
+    const page = await log.after(this.#cursor, PAGE_SIZE);
+    if (page.length > 0 || await log.last() === this.#cursor) return page;
+    // What was written since the first of these reads is there now.
+    const again = await log.after(this.#cursor, PAGE_SIZE);
+    return again.length > 0 ? again : null;
   }
 
   #isOfInterest(event: LoggedEvent): boolean {

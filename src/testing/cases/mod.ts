@@ -27,6 +27,10 @@ import { listenCases } from "./listen.ts";
 import { orderCases } from "./order.ts";
 import { outageCases } from "./outages.ts";
 import { recordCases } from "./records.ts";
+import { registryCases } from "./registry.ts";
+import { registryLivenessCases } from "./registry_liveness.ts";
+import { registryStateCases } from "./registry_state.ts";
+import { registryWatchCases } from "./registry_watch.ts";
 import { viewCases } from "./views.ts";
 import { workerCases } from "./worker.ts";
 
@@ -60,4 +64,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...breakerProbeCases,
   ...breakerOutageCases,
   ...breakerTraceCases,
+  ...registryCases,
+  ...registryLivenessCases,
+  ...registryStateCases,
+  ...registryWatchCases,
 ];
