@@ -1,6 +1,6 @@
 /**
  * For those who write a backend, and for those who test what they build on one: the conformance suite, a clock that
- * stands still, and the parts that every backend of this package is made of.
+ * stands still until it is moved, and group commit.
  *
  * @module
  */
