@@ -111,6 +111,30 @@ export {
   type ServeOptions,
 } from "./src/messages/worker.ts";
 
+export { AgentRegistry } from "./src/agents/registry.ts";
+export type { AgentRegistryOptions } from "./src/agents/registry_options.ts";
+export type {
+  AgentEvent,
+  AgentEventBase,
+  AgentInfo,
+  BackEvent,
+  DeathEvent,
+  ExpiryHeldEvent,
+  JoinEvent,
+  LeaveEvent,
+  ListAgentsOptions,
+  Liveness,
+  LocalAgentInfo,
+  Registration,
+  RegistryAgent,
+  RegistrySnapshot,
+  StatusEvent,
+  SuspectEvent,
+  WatchOptions,
+} from "./src/agents/model.ts";
+export type { RegistryEventMap } from "./src/agents/registry_events.ts";
+export { StaleIncarnationError } from "./src/agents/stale_incarnation.ts";
+
 export {
   CountingMetrics,
   type MessageMetrics,
