@@ -11,7 +11,7 @@ const { default: Database } = await import("better-sqlite3");
 const { better, defineQueue, defineWorker } = await import("plainjob");
 
 const silent = { error() {}, warn() {}, info() {}, debug() {} };
-const CHUNK = 5000; // jobs that are waiting when the worker begins, untimed
+const CHUNK = 2000; // jobs that are waiting when the worker begins, untimed
 
 await serveRounds({ send, serve });
 
