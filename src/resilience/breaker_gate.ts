@@ -68,13 +68,13 @@ export class BreakerGate {
 
   /** Sees to it that the view is fed: waits for nothing. */
   touch(): void {
-    if (this.isStarted) this.poll();
+    if (this.isStarted) this.#store?.poll(this.#config.clock.now());
     else void this.#start();
   }
 
-  /** Has the record looked at, in the background, when the last look is too long ago. */
+  /** As {@linkcode BreakerGate.touch}, for each call of a closed breaker. */
   poll(): void {
-    this.#store?.poll(this.#config.clock.now());
+    this.#store?.pollByCall();
   }
 
   /** Why a call cannot go through, as far as this process knows; `null` when it may, or must ask the store. */

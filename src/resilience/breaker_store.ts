@@ -29,6 +29,11 @@ export interface BreakerStoreOptions {
   readonly onHealth: (failure: Error | null) => void;
 }
 
+// The clock costs 40 to 150 ns, as much as all the rest of a closed call. After so many calls since the last look, a rush,
+// one in 16 reads it: a burst that ends may leave the view without its floor for 15 calls, which the trip rule guards.
+const FEW_CALLS = 128;
+const CALLS_PER_LOOK = 16;
+
 // Each lost race means that another process went ahead, and a breaker has few steps to go.
 const MAX_TRIES = 16;
 
@@ -43,6 +48,7 @@ export class BreakerStore {
   /** A look that has not begun yet: it will see all that has happened until then. */
   #waitingSync: Promise<void> | null = null;
   #syncedAtMs = -Infinity;
+  #callsSinceSync = 0;
   #background = new Set<Promise<void>>();
   #failure: Error | null = null;
   #closed = false;
@@ -55,6 +61,12 @@ export class BreakerStore {
   /** Why the store could not be reached the last time; `null` when it could. */
   get failure(): Error | null {
     return this.#failure;
+  }
+
+  /** As {@linkcode BreakerStore.poll}, for a call that needs no time for anything else: in a rush, few read the clock. */
+  pollByCall(): void {
+    if (++this.#callsSinceSync > FEW_CALLS && this.#callsSinceSync % CALLS_PER_LOOK !== 0) return;
+    this.poll(this.#options.clock.now());
   }
 
   /** Looks at the record in the background when the last look is too long ago. */
@@ -82,6 +94,7 @@ export class BreakerStore {
     const sync = this.#inTurn(async () => {
       this.#waitingSync = null;
       this.#syncedAtMs = this.#options.clock.now();
+      this.#callsSinceSync = 0;
       // To listen comes first, or a change between the two would go unnoticed.
       const failure: unknown = await this.#listen().then(() => null, (error) => error);
       await this.#exchange();
