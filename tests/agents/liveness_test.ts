@@ -25,7 +25,11 @@ Deno.test("judge() holds deaths back when more than the share of a type is silen
 Deno.test("judge() expires the agents of a single process that falls silent while others are heard of", () => {
   assertEquals(judge(census(20, 20, 1), "none", RULE), "expire");
   assertEquals(judge(census(20, 20, 2), "none", RULE), "hold");
-  assertEquals(judge(census(20, 20, 1, false), "none", RULE), "hold", "nobody is left to show that the store was there");
+  assertEquals(
+    judge(census(20, 20, 1, false), "none", RULE),
+    "hold",
+    "nobody is left to show that the store was there",
+  );
 });
 
 Deno.test("judge() waits while a hold runs, and expires when it is over", () => {

@@ -1,0 +1,103 @@
+/** A fleet of real processes that share an agent registry, one of which is killed. @module */
+
+import { assertEquals } from "@std/assert";
+import { openBackend } from "../../backends/open.ts";
+import type { AgentEvent } from "../../src/agents/model.ts";
+import { AgentRegistry } from "../../src/agents/registry.ts";
+
+const PROCESSES = 10;
+const AGENTS = 20;
+const TTL_MS = 3000;
+const SUSPICION_MS = 1500;
+
+// A look at the store, and the events' way to the one who watches, on a machine that is busy with ten processes.
+const NOTICE_MS = 1000;
+
+interface Process {
+  readonly child: Deno.ChildProcess;
+  readonly output: ReadableStreamDefaultReader<Uint8Array>;
+}
+
+/** 200 agents in 10 processes: one is killed, its agents leave in time with one event each, and come back with their states. */
+export async function testFleet(url: string): Promise<void> {
+  const processes: Process[] = [];
+  await using backend = await openBackend(url);
+  await using registry = new AgentRegistry(backend, { heartbeatTtlMs: TTL_MS, suspicionMs: SUSPICION_MS });
+  const over = new AbortController();
+  const events: AgentEvent[] = [];
+  const watching = (async () => {
+    for await (const event of registry.watch({ signal: over.signal })) events.push(event);
+  })();
+  try {
+    for (let index = 0; index < PROCESSES; index++) processes.push(start(url, `p${index}`));
+    const restored = await Promise.all(processes.map(untilReady));
+    assertEquals(restored, processes.map(() => 0));
+    await until("all agents are alive", async () => (await alive(registry)) === PROCESSES * AGENTS);
+    await until("all joins are told", () => count(events, "join") === PROCESSES * AGENTS);
+
+    const victim = processes[3];
+    victim?.child.kill("SIGKILL");
+    const killedAtMs = Date.now();
+    await until("the deaths are told", () => count(events, "death") >= AGENTS);
+    const tookMs = Date.now() - killedAtMs;
+    assertEquals(tookMs < TTL_MS + SUSPICION_MS + NOTICE_MS, true, `it took ${tookMs} ms`);
+    assertEquals(await alive(registry), (PROCESSES - 1) * AGENTS);
+
+    const successor = start(url, "p3");
+    processes.push(successor);
+    assertEquals(await untilReady(successor), AGENTS, "every state is restored");
+    await until("all agents are alive again", async () => (await alive(registry)) === PROCESSES * AGENTS);
+    // Whatever was to be told twice has been told by now: the others have looked several times.
+    const dead = events.flatMap((event) => event.type === "death" ? [event.agentId.instance] : []).sort();
+    assertEquals(dead, Array.from({ length: AGENTS }, (_, index) => `p3-${index}`).sort());
+    await until("the joins are told", () => count(events, "join") === (PROCESSES + 1) * AGENTS);
+  } finally {
+    for (const { child, output } of processes) await end(child, output);
+    over.abort();
+    await watching;
+  }
+}
+
+function start(url: string, name: string): Process {
+  const script = new URL("fleet_process.ts", import.meta.url).pathname;
+  const flags = ["run", "--allow-all", "--no-check", "--unstable-kv"];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...flags, script, url, name, String(AGENTS), String(TTL_MS), String(SUSPICION_MS)],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  return { child, output: child.stdout.getReader() };
+}
+
+/** Waits until a process has registered its agents, and tells how many of them got a state back. */
+async function untilReady({ output }: Process): Promise<number> {
+  const { value } = await output.read();
+  return Number(/^ready (\d+)$/m.exec(new TextDecoder().decode(value))?.[1]);
+}
+
+async function end(child: Deno.ChildProcess, output: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    await child.stdin.close();
+  } catch {
+    // It was killed: nobody reads its input.
+  }
+  await child.status;
+  await output.cancel();
+}
+
+async function alive(registry: AgentRegistry): Promise<number> {
+  return (await registry.discover("worker")).filter(({ liveness }) => liveness === "alive").length;
+}
+
+function count(events: readonly AgentEvent[], type: AgentEvent["type"]): number {
+  return events.filter((event) => event.type === type).length;
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + 60_000;
+  while (!await condition()) {
+    if (Date.now() > deadlineMs) throw new Error(`Cannot see in time that ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
