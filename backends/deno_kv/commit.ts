@@ -92,7 +92,6 @@ export class Committer {
 
   async #flush(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
     const nowMs = systemClock.now();
-    const late = new BackendUnavailableError("Cannot commit to Deno KV: the commits before this one took too long");
     const inTime = calls.filter(({ deadlineMs }) => deadlineMs > nowMs);
     const decided = new Map<Call, CommitResult | Error>();
     if (inTime.length > 0) {
@@ -101,7 +100,7 @@ export class Committer {
         if (call) decided.set(call, outcome);
       });
     }
-    return calls.map((call) => decided.get(call) ?? late);
+    return calls.map((call) => decided.get(call) ?? late());
   }
 
   /** Decides calls together, and in two halves where that cannot be. */
@@ -168,6 +167,10 @@ export class Committer {
     if (draft.garbage.length > 0) drops.push(contents.drop(draft.noteId, draft.garbage, deadlineMs));
     if (drops.length > 0) await Promise.allSettled(drops);
   }
+}
+
+function late(): BackendUnavailableError {
+  return new BackendUnavailableError("Cannot commit to Deno KV: the commits before this one took too long");
 }
 
 /** From here on the pieces that were written ahead belong to what refers to them. */
