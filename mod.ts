@@ -135,6 +135,35 @@ export type {
 export type { RegistryEventMap } from "./src/agents/registry_events.ts";
 export { StaleIncarnationError } from "./src/agents/stale_incarnation.ts";
 
+export { CircuitBreaker } from "./src/resilience/circuit_breaker.ts";
+export { CircuitBreakerOpenError } from "./src/resilience/breaker_error.ts";
+export type { BreakerEventMap, BreakerTransition } from "./src/resilience/breaker_events.ts";
+export type { CircuitBreakerOptions } from "./src/resilience/breaker_options.ts";
+export type { BreakerStateName } from "./src/resilience/breaker_state.ts";
+export type {
+  CallContext,
+  Callee,
+  CallOptions,
+  CallOutcome,
+  CircuitBreakerMetrics,
+  Rejection,
+} from "./src/resilience/breaker_types.ts";
+export type { FailureRate } from "./src/resilience/trip_rule.ts";
+export {
+  type BackoffCurve,
+  backoffDelayMs,
+  backoffDelays,
+  type BackoffStep,
+  equalJitter,
+  fullJitter,
+  type JitterKind,
+  type RandomSource,
+} from "./src/resilience/backoff.ts";
+export { type RetryConfig, retryWithBackoff, type TryContext, withRetry } from "./src/resilience/retry.ts";
+export { RetryBudget, type RetryBudgetLike, type RetryBudgetOptions } from "./src/resilience/retry_budget.ts";
+export { SharedRetryBudget, type SharedRetryBudgetOptions } from "./src/resilience/shared_retry_budget.ts";
+export { classifyError, type ErrorCategory, isRetryable } from "./src/resilience/error_category.ts";
+
 export {
   CountingMetrics,
   type MessageMetrics,

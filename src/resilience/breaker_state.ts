@@ -56,7 +56,7 @@ export interface IsolatedState extends Common {
 export type BreakerState = ClosedState | OpenState | HalfOpenState | IsolatedState;
 
 /** The name of a state. */
-export type BreakerStateName = BreakerState["kind"];
+export type BreakerStateName = "closed" | "open" | "half_open" | "isolated";
 
 /** What can happen to a breaker. Everything that chance decides comes with the event. */
 export type BreakerEvent =
