@@ -10,13 +10,14 @@
 // deno-lint-ignore-file no-console -- its output is what it is for
 
 import { parseArgs } from "node:util";
+import { comparisons as breaker } from "./peers/breaker.ts";
 import type { Comparison, Outcome } from "./peers/comparison.ts";
 import { contest, type Plan } from "./peers/contest.ts";
 import { installPeers } from "./peers/install.ts";
 import { comparisons as sqlite } from "./peers/sqlite.ts";
 
 /** One group a file; one more is one more here. */
-const COMPARISONS: readonly Comparison[] = [...sqlite];
+const COMPARISONS: readonly Comparison[] = [...sqlite, ...breaker];
 
 const FULL: Plan = { rounds: 7, roundMs: 1000 };
 const QUICK_ROUNDS = 3;
