@@ -1,0 +1,461 @@
+/** The SQLite backend: one file, safe for several processes at once, with no service to run. @module */
+
+import { requireNumber, requireString } from "../src/check.ts";
+import { type Clock, sleep, systemClock } from "../src/clock.ts";
+import { BackendClosedError, BackendUnavailableError, ValueTooLargeError } from "../src/errors.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../src/storage/backend.ts";
+import { prepareBatch, prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
+import { GroupCommit } from "../src/storage/group_commit.ts";
+import { encodeJson } from "../src/storage/json.ts";
+import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { type ConnectionOptions, isInMemory } from "./sqlite/connection.ts";
+import { loadSqlite, LockedError, type SqliteDatabase, translate } from "./sqlite/driver.ts";
+import type { Claimed, Stored } from "./sqlite/messages.ts";
+import { stateAt } from "./sqlite/place.ts";
+import type { Stats } from "./sqlite/queues.ts";
+import { type Call, Store } from "./sqlite/store.ts";
+import { unescapeText } from "./sqlite/text.ts";
+import { Turns } from "./sqlite/turns.ts";
+import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
+
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite/driver.ts";
+
+/** How to make a {@linkcode SqliteBackend}. Exactly one of `path` and `database`. */
+export interface SqliteBackendOptions {
+  /** The file, which is made where there is none, in a folder that exists; or `:memory:`. */
+  readonly path?: string;
+  /**
+   * The caller's own connection, of `node:sqlite`, `better-sqlite3` or the like, to a database that holds nothing else.
+   * The backend sets it up, and `close` leaves it open.
+   */
+  readonly database?: SqliteDatabase;
+  /** Part of every key: namespaces of one file do not see each other. 1 to 64 characters. @default {"ao"} */
+  readonly namespace?: string;
+  /** The time that decides about leases, delays and expiry. @default {systemClock} */
+  readonly clock?: Clock;
+  /** How long a call waits for other connections' locks, in milliseconds, without blocking. @default {5000} */
+  readonly busyTimeoutMs?: number;
+  /**
+   * What a commit survives. `"normal"`: the end of the process at any point. `"full"`: a loss of power as well, for a
+   * wait for the disk in each transaction; without it, the last moments before a loss of power may be lost, in order,
+   * and the file stays whole.
+   *
+   * @default {"normal"}
+   */
+  readonly synchronous?: "normal" | "full";
+}
+
+/** 256 MiB: far below SQLite's own limit of 1 GB a row, and what a process can take at once. */
+const MAX_VALUE_BYTES = 256 * 1024 * 1024;
+
+/** Listings read so many rows at a time. */
+const PAGE_SIZE = 256;
+
+/** `clear` deletes so many records in one step. */
+const CLEAR_SIZE = 1000;
+
+// As much as one transaction does at most: some 10 ms, for which other processes wait.
+const MAX_GROUP_OPERATIONS = 1000;
+
+// A connection that meets a lock tries again after so long, by chance, lest two of them go on in step.
+const RETRY_MS = 10;
+
+interface Submitted {
+  readonly call: Call;
+  readonly deadlineMs: number;
+}
+
+/**
+ * Records and queues in one file of SQLite, which any number of processes on one machine may use at once. It needs Deno,
+ * Node 22.13 or newer, or a connection of the caller's.
+ *
+ * Calls that are made at the same time go together in one transaction. A transaction that meets the lock of another
+ * process waits for it without blocking, and fails with `BACKEND_UNAVAILABLE` after `busyTimeoutMs`; nothing has happened
+ * then. The file is opened by the first call, which fails with `BACKEND_CORRUPT` or `BACKEND_SCHEMA_NEWER` when it is
+ * damaged, holds something else or was written by a newer version.
+ *
+ * What is committed survives `kill -9` at any point: it is in the write-ahead log, in the care of the operating system.
+ * Against a loss of power, see `synchronous`. The log needs a file system with shared memory, which network file systems
+ * have not.
+ *
+ * @example
+ * ```ts
+ * import { SqliteBackend } from "@tta/agent-coordination/sqlite";
+ *
+ * await using backend = new SqliteBackend({ path: ":memory:" });
+ * await backend.commit({ operations: [{ type: "set", key: ["greeting"], value: "hello" }] });
+ * const [entry] = await backend.get([["greeting"]]);
+ * console.log(entry?.value); // hello
+ * ```
+ */
+export class SqliteBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits;
+  readonly #openDatabase: () => SqliteDatabase;
+  readonly #options: ConnectionOptions;
+  readonly #namespace: string;
+  readonly #clock: Clock;
+  readonly #busyTimeoutMs: number;
+  readonly #group: GroupCommit<Submitted, true>;
+  readonly #wakes: Wakes;
+  readonly #turns = new Turns();
+  #opened: Store | null = null;
+  #underWay = 0;
+  #idle: (() => void)[] = [];
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Makes a backend; nothing is opened yet.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   * @throws {CoordinationError} `DRIVER_MISSING`, where the runtime has no `node:sqlite` and no `database` is given.
+   */
+  constructor(options: SqliteBackendOptions) {
+    const { path, database, namespace = "ao", clock = systemClock, busyTimeoutMs = 5000 } = options;
+    const { synchronous = "normal" } = options;
+    if ((path === undefined) === (database === undefined)) {
+      throw new TypeError("Cannot make the SQLite backend: it needs either path or database");
+    }
+    requireString("namespace", namespace, 1, 64);
+    if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
+    requireNumber("busyTimeoutMs", busyTimeoutMs, { min: 0, max: 600_000 });
+    if (synchronous !== "normal" && synchronous !== "full") {
+      throw new TypeError(`Cannot use synchronous: it must be normal or full, got ${synchronous}`);
+    }
+    this.name = path === undefined ? "sqlite" : `sqlite:${requireString("path", path, 1, 4096)}`;
+    this.#openDatabase = opener(path, database);
+    this.#options = { name: this.name, synchronous, owned: database === undefined };
+    this.#namespace = encodeKey([namespace]);
+    this.#clock = clock;
+    this.#busyTimeoutMs = busyTimeoutMs;
+    const isAlone = database ? isInMemory(database) : path === ":memory:";
+    this.traits = {
+      durable: !isAlone,
+      shared: !isAlone,
+      pushes: isAlone,
+      wakeWithinMs: isAlone ? 0 : WAKE_WITHIN_MS,
+      clock: "injected",
+      timePrecisionMs: 1,
+      maxValueBytes: MAX_VALUE_BYTES,
+    };
+    this.#group = new GroupCommit({
+      flush: (submitted) => this.#flush(submitted),
+      weigh: ({ call }) => weigh(call),
+      maxWeight: MAX_GROUP_OPERATIONS,
+    });
+    this.#wakes = new Wakes(() => this.#store(), !isAlone);
+  }
+
+  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    this.#requireOpen();
+    const encoded = keys.map(encodeKey);
+    return await this.#read((store, now) => {
+      const get = () => encoded.map((key) => store.records.get(key, now));
+      return encoded.length > 1 ? store.connection.read(get) : get();
+    });
+  }
+
+  async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    let { after } = options;
+    let limit = requireLimit(options.limit);
+    encodeKey(prefix);
+    while (limit > 0) {
+      const size = Math.min(limit, PAGE_SIZE);
+      const page = await this.#read((store, now) =>
+        store.records.list(prefix, size, { ...options, ...(after && { after }) }, now)
+      );
+      yield* page;
+      if (page.length < size) return;
+      after = page.at(-1)?.key;
+      limit -= page.length;
+    }
+  }
+
+  async count(prefix: Key): Promise<number> {
+    this.#requireOpen();
+    encodeKey(prefix);
+    return await this.#read((store, now) => store.records.count(prefix, now));
+  }
+
+  async clear(prefix: Key): Promise<number> {
+    this.#requireOpen();
+    encodeKey(prefix);
+    for (let cleared = 0;;) {
+      const call: Call = { type: "clear", prefix, limit: CLEAR_SIZE, result: { deleted: 0, live: 0 } };
+      await this.#write(call);
+      cleared += call.result.live;
+      if (call.result.deleted < CLEAR_SIZE) return cleared;
+    }
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    this.#requireOpen();
+    const call: Call = { type: "commit", batch: prepareBatch(batch, encodeValue), result: null };
+    await this.#write(call);
+    if (call.result === null) throw new Error("Cannot tell what became of the batch: it was not run");
+    return call.result;
+  }
+
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    this.#requireOpen();
+    const call: Call = { type: "claim", claim: prepareClaim(queue, options), result: [] };
+    await this.#write(call);
+    return call.result.map((claimed) => toDelivery(claimed, queue));
+  }
+
+  async recover(queue?: Key): Promise<number> {
+    this.#requireOpen();
+    return await this.#settle(queue ? encodeKey(queue) : null);
+  }
+
+  async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
+    this.#requireOpen();
+    let limit = requireLimit(options.limit);
+    requireState(state);
+    // Messages that come into the state while the caller looks at the first ones are not listed.
+    const stats = await this.#settledStats(encodeKey(queue));
+    let behind: Stored | null = null;
+    while (stats && limit > 0) {
+      const size = Math.min(limit, PAGE_SIZE);
+      const page: readonly Stored[] = await this.#read(({ messages }) =>
+        messages.page(stats.num, state, behind, stats.sequence, size)
+      );
+      for (const message of page) yield toStoredMessage(message, queue);
+      if (page.length < size) return;
+      behind = page.at(-1) ?? null;
+      limit -= page.length;
+    }
+  }
+
+  async stats(queue: Key): Promise<QueueStats> {
+    this.#requireOpen();
+    const stats = await this.#settledStats(encodeKey(queue));
+    if (!stats) return { ready: 0, delayed: 0, leased: 0, dead: 0, nextDueInMs: null };
+    const { ready, delayed, leased, dead } = stats;
+    const nextDueAtMs = nextDueAt(stats);
+    return {
+      ready,
+      delayed,
+      leased,
+      dead,
+      nextDueInMs: nextDueAtMs === Infinity ? null : Math.max(nextDueAtMs - this.#clock.now(), 0),
+    };
+  }
+
+  async *queues(prefix: Key = []): AsyncGenerator<Key> {
+    let { from, to } = prefixRange(prefix);
+    while (true) {
+      const names: readonly string[] = await this.#read(({ queues }) => queues.list(from, to, PAGE_SIZE));
+      for (const name of names) yield decodeKey(name);
+      if (names.length < PAGE_SIZE) return;
+      from = names.at(-1) ?? to;
+    }
+  }
+
+  async listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    this.#requireOpen();
+    const encoded = encodeKey(topic);
+    return await this.#read(() => this.#wakes.add(encoded, wake));
+  }
+
+  async ping(): Promise<Health> {
+    const startedAtMs = systemClock.now();
+    try {
+      await this.#read(({ connection }) => connection.dataVersion());
+      return { healthy: true, latencyMs: systemClock.now() - startedAtMs };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { healthy: false, latencyMs: systemClock.now() - startedAtMs, error: why };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#wakes.clear();
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#opened?.connection.close();
+    this.#opened = null;
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new BackendClosedError(this.name);
+  }
+
+  /** The open store; opens it where that has not been done, or could not be. */
+  #store(): Store {
+    if (this.#opened) return this.#opened;
+    const database = this.#openDatabase();
+    try {
+      return this.#opened = new Store(database, this.#namespace, this.#options);
+    } catch (error) {
+      if (this.#options.owned) database.close();
+      throw error;
+    }
+  }
+
+  /** Looks at the store, at the present time. */
+  async #read<Result>(look: (store: Store, now: number) => Result): Promise<Result> {
+    this.#requireOpen();
+    this.#underWay++;
+    try {
+      const deadlineMs = systemClock.now() + this.#busyTimeoutMs;
+      return await this.#patiently(() => look(this.#store(), this.#clock.now()), deadlineMs);
+    } catch (error) {
+      throw this.#toPublic(error);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** Makes a call, together with those made at the same time. */
+  async #write(call: Call): Promise<void> {
+    this.#requireOpen();
+    this.#underWay++;
+    try {
+      const deadlineMs = systemClock.now() + this.#busyTimeoutMs;
+      while (!await this.#tryWrite({ call, deadlineMs }));
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** `false` when an older call of the same group has waited for as long as it could, and this one need not give up. */
+  async #tryWrite(submitted: Submitted): Promise<boolean> {
+    try {
+      return await this.#group.run(submitted);
+    } catch (error) {
+      if (error instanceof LockedError && systemClock.now() < submitted.deadlineMs) return false;
+      throw this.#toPublic(error);
+    }
+  }
+
+  async #flush(submitted: readonly Submitted[]): Promise<readonly true[]> {
+    const calls = submitted.map(({ call }) => call);
+    const deadlineMs = submitted.reduce((earliest, each) => Math.min(earliest, each.deadlineMs), Infinity);
+    const wakes = await this.#patiently(() => this.#store().run(calls, this.#clock.now()), deadlineMs);
+    for (const [topic, count] of wakes) this.#wakes.wake(topic, count);
+    return submitted.map(() => true);
+  }
+
+  /** Does `work`, again and again while another connection holds a lock. */
+  async #patiently<Result>(work: () => Result, deadlineMs: number): Promise<Result> {
+    while (true) {
+      const turn = this.#turns.due();
+      if (turn) await turn;
+      try {
+        return work();
+      } catch (error) {
+        const translated = translate(error, this.name);
+        if (!(translated instanceof LockedError) || systemClock.now() >= deadlineMs) throw translated;
+      }
+      // On the system's clock, also where another one decides about leases: other processes live in real time.
+      await sleep(systemClock, Math.random() * RETRY_MS);
+    }
+  }
+
+  #toPublic(error: unknown): unknown {
+    if (!(error instanceof LockedError)) return error;
+    return new BackendUnavailableError(
+      `Cannot reach the backend "${this.name}": another connection kept it locked for ${this.#busyTimeoutMs} ms`,
+      { cause: error },
+    );
+  }
+
+  #leave(): void {
+    if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+  }
+
+  /** Ends expired leases, and puts what is due into the line. */
+  async #settle(queue: string | null): Promise<number> {
+    const call: Call = { type: "recover", queue, result: 0 };
+    await this.#write(call);
+    return call.result;
+  }
+
+  /** The counters of a queue once nothing in it has become due or expired; `null` where there is no such queue. */
+  async #settledStats(queue: string): Promise<Stats | null> {
+    const stats = await this.#read(({ queues }) => queues.stats(queue));
+    if (!stats || nextDueAt(stats) > this.#clock.now()) return stats;
+    await this.#settle(queue);
+    return await this.#read(({ queues }) => queues.stats(queue));
+  }
+}
+
+/** How to get the database: the caller's, or a new connection to a file. */
+function opener(path: string | undefined, database: SqliteDatabase | undefined): () => SqliteDatabase {
+  if (database) return () => database;
+  const { DatabaseSync } = loadSqlite();
+  return () => new DatabaseSync(path ?? "");
+}
+
+/** How many operations a call comes to. */
+function weigh(call: Call): number {
+  if (call.type === "commit") return call.batch.checks.length + call.batch.operations.length;
+  return call.type === "claim" ? call.claim.limit : CLEAR_SIZE;
+}
+
+function encodeValue(value: unknown, path: string): string {
+  const text = encodeJson(value, path);
+  // A UTF-16 code unit takes at most 3 bytes, so that nearly all need no counting.
+  if (text.length * 3 > MAX_VALUE_BYTES) {
+    const bytes = utf8Length(text);
+    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
+  }
+  return text;
+}
+
+function nextDueAt({ next_due_at, next_end_at }: Stats): number {
+  return Math.min(next_due_at ?? Infinity, next_end_at ?? Infinity);
+}
+
+function toDelivery({ message, token, leaseExpiresAtMs }: Claimed, queue: Key): Delivery {
+  return {
+    queue,
+    id: unescapeText(message.id),
+    token,
+    value: JSON.parse(message.value),
+    priority: message.priority,
+    attempt: message.attempts + 1,
+    maxAttempts: message.max_attempts,
+    enqueuedAtMs: message.enqueued_at,
+    leaseExpiresAtMs,
+    ...(message.last_error !== null && { lastError: unescapeText(message.last_error) }),
+  };
+}
+
+function toStoredMessage(message: Stored, queue: Key): StoredMessage {
+  return {
+    queue,
+    id: unescapeText(message.id),
+    value: JSON.parse(message.value),
+    priority: message.priority,
+    state: stateAt(message.place),
+    attempts: message.attempts,
+    maxAttempts: message.max_attempts,
+    enqueuedAtMs: message.enqueued_at,
+    dueAtMs: message.due_at,
+    ...(message.last_error !== null && { lastError: unescapeText(message.last_error) }),
+  };
+}

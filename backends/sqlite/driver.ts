@@ -1,0 +1,99 @@
+/** The SQLite driver: what the backend needs of one, how `node:sqlite` is loaded, and what its errors mean. @module */
+
+import process from "node:process";
+import { BackendCorruptError, BackendUnavailableError, CoordinationError } from "../../src/errors.ts";
+
+/** What can be bound to a statement. */
+export type SqliteValue = string | number | null;
+
+/** A prepared statement, as `node:sqlite` and `better-sqlite3` make them. */
+export interface SqliteStatement {
+  /** Runs it, and tells how many rows it changed. */
+  run(...values: SqliteValue[]): { readonly changes: number | bigint };
+  /** Its first row as an object, `undefined` where there is none. */
+  get(...values: SqliteValue[]): unknown;
+  /** All its rows as objects. */
+  all(...values: SqliteValue[]): unknown[];
+}
+
+/** A connection, as `DatabaseSync` of `node:sqlite` and `Database` of `better-sqlite3` are. */
+export interface SqliteDatabase {
+  /** Runs statements that give no rows. */
+  exec(sql: string): unknown;
+  /** Prepares a statement. */
+  prepare(sql: string): SqliteStatement;
+  /** Closes the connection. */
+  close(): unknown;
+}
+
+/** Another connection holds a lock that is needed. Nothing was done; worth another try. */
+export class LockedError extends Error {}
+
+type NodeSqlite = typeof import("node:sqlite");
+
+/**
+ * `node:sqlite`, looked up when a backend is made: where it is missing, importing this module does no harm.
+ *
+ * @throws {CoordinationError} `DRIVER_MISSING`, where the runtime has none.
+ */
+export function loadSqlite(): NodeSqlite {
+  // Without the check, old versions of Node fail with an error that does not say what to do.
+  const loaded = typeof process.getBuiltinModule === "function" ? process.getBuiltinModule("node:sqlite") : undefined;
+  if (loaded === undefined) {
+    throw new CoordinationError(
+      "DRIVER_MISSING",
+      "Cannot make the SQLite backend: this runtime has no node:sqlite, which Deno and Node 22.13 or newer have; " +
+        "pass another driver's connection as `database`",
+    );
+  }
+  return loaded;
+}
+
+/** What a failed call is to its caller: {@linkcode LockedError}, an error of this library, or the driver's as it is. */
+export function translate(error: unknown, name: string): unknown {
+  const code = resultCode(error);
+  if (code === null || error instanceof CoordinationError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  if (LOCKED.includes(code)) return new LockedError(why, { cause: error });
+  if (DAMAGED.includes(code)) {
+    return new BackendCorruptError(`Cannot use the backend "${name}": ${why}`, { cause: error });
+  }
+  if (UNAVAILABLE.includes(code)) {
+    return new BackendUnavailableError(`Cannot reach the backend "${name}": ${why}`, { cause: error });
+  }
+  return error;
+}
+
+// The names and numbers of https://www.sqlite.org/rescode.html; PROTOCOL is a race for a lock that was lost too often.
+const CODES = [
+  "OK",
+  "ERROR",
+  "INTERNAL",
+  "PERM",
+  "ABORT",
+  "BUSY",
+  "LOCKED",
+  "NOMEM",
+  "READONLY",
+  "INTERRUPT",
+  "IOERR",
+  "CORRUPT",
+  "NOTFOUND",
+  "FULL",
+  "CANTOPEN",
+  "PROTOCOL",
+] as const;
+const NOT_A_DATABASE = 26;
+const LOCKED: readonly string[] = ["BUSY", "LOCKED", "PROTOCOL"];
+const DAMAGED: readonly string[] = ["CORRUPT", "NOTADB"];
+const UNAVAILABLE: readonly string[] = ["PERM", "NOMEM", "READONLY", "INTERRUPT", "IOERR", "FULL", "CANTOPEN"];
+
+/** SQLite's name of what went wrong, without its details; `null` where the error is not SQLite's. */
+export function resultCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
+  if (error.code !== "ERR_SQLITE_ERROR") return /^SQLITE_([A-Z]+)/.exec(error.code)?.[1] ?? null;
+  // Where a file cannot be opened, Deno gives no number.
+  if (!("errcode" in error) || typeof error.errcode !== "number") return "CANTOPEN";
+  const primary = error.errcode & 0xff;
+  return primary === NOT_A_DATABASE ? "NOTADB" : CODES[primary] ?? null;
+}

@@ -1,0 +1,224 @@
+/** The messages of queues: every step of their life, inside of a transaction. @module */
+
+import { randomId } from "../../src/ids.ts";
+import { LEASE_EXPIRED_ERROR, type MessageState, type OperationResult } from "../../src/storage/backend.ts";
+import type { PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
+import type { Connection, Statement } from "./connection.ts";
+import { Inserts } from "./inserts.ts";
+import { PLACE, placesOf, stateAt } from "./place.ts";
+import type { Queue, Queues } from "./queues.ts";
+import { MESSAGES } from "./statements.ts";
+import { escapeText } from "./text.ts";
+
+/** What decides about the next step of a message. */
+export interface Standing {
+  readonly num: number;
+  readonly place: number;
+  readonly priority: number;
+  readonly attempts: number;
+  readonly max_attempts: number;
+}
+
+/** A message of the line, as it is before it is leased. */
+export interface Claimable {
+  readonly num: number;
+  readonly id: string;
+  readonly value: string;
+  readonly priority: number;
+  readonly attempts: number;
+  readonly max_attempts: number;
+  readonly enqueued_at: number;
+  readonly last_error: string | null;
+}
+
+/** A message with its place. */
+export interface Stored extends Claimable {
+  readonly place: number;
+  readonly due_at: number;
+  readonly sequence: number;
+}
+
+/** A message that was leased: what it was before, and the lease. */
+export interface Claimed {
+  readonly message: Claimable;
+  readonly token: string;
+  readonly leaseExpiresAtMs: number;
+}
+
+// A token is a secret and the message's number, by which it is found without a look into the ids.
+const SECRET_CHARACTERS = 22;
+
+/** The messages of all queues. */
+export class Messages {
+  readonly #queues: Queues;
+  readonly #inserts: Inserts;
+  readonly #find: Statement<Standing>;
+  readonly #leased: Statement<Standing>;
+  readonly #ack: Statement;
+  readonly #move: Statement;
+  readonly #extend: Statement;
+  readonly #delete: Statement;
+  readonly #promote: Statement;
+  readonly #expired: Statement<Standing>;
+  readonly #line: Statement<Claimable>;
+  readonly #lease: Statement;
+  readonly #page: Statement<Stored>;
+
+  /** Prepares what it needs. */
+  constructor(connection: Connection, queues: Queues) {
+    this.#queues = queues;
+    this.#inserts = new Inserts(connection, queues);
+    this.#find = connection.prepare(MESSAGES.find);
+    this.#leased = connection.prepare(MESSAGES.leased);
+    this.#ack = connection.prepare(MESSAGES.ack);
+    this.#move = connection.prepare(MESSAGES.move);
+    this.#extend = connection.prepare(MESSAGES.extend);
+    this.#delete = connection.prepare(MESSAGES.delete);
+    this.#promote = connection.prepare(MESSAGES.promote);
+    this.#expired = connection.prepare(MESSAGES.expired);
+    this.#line = connection.prepare(MESSAGES.line);
+    this.#lease = connection.prepare(MESSAGES.lease);
+    this.#page = connection.prepare(MESSAGES.page);
+  }
+
+  /** Adds a message, unless its id is known. What the result says is right once {@linkcode flush} was called. */
+  enqueue(queue: Queue, operation: PreparedEnqueue<string>, now: number): OperationResult {
+    return this.#inserts.add(queue, operation, now);
+  }
+
+  /** Whether the queue holds or remembers an id. */
+  knows(queue: Queue, id: string, now: number): boolean {
+    this.flush();
+    return this.#inserts.knows(queue, id, now);
+  }
+
+  /** Writes what was enqueued, and tells how many messages that were since the transaction began. */
+  flush(): number {
+    return this.#inserts.flush();
+  }
+
+  /** Forgets what was not written: the transaction has ended. */
+  reset(): void {
+    this.#inserts.reset();
+  }
+
+  /** The message with an id. */
+  find(queue: Queue, id: string): Standing | undefined {
+    this.flush();
+    return this.#find.get(queue.num, escapeText(id));
+  }
+
+  /** The message of a live lease. */
+  leased(queue: Queue, { id, token }: PreparedLease, now: number): Standing | undefined {
+    this.flush();
+    return this.#leased.get(numberOf(token), secretOf(token), queue.num, escapeText(id), now);
+  }
+
+  /** Removes the message of a lease, and tells whether that was live. */
+  ack(queue: Queue, { id, token }: PreparedLease, now: number): boolean {
+    this.flush();
+    const { changes } = this.#ack.run(numberOf(token), secretOf(token), queue.num, escapeText(id), now);
+    if (Number(changes) === 0) return false;
+    this.#queues.move(queue, "leased", null);
+    return true;
+  }
+
+  /** Puts a leased message into the line again, or to the dead when its attempts are used up. */
+  retry(
+    queue: Queue,
+    message: Standing,
+    delayMs: number,
+    error: string | null,
+    now: number,
+  ): "ready" | "delayed" | "dead" {
+    if (message.attempts >= message.max_attempts) {
+      this.bury(queue, message, error, now);
+      return "dead";
+    }
+    const place = delayMs > 0 ? PLACE.delayed : 9 - message.priority;
+    this.#put(queue, message, place, now + delayMs, message.attempts, error);
+    return delayMs > 0 ? "delayed" : "ready";
+  }
+
+  /** Puts a leased message to the dead. */
+  bury(queue: Queue, message: Standing, error: string | null, now: number): void {
+    this.#put(queue, message, PLACE.dead, now, message.attempts, error);
+  }
+
+  /** Moves the end of a lease. */
+  extend(message: Standing, leaseExpiresAtMs: number): void {
+    this.#extend.run(leaseExpiresAtMs, message.num);
+  }
+
+  /** Puts a message into the line again when it is dead, and tells whether it is. */
+  redrive(queue: Queue, id: string, now: number): boolean {
+    const message = this.find(queue, id);
+    if (message?.place !== PLACE.dead) return false;
+    this.#put(queue, message, 9 - message.priority, now, 0, null);
+    return true;
+  }
+
+  /** Removes a message in any state, and tells whether there was one. Its id stays remembered. */
+  purge(queue: Queue, id: string): boolean {
+    const message = this.find(queue, id);
+    if (message === undefined) return false;
+    this.#delete.run(message.num);
+    this.#queues.move(queue, stateAt(message.place), null);
+    return true;
+  }
+
+  /** Moves what is due into the line, then the messages of expired leases; tells how many leases those were. */
+  settle(queue: Queue, now: number): number {
+    this.flush();
+    if (queue.delayed > 0) {
+      const due = Number(this.#promote.run(queue.num, now).changes);
+      if (due > 0) this.#queues.move(queue, "delayed", "ready", due);
+    }
+    if (queue.leased === 0) return 0;
+    const expired = this.#expired.all(queue.num, now);
+    for (const message of expired) this.retry(queue, message, 0, LEASE_EXPIRED_ERROR, now);
+    return expired.length;
+  }
+
+  /** Leases the first messages of the line. */
+  claim(queue: Queue, limit: number, leaseMs: number, now: number): Claimed[] {
+    const leaseExpiresAtMs = now + leaseMs;
+    const claimed = this.#line.all(queue.num, limit).map((message) => {
+      const secret = randomId();
+      this.#lease.run(leaseExpiresAtMs, ++queue.sequence, secret, message.num);
+      return { message, token: secret + message.num, leaseExpiresAtMs };
+    });
+    if (claimed.length > 0) this.#queues.move(queue, "ready", "leased", claimed.length);
+    return claimed;
+  }
+
+  /** Messages in one state, in its order, behind another one; none of those that came after `sequence`. */
+  page(queue: number, state: MessageState, behind: Stored | null, sequence: number, limit: number): Stored[] {
+    const { first, last } = placesOf(state);
+    const { place, due_at, sequence: after } = behind ?? { place: first, due_at: -Infinity, sequence: 0 };
+    return this.#page.all(queue, place, due_at, after, last, sequence, limit);
+  }
+
+  /** Gives a message another place. */
+  #put(
+    queue: Queue,
+    message: Standing,
+    place: number,
+    dueAtMs: number,
+    attempts: number,
+    error: string | null,
+  ): void {
+    const lastError = error === null ? null : escapeText(error);
+    this.#move.run(place, dueAtMs, ++queue.sequence, attempts, lastError, message.num);
+    this.#queues.move(queue, stateAt(message.place), stateAt(place));
+  }
+}
+
+function secretOf(token: string): string {
+  return token.slice(0, SECRET_CHARACTERS);
+}
+
+/** What is not a number finds nothing. */
+function numberOf(token: string): number {
+  return Number(token.slice(SECRET_CHARACTERS));
+}
