@@ -17,7 +17,7 @@ import {
 import { BreakerStore } from "./breaker_store.ts";
 import type { Rejection } from "./breaker_types.ts";
 import { BreakerView } from "./breaker_view.ts";
-import { runBounded } from "./time_limit.ts";
+import { type BoundedRun, runBounded } from "./time_limit.ts";
 
 /** A call that was let through. */
 export interface Admission {
@@ -156,7 +156,7 @@ export class BreakerGate {
   async apply(event: BreakerEvent): Promise<void> {
     try {
       const store = this.#store;
-      if (store) return await this.#inTime((signal) => store.apply(event, signal));
+      if (store) return await this.#inTime(({ signal }) => store.apply(event, signal));
     } catch (error) {
       if (this.#config.strict) throw error;
     }
@@ -188,7 +188,7 @@ export class BreakerGate {
   }
 
   /** Waits for the store, but not longer than a caller can be made to wait. */
-  #inTime(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  #inTime(work: (bounded: BoundedRun) => Promise<void>): Promise<void> {
     const { clock, storeTimeoutMs: limitMs } = this.#config;
     return runBounded(work, { clock, limitMs, what: "the work of the breaker's store" });
   }

@@ -205,7 +205,7 @@ export class CircuitBreaker implements AsyncDisposable {
     try {
       const value = limitMs === undefined && signal === undefined
         ? await fn(NO_SIGNAL)
-        : await runBounded((signal) => fn({ signal }), { clock, limitMs, signal, what: "the call" });
+        : await runBounded(fn, { clock, limitMs, signal, what: "the call" });
       if (probe === null) this.#succeed(state);
       else await this.#succeedProbe(admission);
       return { status: "success", value };

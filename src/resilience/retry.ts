@@ -6,7 +6,7 @@ import { backoffDelays, type JitterKind, type RandomSource, requireCurve } from 
 import { classifyError, isRetryable } from "./error_category.ts";
 import { retryAfterMs } from "./retry_after.ts";
 import type { RetryBudgetLike } from "./retry_budget.ts";
-import { runBounded, timeLimitError } from "./time_limit.ts";
+import { type BoundedRun, runBounded, timeLimitError } from "./time_limit.ts";
 
 /** What a try is told. */
 export interface TryContext {
@@ -170,7 +170,14 @@ async function runTry<Result>(
   const limitMs = Math.min(tryTimeoutMs, endsAtMs - clock.now());
   if (limitMs <= 0) throw timeLimitError("all tries", deadlineMs, { cause }); // a timer of the delay fired late
   if (limitMs === Infinity && signal === undefined) return await fn({ attempt, signal: undefined });
-  return await runBounded((signal) => fn({ attempt, signal }), {
+  const tryIt = (bounded: BoundedRun) =>
+    fn({
+      attempt,
+      get signal() {
+        return bounded.signal;
+      },
+    });
+  return await runBounded(tryIt, {
     clock,
     signal,
     limitMs: limitMs === Infinity ? undefined : limitMs,

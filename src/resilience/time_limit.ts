@@ -14,6 +14,12 @@ export interface RunBounds {
   readonly what: string;
 }
 
+/** What a run is given. */
+export interface BoundedRun {
+  /** Aborted when the run is to end. Made when it is first asked for: most runs do without, and it costs a microsecond. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Runs `run`, and rejects as soon as the time limit passes or the signal is aborted, whether `run` heeds its own signal
  * or not. Leaves no timer and no listener behind.
@@ -22,27 +28,54 @@ export interface RunBounds {
  * @throws The signal's reason, when it is aborted; `run` is not called when it was aborted before.
  */
 export function runBounded<Result>(
-  run: (signal: AbortSignal) => Result | PromiseLike<Result>,
+  run: (bounded: BoundedRun) => Result | PromiseLike<Result>,
   { clock, limitMs, signal, what }: RunBounds,
 ): Promise<Result> {
   return new Promise<Result>((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const controller = new AbortController();
+    const bounded = new LazySignal();
     const end = (reason: unknown) => {
       release();
       reject(reason);
-      controller.abort(reason);
+      bounded.abort(reason);
     };
     const onAbort = () => end(signal?.reason);
     const cancel = limitMs === undefined ? null : clock.setTimer(() => end(timeLimitError(what, limitMs)), limitMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
     const release = () => {
       cancel?.();
       signal?.removeEventListener("abort", onAbort);
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const settle = async () => await run(controller.signal); // also turns a throw into a rejection
-    settle().finally(release).then(resolve, reject);
+    const succeed = (result: Result) => {
+      release();
+      resolve(result);
+    };
+    const fail = (error: unknown) => {
+      release();
+      reject(error);
+    };
+    try {
+      Promise.resolve(run(bounded)).then(succeed, fail);
+    } catch (error) {
+      fail(error);
+    }
   });
+}
+
+class LazySignal implements BoundedRun {
+  #controller: AbortController | null = null;
+  #ended: { readonly reason: unknown } | null = null;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#ended) this.#controller.abort(this.#ended.reason);
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#ended = { reason };
+    this.#controller?.abort(reason);
+  }
 }
 
 /** The error of a run that took too long: the platform's own, as `AbortSignal.timeout` gives. */

@@ -17,7 +17,7 @@ Deno.test("runBounded() gives the result or the error, and leaves no timer", asy
 Deno.test("runBounded() rejects at the limit with a TimeoutError, which the run's signal has as its reason", async () => {
   const clock = new ManualClock();
   const reasons: unknown[] = [];
-  const running = runBounded((signal) => {
+  const running = runBounded(({ signal }) => {
     signal.addEventListener("abort", () => reasons.push(signal.reason));
     return new Promise(() => {});
   }, { clock, limitMs: 100, what: WHAT });

@@ -31,6 +31,7 @@ import { registryCases } from "./registry.ts";
 import { registryLivenessCases } from "./registry_liveness.ts";
 import { registryStateCases } from "./registry_state.ts";
 import { registryWatchCases } from "./registry_watch.ts";
+import { retryBudgetCases } from "./retry_budget.ts";
 import { viewCases } from "./views.ts";
 import { workerCases } from "./worker.ts";
 
@@ -64,6 +65,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...breakerProbeCases,
   ...breakerOutageCases,
   ...breakerTraceCases,
+  ...retryBudgetCases,
   ...registryCases,
   ...registryLivenessCases,
   ...registryStateCases,
