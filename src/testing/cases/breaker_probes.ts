@@ -66,10 +66,10 @@ export const breakerProbeCases: readonly ConformanceCase[] = [
     run: (context) =>
       withFleetToProbe(context, 2, { halfOpenMaxCalls: 1, successThreshold: 3 }, async (fleet, first, second) => {
         assert.equal((await succeed(first.breaker)).status, "success");
-        await fleet.untilAll("half_open");
-        assert.equal((await succeed(second.breaker)).status, "success");
-        assert.equal(first.breaker.getState(), "half_open");
-        await context.until("the third goes through", async () => (await succeed(first.breaker)).status === "success");
+        const goesThrough = ({ breaker }: Member) => async () => (await succeed(breaker)).status === "success";
+        await context.until("the second goes through", goesThrough(second));
+        assert.equal(second.breaker.getState(), "half_open");
+        await context.until("the third goes through", goesThrough(first));
         await fleet.untilAll("closed");
       }),
   },
