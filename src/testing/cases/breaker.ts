@@ -70,17 +70,18 @@ export const breakerCases: readonly ConformanceCase[] = [
         await succeed(breaker);
         store.calls = 0;
         for (let count = 0; count < 10_000; count++) await succeed(breaker);
-        assert.equal(store.calls, 0);
+        assert.ok(store.calls <= 1, `${store.calls} calls`); // a wake may come for nothing
+        store.calls = 0;
         await advance(1000);
         for (let count = 0; count < 1000; count++) await succeed(breaker);
-        assert.equal(store.calls, 1, "one look a poll interval");
+        assert.ok(store.calls >= 1 && store.calls <= 2, `${store.calls} calls where one look was due`);
         await fail(breaker);
         await fail(breaker);
         await context.until("the trip is stored", async () => (await context.backend.get([KEY]))[0] !== null);
         await context.until("nothing is under way", () => clock.timers === 0);
         store.calls = 0;
         for (let count = 0; count < 10_000; count++) assert.equal((await succeed(breaker)).status, "rejected");
-        assert.ok(store.calls <= 1, `${store.calls} calls`); // a wake may come late
+        assert.ok(store.calls <= 1, `${store.calls} calls`);
       }),
   },
   {

@@ -1,9 +1,11 @@
 /** Cases: a half-open circuit breaker lets a few calls of the whole fleet through, and learns from each. @module */
 
 import assert from "node:assert/strict";
+import { CircuitBreaker } from "../../resilience/circuit_breaker.ts";
 import type { CircuitBreakerOptions } from "../../resilience/breaker_options.ts";
 import { fail, type Fleet, hold, LEASE_MS, type Member, OPEN_MS, succeed, withFleet } from "../breaker_fleet.ts";
 import type { CaseContext, ConformanceCase } from "../case.ts";
+import { ManualClock } from "../manual_clock.ts";
 
 /** Runs a case that begins when the open time is over. */
 function withFleetToProbe(
@@ -34,6 +36,25 @@ export const breakerProbeCases: readonly ConformanceCase[] = [
         for (const { breaker } of members) assert.equal((await succeed(breaker)).status, "rejected");
         await advance(100);
         assert.equal((await succeed(first.breaker)).status, "success");
+      }),
+  },
+  {
+    name: "breaker: who comes late counts the open time by the engine's clock, or in full by its own where it has none",
+    run: (context) =>
+      withFleet(context, 1, { failureThreshold: 1, openMs: context.shortMs }, async (_, { breaker }) => {
+        await fail(breaker);
+        await breaker.close();
+        await context.elapse(context.shortMs);
+        const clock = new ManualClock();
+        const { backend, shortMs: openMs } = context;
+        await using late = new CircuitBreaker({ name: "service", backend, clock, openMs });
+        if (backend.traits.clock === "injected") {
+          assert.equal((await succeed(late)).status, "rejected");
+          await clock.advance(openMs - 1);
+          assert.equal((await succeed(late)).status, "rejected");
+          await clock.advance(1);
+        }
+        assert.equal((await succeed(late)).status, "success");
       }),
   },
   {
