@@ -27,7 +27,7 @@ export interface Entry {
   readonly key: Key;
   /** What is stored. A copy: changing it changes nothing in the store. */
   readonly value: JsonValue;
-  /** Changes at every write; what `checks` compare. Opaque, and never used twice for one key. */
+  /** Changes at every write; what `checks` compare. Opaque, never used twice for one key, and telling nothing without it. */
   readonly version: string;
   /** When it expires, in milliseconds since the Unix epoch by the backend's time. */
   readonly expiresAtMs?: number;
@@ -35,7 +35,7 @@ export interface Entry {
 
 /** How to page through a sorted listing. */
 export interface ListOptions {
-  /** At most so many. @default {Infinity} */
+  /** At most so many: an integer from 0, or `Infinity`. @default {Infinity} */
   readonly limit?: number;
   /** From the last to the first. @default {false} */
   readonly reverse?: boolean;
@@ -101,7 +101,7 @@ export interface EnqueueOperation {
   readonly delayMs?: number;
   /** How many times it may be delivered before it is dead. */
   readonly maxAttempts: number;
-  /** How long at least the queue remembers the id. */
+  /** How long at least the queue remembers the id, and less than twice that, whatever is sent meanwhile. */
   readonly dedupeMs: number;
   /** How many ready, delayed and leased messages the queue may hold; over that, the batch is refused as `full`. */
   readonly capacity: number;
@@ -134,13 +134,16 @@ export interface BuryOperation extends Lease {
   readonly error?: string;
 }
 
-/** The lease ends `leaseMs` from now. */
+/** The lease ends `leaseMs` from now. Among leases that end at the same moment, the order of delivery still counts. */
 export interface ExtendOperation extends Lease {
   readonly type: "extend";
   readonly leaseMs: number;
 }
 
-/** A dead message becomes due again, with its attempts at zero. Does nothing when it is not dead. */
+/**
+ * A dead message becomes due again, with its attempts at zero and its last error kept; never refused as full. Does nothing
+ * when it is not dead.
+ */
 export interface RedriveOperation {
   readonly type: "redrive";
   readonly queue: Key;
@@ -259,7 +262,8 @@ export const MAX_BATCH_SIZE = 100;
  * stand in line by priority, then by the moment at which they became due: when they were sent (plus their delay), were
  * retried (plus its delay), were redriven, or when a `claim`, `recover`, `messages` or `stats` noticed that their lease
  * had expired; then in the order of those events. Each of those four first moves every message of an expired lease back
- * into the line, or to the dead-letter queue when it has no attempt left.
+ * into the line, or to the dead-letter queue when it has no attempt left. A lease, a delay or a time to live is over at
+ * exactly its end.
  *
  * Every method may throw {@linkcode BackendUnavailableError} or {@linkcode BackendClosedError}, `TypeError` or
  * `RangeError` for a caller's mistake, and never waits without bound.
@@ -290,7 +294,7 @@ export interface StorageBackend extends AsyncDisposable {
   messages(queue: Key, state: MessageState, options?: MessageListOptions): AsyncIterable<StoredMessage>;
   /** How many messages a queue holds. */
   stats(queue: Key): Promise<QueueStats>;
-  /** The queues below a prefix that hold a message in any state. */
+  /** The queues below a prefix that hold a message in any state, in the order of their keys. */
   queues(prefix?: Key): AsyncIterable<Key>;
 
   /**
@@ -306,6 +310,6 @@ export interface StorageBackend extends AsyncDisposable {
 
 /** How to page through messages. */
 export interface MessageListOptions {
-  /** At most so many. @default {Infinity} */
+  /** At most so many: an integer from 0, or `Infinity`. @default {Infinity} */
   readonly limit?: number;
 }

@@ -136,7 +136,7 @@ export interface PreparedClaim {
 export function prepareClaim(queue: Key, { leaseMs, limit = 1 }: ClaimOptions): PreparedClaim {
   requireNumber("leaseMs", leaseMs, POSITIVE_DURATION);
   requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
-  return { queue: encodeKey(queue), leaseMs, limit };
+  return { queue: encodeName(queue), leaseMs, limit };
 }
 
 /**
@@ -170,13 +170,13 @@ function prepareOperation<Value>(
       if (expiresInMs !== Infinity) requireNumber("expiresInMs", expiresInMs, POSITIVE_DURATION);
       return {
         type: "set",
-        key: encodeKey(operation.key),
+        key: encodeName(operation.key),
         value: encodeValue(operation.value, "value"),
         expiresInMs: expiresInMs === Infinity ? null : expiresInMs,
       };
     }
     case "delete":
-      return { type: "delete", key: encodeKey(operation.key) };
+      return { type: "delete", key: encodeName(operation.key) };
     case "enqueue":
       return prepareEnqueue(operation, encodeValue);
     case "ack":
@@ -194,7 +194,7 @@ function prepareOperation<Value>(
     case "redrive":
     case "purge":
       requireId("id", operation.id);
-      return { type: operation.type, queue: encodeKey(operation.queue), id: operation.id };
+      return { type: operation.type, queue: encodeName(operation.queue), id: operation.id };
     default:
       throw new TypeError(`Cannot commit the batch: type is no operation, got ${typeName(operation)}`);
   }
@@ -213,7 +213,7 @@ function prepareEnqueue<Value>(
   requireNumber("capacity", capacity, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
   return {
     type: "enqueue",
-    queue: encodeKey(queue),
+    queue: encodeName(queue),
     id,
     value: encodeValue(value, "value"),
     priority,
@@ -227,7 +227,14 @@ function prepareEnqueue<Value>(
 function prepareLease(lease: Lease): PreparedLease {
   requireId("id", lease.id);
   requireString("token", lease.token, 1, MAX_MESSAGE_ID_LENGTH);
-  return { queue: encodeKey(lease.queue), id: lease.id, token: lease.token };
+  return { queue: encodeName(lease.queue), id: lease.id, token: lease.token };
+}
+
+/** The key of a record or queue. The empty one is a prefix only: nothing could ever list what it names. */
+function encodeName(key: Key): string {
+  const encoded = encodeKey(key);
+  if (encoded === "") throw new RangeError("Cannot use the key: it must have at least one part");
+  return encoded;
 }
 
 /** Not every engine can carry a lone surrogate, and two ids must never become one. */

@@ -118,6 +118,8 @@ function keyMistakes(): Mistake[] {
     ["a number in a key", committing(record(wrong(["a", 1]), 1)), /key.*part 1.*string.*number/],
     ["null in a key", committing(record(wrong([null]), 1)), /key.*part 0.*string.*null/],
     ["a hole in a key", committing(record(wrong(Array.from({ length: 2 })), 1)), /key.*part 0.*string/],
+    ["a record of the empty key", committing(record([], 1)), /key.*at least one part/],
+    ["a queue of the empty key", committing(message("a", { queue: [] })), /key.*at least one part/],
     ["a key that is too long", committing(record(long, 1)), /key.*1025 bytes.*1024/],
     ["a key that is too long in UTF-8", committing(record(wide, 1)), /key.*1025 bytes.*1024/],
     ["a queue that is no key", committing(message("a", { queue: wrong({}) })), /key.*array of strings/],
