@@ -171,4 +171,6 @@ export {
   NullMetrics,
 } from "./src/observability/metrics.ts";
 
+export type { TraceContext } from "./src/observability/trace_context.ts";
+
 export { MemoryBackend, type MemoryBackendOptions } from "./backends/memory.ts";

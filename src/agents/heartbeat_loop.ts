@@ -1,6 +1,7 @@
 /** Sends heartbeats again and again, through outages of the store. @module */
 
 import { BackendClosedError } from "../errors.ts";
+import { recordHeartbeat } from "../observability/primitive_telemetry.ts";
 import { type HeartbeatParts, sendHeartbeat } from "./heartbeat.ts";
 import type { Session } from "./session.ts";
 
@@ -66,13 +67,16 @@ export class HeartbeatLoop {
 
   /** Tells whether the heartbeat was written. Nothing that goes wrong ends the loop but the end of the backend. */
   async #beatSafely(): Promise<boolean> {
-    const { events } = this.#parts;
+    const { events, config: { clock } } = this.#parts;
+    const startedAtMs = clock.now();
     try {
       await this.beat();
+      recordHeartbeat(clock.now() - startedAtMs);
       if (this.#hasFailed) events.emit("heartbeat_recovered", {});
       this.#hasFailed = false;
       return true;
     } catch (error) {
+      recordHeartbeat(clock.now() - startedAtMs, error);
       if (!this.#hasFailed) events.emit("heartbeat_failed", { error });
       this.#hasFailed = true;
       if (error instanceof BackendClosedError) this.#isRunning = false;

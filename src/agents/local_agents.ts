@@ -1,6 +1,7 @@
 /** The agents that this process has registered. @module */
 
 import type { AgentId } from "../messages/model.ts";
+import { recordLocalAgents } from "../observability/primitive_telemetry.ts";
 import { nameOf } from "./agent_keys.ts";
 import type { LocalAgent } from "./local_agent.ts";
 
@@ -32,13 +33,16 @@ export class LocalAgents {
 
   /** Adds a registration, in the place of a former one with its name. */
   add(local: LocalAgent): void {
+    if (this.get(local.id) === undefined) recordLocalAgents(local.id.type, 1);
     this.#byName.set(nameOf(local.id), local);
     this.#lost.delete(nameOf(local.id));
   }
 
   /** Takes a registration away, and tells whether it was there. */
   remove(local: LocalAgent): boolean {
-    return this.has(local) && this.#byName.delete(nameOf(local.id));
+    if (!this.has(local)) return false;
+    recordLocalAgents(local.id.type, -1);
+    return this.#byName.delete(nameOf(local.id));
   }
 
   /** Takes away a registration that was lost to another, and tells whether it was there. */

@@ -1,5 +1,6 @@
 /** Removes agents whose session is dead, each with one event fleet-wide, unless so many die at once that it is doubtful. @module */
 
+import { recordDeath, recordHold } from "../observability/primitive_telemetry.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { AgentKeys } from "./agent_keys.ts";
@@ -88,7 +89,7 @@ export class Reaper {
 
   async #beginHold(type: string, { silent, total }: Census): Promise<void> {
     const { holdMs, ttlMs } = this.#config;
-    await this.#log.commit({
+    const { committed } = await this.#log.commit({
       checks: [{ key: this.#keys.held(type), version: null }],
       operations: [
         { type: "set", key: this.#keys.hold(type), value: 1, expiresInMs: holdMs },
@@ -96,15 +97,18 @@ export class Reaper {
       ],
       events: [{ type: "expiry_held", agentType: type, silent, total, heldForMs: holdMs }],
     });
+    if (committed) recordHold(type);
   }
 
   /** Refused when somebody else was first, or when the agent was heard of in the meantime: both are fine. */
   async #declareDead({ key, version, incarnation, session }: Dead): Promise<void> {
-    await this.#log.commit({
+    const agentId = this.#keys.agentOf(key);
+    const { committed } = await this.#log.commit({
       checks: [{ key, version }, { key: this.#keys.known(session), version: null }],
       operations: [{ type: "delete", key }],
-      events: [{ type: "death", agentId: this.#keys.agentOf(key), incarnation }],
+      events: [{ type: "death", agentId, incarnation }],
     });
+    if (committed) recordDeath(agentId.type);
   }
 
   /** Deletes sessions; each requires that it was not heard of, so one that was keeps the others waiting for the next look. */

@@ -4,14 +4,23 @@ import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { randomId } from "../ids.ts";
+import { activeTrace, observeSend } from "../observability/messaging_telemetry.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
-import type { Batch, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
+import type { Batch, CommitResult, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
 import { MAX_CLAIM_LIMIT } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
-import { decodeToken, encodeMessage, MessageKeys, toMessage, toNamespace, toQueueMessage } from "./envelope.ts";
-import { Inbox, isOutage } from "./inbox.ts";
+import {
+  carryTrace,
+  decodeToken,
+  encodeMessage,
+  MessageKeys,
+  toMessage,
+  toNamespace,
+  toQueueMessage,
+} from "./envelope.ts";
+import { claimFrom, Inbox, isOutage } from "./inbox.ts";
 import { type DeadLetterFilter, deadLetters, purge, type PurgeFilter, redrive } from "./maintenance.ts";
 import {
   type AgentId,
@@ -121,7 +130,7 @@ export class MessageCoordinator {
   ): Promise<MessageResult> {
     const operation = this.#enqueue(sender, recipient, message, options);
     try {
-      const result = await this.backend.commit({ operations: [operation] });
+      const result = await this.#commitSend(operation, recipient, message.correlationId);
       if (!result.committed) {
         this.#metrics.incDeliveredError(1);
         const error = { code: "queue_full" as const, message: new QueueFullError(nameOf(recipient)).message };
@@ -167,7 +176,7 @@ export class MessageCoordinator {
 
   /** A send as a batch, for an atomic step together with other writes: `received.ack({ also })`, `backend.commit`. */
   prepareSend(sender: AgentId, recipient: AgentId, message: AgentMessageInput, options: SendOptions = {}): Batch {
-    return { operations: [this.#enqueue(sender, recipient, message, options)] };
+    return { operations: [carryTrace(this.#enqueue(sender, recipient, message, options), activeTrace())] };
   }
 
   /**
@@ -208,7 +217,7 @@ export class MessageCoordinator {
     requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
     const take = { leaseMs: visibilityTimeoutMs, limit, waitMs, signal };
     const deliveries = waitMs === 0
-      ? await this.backend.claim(this.#keys.mailbox(agent), { leaseMs: visibilityTimeoutMs, limit })
+      ? await claimFrom(this.backend, this.#keys.mailbox(agent), { leaseMs: visibilityTimeoutMs, limit })
       : await this.#withSharedInbox(agent, (inbox) => inbox.take(take));
     const received = await this.accept(deliveries);
     return options.limit === undefined ? received[0] ?? null : received;
@@ -354,6 +363,13 @@ export class MessageCoordinator {
       dedupeMs: dedupeWindowMs,
       capacity: queueSize,
     };
+  }
+
+  #commitSend(send: EnqueueOperation, recipient: AgentId, correlationId?: string): Promise<CommitResult> {
+    const observed = observeSend(recipient, send.id, correlationId);
+    if (!observed) return this.backend.commit({ operations: [send] });
+    const commit = this.backend.commit({ operations: [carryTrace(send, observed.trace)] });
+    return observed.follow(commit, (result) => result.committed ? undefined : "queue_full", 1);
   }
 
   #lease(agent: AgentId, token: string): AttemptLease {

@@ -1,7 +1,8 @@
 /** How messages lie in their mailboxes: keys, the stored form with its format version, and delivery tokens. @module */
 
 import { randomId } from "../ids.ts";
-import type { Delivery, Lease, StoredMessage } from "../storage/backend.ts";
+import type { TraceContext } from "../observability/trace_context.ts";
+import type { Delivery, EnqueueOperation, Lease, StoredMessage } from "../storage/backend.ts";
 import type { JsonObject, JsonValue } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import {
@@ -82,13 +83,14 @@ export function toMessage(sender: AgentId, recipient: AgentId, input: AgentMessa
     timestamp: input.timestamp ?? isoTime(now),
     correlationId: input.correlationId,
     replyTo: input.replyTo,
+    trace: input.trace,
   };
 }
 
 /** The stored form of a message. */
 export function encodeMessage(message: AgentMessage): JsonObject {
   const { messageId, sender, recipient, messageType, payload, priority, routing, timestamp } = message;
-  const { correlationId, replyTo } = message;
+  const { correlationId, replyTo, trace } = message;
   const stored: { [name: string]: JsonValue } = {
     messageId,
     sender: encodeAgentId(sender),
@@ -101,7 +103,15 @@ export function encodeMessage(message: AgentMessage): JsonObject {
   };
   if (correlationId !== undefined) stored.correlationId = correlationId;
   if (replyTo !== undefined) stored.replyTo = replyTo;
+  if (trace !== undefined) stored.trace = encodeTrace(trace);
   return { v: MESSAGE_FORMAT, message: stored };
+}
+
+/** The send of a message, with the trace that it belongs to; nothing is changed where there is none. */
+export function carryTrace(send: EnqueueOperation, trace: TraceContext | undefined): EnqueueOperation {
+  if (trace === undefined || !isStoredMessage(send.value)) return send;
+  const message: JsonObject = send.value.message;
+  return { ...send, value: { v: MESSAGE_FORMAT, message: { ...message, trace: encodeTrace(trace) } } };
 }
 
 /** The message of a stored form, `null` when that is of a newer or unknown format. */
@@ -169,6 +179,10 @@ export function isoTime(timeMs: number): string {
 
 function encodeAgentId({ type, instance }: AgentId): JsonObject {
   return instance === undefined ? { type } : { type, instance };
+}
+
+function encodeTrace({ traceparent, tracestate }: TraceContext): JsonObject {
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate };
 }
 
 function encodeRouting({ topic, tags }: RoutingKey): JsonObject {

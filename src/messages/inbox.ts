@@ -2,8 +2,10 @@
 
 import type { Clock } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
-import type { Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
+import { observeReceive } from "../observability/messaging_telemetry.ts";
+import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
+import { decodeMessage } from "./envelope.ts";
 
 /** However quiet it is, the queue is looked at this often: a wake-up is a hint and may be lost. */
 const FLOOR_MS = 1000;
@@ -45,7 +47,7 @@ export class Inbox {
    */
   async take({ leaseMs, limit, waitMs, signal }: TakeOptions): Promise<Delivery[]> {
     signal?.throwIfAborted();
-    if (waitMs <= 0) return await this.#backend.claim(this.#queue, { leaseMs, limit });
+    if (waitMs <= 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
     const deadline = this.#clock.now() + waitMs;
     while (true) {
       const wakes = this.#wakes;
@@ -75,7 +77,7 @@ export class Inbox {
   /** Claims; when there is nothing, listens before it looks a last time, so that no message slips between. */
   async #look(leaseMs: number, limit: number): Promise<Look> {
     try {
-      const deliveries = await this.#backend.claim(this.#queue, { leaseMs, limit });
+      const deliveries = await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
       if (deliveries.length > 0) return { type: "found", deliveries };
       if (this.#listening === null) {
         await this.#listen();
@@ -127,6 +129,17 @@ type Look =
   | { readonly type: "found"; readonly deliveries: Delivery[] }
   | { readonly type: "empty"; readonly sleepMs: number }
   | { readonly type: "outage"; readonly sleepMs: number; readonly error: Error };
+
+/** Claims messages, and tells so to whoever observes. */
+export function claimFrom(backend: StorageBackend, queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+  const received = observeReceive(queue);
+  const claim = backend.claim(queue, options);
+  if (!received) return claim;
+  return claim.then((deliveries) => {
+    received(deliveries.map(({ value }) => decodeMessage(value)).filter((message) => message !== null));
+    return deliveries;
+  });
+}
 
 /** Whether a call failed because the backend could not be reached, so that trying again may help. */
 export function isOutage(error: unknown): error is Error {

@@ -1,6 +1,7 @@
 /** The messages that agents exchange: their types, and the checks at the boundary. @module */
 
 import * as z from "zod";
+import type { TraceContext } from "../observability/trace_context.ts";
 import { type JsonObject, requireJson } from "../storage/json.ts";
 
 /** Names an agent: a type, and an instance where there are several of it. */
@@ -70,6 +71,8 @@ export interface AgentMessage {
   readonly correlationId?: string | undefined;
   /** Where the one who asked waits for the reply; the coordinator's own affair. */
   readonly replyTo?: string | undefined;
+  /** The trace that the send belongs to. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** A message as it is given to `sendMessage`: all but the payload has a default. */
@@ -91,6 +94,8 @@ export interface AgentMessageInput {
   readonly timestamp?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly replyTo?: string | undefined;
+  /** Replaced by the trace of this send, where OpenTelemetry is used. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** What became of a send. */
@@ -167,6 +172,10 @@ const messageSchema = z.strictObject({
     .optional(),
   correlationId: messageIdSchema.optional(),
   replyTo: z.string("must be a string").min(1, "must not be empty").optional(),
+  trace: z.strictObject({
+    traceparent: z.string("must be a string").max(256, "must have at most 256 characters"),
+    tracestate: z.string("must be a string").max(512, "must have at most 512 characters").optional(),
+  }, "must be a trace context: { traceparent, tracestate? }").optional(),
 }, "must be an object");
 
 /**

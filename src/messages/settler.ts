@@ -3,11 +3,13 @@
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { CommitRefusedError } from "../errors.ts";
+import { observeSettle } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import { backoffDelayMs } from "../resilience/backoff.ts";
-import type { Batch, Lease, StorageBackend } from "../storage/backend.ts";
+import type { Batch, CommitResult, Lease, StorageBackend } from "../storage/backend.ts";
 import { mergeBatches } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
+import type { Key } from "../storage/key.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
 import type { AgentMessage } from "./model.ts";
@@ -47,7 +49,7 @@ export class Settler {
   async ack({ queue, id, token }: Lease, options: AckOptions = {}): Promise<boolean> {
     const ack: Batch = { operations: [{ type: "ack", queue, id, token }] };
     const also = toBatches(options.also);
-    const result = await this.#backend.commit(also.length === 0 ? ack : mergeBatches(ack, ...also));
+    const result = await this.#commit("ack", queue, id, also.length === 0 ? ack : mergeBatches(ack, ...also));
     if (result.committed) {
       this.#metrics.incAcknowledged(1);
       return true;
@@ -74,7 +76,7 @@ export class Settler {
     };
     const isLast = failure === "permanent" || attempt >= maxAttempts;
     const answer = isLast && message && prepareAnswer(this.#keys, message, { error: error ?? failure });
-    const result = await this.#backend.commit(answer ? mergeBatches(nack, answer) : nack);
+    const result = await this.#commit("nack", queue, id, answer ? mergeBatches(nack, answer) : nack);
     if (!result.committed) {
       this.#metrics.incLeasesLost(1);
       return false;
@@ -111,6 +113,13 @@ export class Settler {
     const batch = prepareAnswer(this.#keys, request, reply);
     if (batch === null) throw new TypeError("Cannot reply to the message: it is not a request that awaits a reply");
     return batch;
+  }
+
+  #commit(name: string, queue: Key, id: string, batch: Batch): Promise<CommitResult> {
+    const observed = observeSettle(name, queue, id);
+    const commit = this.#backend.commit(batch);
+    if (!observed) return commit;
+    return observed.follow(commit, (result) => result.committed ? undefined : result.reason);
   }
 
   #backoffMs(attempt: number): number {

@@ -3,6 +3,7 @@
 import { POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { sleep } from "../clock.ts";
 import { LeaseLostError, PermanentFailureError } from "../errors.ts";
+import { observeProcess } from "../observability/messaging_telemetry.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
@@ -196,6 +197,8 @@ class MailboxServer implements AgentServer {
     const release = this.#leases.keep(() => received.extend(this.#leaseMs), lost);
     const cancelTimeout = this.#limitTime(handler);
     const also: Batch[] = [];
+    const observed = observeProcess(received.message);
+    const within = <Result>(call: () => Result): Result => observed ? observed.run(call) : call();
     let settle: () => Promise<unknown>;
     try {
       const context = {
@@ -204,9 +207,14 @@ class MailboxServer implements AgentServer {
         queueMessage: received.queueMessage,
         also: (...batches: readonly Batch[]) => void also.push(...batches),
       };
-      const result = await untilAborted(this.#proxy.process(received.message, context), handler.signal);
+      const result = await untilAborted(
+        within(() => this.#proxy.process(received.message, context)),
+        handler.signal,
+      );
+      observed?.end();
       settle = () => this.#acknowledge(received, result, also);
     } catch (error) {
+      observed?.end(error);
       settle = () => this.#giveBack(received, error);
     } finally {
       cancelTimeout();
@@ -217,7 +225,7 @@ class MailboxServer implements AgentServer {
       this.#slotFreed = null;
     }
     try {
-      await settle();
+      await within(settle);
     } catch (error) {
       this.#report(error, received.message);
     } finally {

@@ -42,7 +42,7 @@ export interface AgentFleet extends FleetTimes {
 }
 
 // Where the engine's time is real, waiting is; elsewhere the defaults are tested.
-const REAL_TIMES: FleetTimes = { ttlMs: 1500, intervalMs: 300, suspicionMs: 500 };
+const REAL_TIMES: FleetTimes = { ttlMs: 1000, intervalMs: 200, suspicionMs: 400 };
 const DEFAULT_TIMES: FleetTimes = { ttlMs: 30_000, intervalMs: 10_000, suspicionMs: 15_000 };
 
 /** Runs a case with a fleet, and ends its processes afterwards. Where the backend can, every other one is a peer. */
