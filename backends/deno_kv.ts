@@ -27,7 +27,6 @@ import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
 import { type DenoKv, openDenoKv } from "./deno_kv/driver.ts";
 import { Engine, messageOf } from "./deno_kv/engine.ts";
 import { FORMAT, Layout } from "./deno_kv/layout.ts";
-import { Leases } from "./deno_kv/leases.ts";
 import { Lines } from "./deno_kv/line.ts";
 import { Queues } from "./deno_kv/queues.ts";
 import { Ranks } from "./deno_kv/ranks.ts";
@@ -140,17 +139,16 @@ export class DenoKvBackend implements StorageBackend {
       engine: this.#engine,
       layout,
       contents: this.#contents,
-      leases: new Leases(),
+      lines: new Lines(this.#engine, layout),
       ranks: new Ranks(),
       wakes: this.#wakes,
       clock,
       onNewQueues: (count) => this.#onNewQueues(count),
     };
-    const lines = new Lines(this.#engine, layout);
-    this.#settler = new Settler(parts, lines);
+    this.#settler = new Settler(parts);
     this.#committer = new Committer(parts);
-    this.#claimer = new Claimer(parts, lines, this.#settler);
-    this.#queues = new Queues(parts, lines, this.#settler);
+    this.#claimer = new Claimer(parts, this.#settler);
+    this.#queues = new Queues(parts, this.#settler);
     this.#records = new Records(parts);
   }
 

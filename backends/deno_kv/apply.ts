@@ -2,12 +2,10 @@
 
 import type { Committed, MessageState, OperationResult, Refused } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease, PreparedOperation } from "../../src/storage/batch.ts";
-import { encodeRecord, type IdEntry, type Message, piecesOf } from "./codec.ts";
+import { encodeRecord, type Message } from "./codec.ts";
 import type { NewContent } from "./content.ts";
 import type { Draft } from "./draft.ts";
-import type { Layout, Place } from "./layout.ts";
-import type { Leases } from "./leases.ts";
-import type { Ranks } from "./ranks.ts";
+import type { Layout } from "./layout.ts";
 import type { IdState, RecordState, View } from "./view.ts";
 
 /** What batches are decided with. */
@@ -15,8 +13,6 @@ export interface Applying {
   readonly view: View;
   readonly draft: Draft;
   readonly layout: Layout;
-  readonly ranks: Ranks;
-  readonly leases: Leases;
 }
 
 /** What a batch comes to, given the versionstamp of the commit. */
@@ -34,7 +30,7 @@ export function applyBatch(applying: Applying, batch: PreparedBatch<NewContent>)
   const { view, draft, layout } = applying;
   const refused = refusal(applying, batch);
   if (refused) {
-    // Of what was taken for granted, something that comes before the reason may not be so.
+    // A message that was taken for new may be a duplicate, and then the batch is refused elsewhere, or not at all.
     if (refused.reason !== "conflict" && batch.operations.some((each) => isAssumed(view, each))) view.torn = true;
     return refused;
   }
@@ -78,29 +74,28 @@ function versionOf({ content, versionstamp, writes }: RecordState): string | nul
 }
 
 function isAssumed(view: View, operation: Operation): boolean {
-  return "queue" in operation && view.id(operation.queue, operation.id).assumed;
+  return operation.type === "enqueue" && view.id(operation.queue, operation.id).assumed;
 }
 
-function holds({ entry }: IdState, { token }: PreparedLease, nowMs: number): boolean {
-  const present = entry?.present;
-  return present?.place.state === "leased" && present.token === token && present.place.atMs > nowMs;
+function holds({ at }: IdState, { token }: PreparedLease, nowMs: number): boolean {
+  return at !== null && at.message.token === token && at.bundle.place.atMs > nowMs;
 }
 
-function isDuplicate({ entry }: IdState, nowMs: number): boolean {
-  return entry !== null && (entry.present !== null || entry.seenUntilMs > nowMs);
+function isDuplicate({ entry, at }: IdState, nowMs: number): boolean {
+  return at !== null || (entry !== null && (entry.place !== null || entry.seenUntilMs > nowMs));
 }
 
 /** By how many live messages an operation changes its queue. */
-function growthBy(operation: QueueOperation, state: IdState, nowMs: number): number {
-  const inState = state.entry?.present?.place.state;
-  switch (operation.type) {
+function growthBy({ type }: QueueOperation, state: IdState, nowMs: number): number {
+  const inState = state.at?.bundle.place.state;
+  switch (type) {
     case "enqueue":
       return isDuplicate(state, nowMs) ? 0 : 1;
     case "ack":
     case "bury":
       return -1;
     case "retry":
-      return isUsedUp(state.message) ? -1 : 0;
+      return state.at && isUsedUp(state.at.message) ? -1 : 0;
     case "redrive":
       return inState === "dead" ? 1 : 0;
     case "purge":
@@ -151,8 +146,7 @@ function applyToRecord(
   });
 }
 
-function enqueue(applying: Applying, operation: PreparedEnqueue<NewContent>): () => OperationResult {
-  const { view, draft, ranks } = applying;
+function enqueue({ view, draft, layout }: Applying, operation: PreparedEnqueue<NewContent>): () => OperationResult {
   const { queue, id, value, priority, delayMs, maxAttempts, dedupeMs } = operation;
   const state = view.id(queue, id);
   if (isDuplicate(state, draft.nowMs)) {
@@ -160,119 +154,91 @@ function enqueue(applying: Applying, operation: PreparedEnqueue<NewContent>): ()
     if (value.pieces.length === 0) draft.discard(value.stored);
     return () => ({ type: "enqueue", duplicate: true });
   }
-  checkId(applying, queue, id, state);
-  const now = draft.nowMs;
-  const seenUntilMs = now + dedupeMs;
-  const place: Place = { state: delayMs > 0 ? "delayed" : "ready", priority, atMs: now + delayMs, rank: ranks.next() };
   const message: Message = {
     id,
     priority,
     attempts: 0,
     maxAttempts,
-    enqueuedAtMs: now,
-    seenUntilMs,
+    enqueuedAtMs: draft.nowMs,
+    seenUntilMs: draft.nowMs + dedupeMs,
     lastError: null,
+    token: "",
     content: value.stored,
   };
+  draft.check(`i${queue}${id}`, layout.id(queue, id), state.versionstamp);
   draft.add(value);
-  draft.put(queue, place, message);
+  put(draft, queue, state, { to: delayMs > 0 ? "delayed" : "ready", afterMs: delayMs }, message);
   draft.topics.add(queue);
-  know(draft, queue, id, state, { seenUntilMs, present: { place, token: "", pieces: piecesOf(value.stored) } });
-  state.message = message;
   return () => ({ type: "enqueue", duplicate: false });
 }
 
 function applyToMessage(
-  applying: Applying,
+  { view, draft }: Applying,
   operation: Exclude<QueueOperation, { type: "enqueue" }>,
-): (versionstamp: string) => OperationResult {
-  const { view, draft, leases } = applying;
+): () => OperationResult {
   const { type, queue, id } = operation;
   const state = view.id(queue, id);
-  checkId(applying, queue, id, state);
-  const { entry } = state;
-  const present = entry?.present ?? null;
   switch (type) {
     case "ack":
     case "purge": {
-      if (!entry || !present) return () => ({ type: "purge", found: false });
-      draft.take(queue, present.place);
-      draft.discard(present.pieces);
-      know(draft, queue, id, state, { seenUntilMs: entry.seenUntilMs, present: null });
-      leases.delete(queue, id);
+      if (state.at === null) return () => ({ type: "purge", found: false });
+      const { content, seenUntilMs } = take(draft, state);
+      draft.discard(content);
+      draft.remember(queue, id, state.entry = { seenUntilMs, place: null });
       return () => type === "ack" ? { type } : { type, found: true };
     }
     case "retry": {
       const { delayMs, error } = operation;
-      const dead = isUsedUp(state.message);
-      const to = dead ? "dead" : delayMs > 0 ? "delayed" : "ready";
-      move(applying, queue, state, { to, afterMs: dead ? 0 : delayMs }, error === null ? {} : { lastError: error });
-      leases.delete(queue, id);
+      const message = fail(take(draft, state), error);
+      const to = isUsedUp(message) ? "dead" : delayMs > 0 ? "delayed" : "ready";
+      put(draft, queue, state, { to, afterMs: to === "dead" ? 0 : delayMs }, message);
       draft.topics.add(queue);
       return () => ({ type, state: to });
     }
-    case "bury": {
-      const { error } = operation;
-      move(applying, queue, state, { to: "dead", afterMs: 0 }, error === null ? {} : { lastError: error });
-      leases.delete(queue, id);
+    case "bury":
+      put(draft, queue, state, { to: "dead", afterMs: 0 }, fail(take(draft, state), operation.error));
       return () => ({ type });
-    }
     case "redrive":
-      if (present?.place.state !== "dead") return () => ({ type, found: false });
-      move(applying, queue, state, { to: "ready", afterMs: 0 }, { attempts: 0 });
+      if (state.at?.bundle.place.state !== "dead") return () => ({ type, found: false });
+      put(draft, queue, state, { to: "ready", afterMs: 0 }, { ...take(draft, state), attempts: 0 });
       draft.topics.add(queue);
       return () => ({ type, found: true });
     case "extend": {
       const { leaseMs } = operation;
-      // The lease keeps its token, and its rank, which is that of its delivery.
-      const same = { token: present?.token ?? "", ...(present && { rank: present.place.rank }) };
-      const moved = move(applying, queue, state, { to: "leased", afterMs: leaseMs, ...same }, {});
-      return (versionstamp) => {
-        leases.set(queue, id, { versionstamp, ...moved });
-        return { type, leaseExpiresAtMs: draft.nowMs + leaseMs };
-      };
+      put(draft, queue, state, { to: "leased", afterMs: leaseMs }, take(draft, state));
+      return () => ({ type, leaseExpiresAtMs: draft.nowMs + leaseMs });
     }
   }
 }
 
-/** Where a message goes. */
-interface Destination {
-  readonly to: MessageState;
-  readonly afterMs: number;
-  readonly rank?: string;
-  readonly token?: string;
+/** Takes a message from where it is. */
+function take(draft: Draft, state: IdState): Message {
+  if (state.at === null) throw new Error("Cannot take the message: it was not found");
+  const { bundle, message } = state.at;
+  draft.take(bundle, message);
+  state.at = null;
+  return message;
 }
 
-/** Moves a message to another place, and changes what is to be changed in it. */
-function move(
-  { draft, ranks }: Applying,
+/** Puts a message to another place, and notes there where it is. */
+function put(
+  draft: Draft,
   queue: string,
   state: IdState,
-  { to, afterMs, rank = ranks.next(), token = "" }: Destination,
-  change: Partial<Message>,
-): { entry: IdEntry; message: Message } {
-  const present = state.entry?.present;
-  if (!state.entry || !present || !state.message) throw new Error("Cannot move the message: it was not read");
-  const message: Message = { ...state.message, ...change };
-  const place: Place = { state: to, priority: message.priority, atMs: draft.nowMs + afterMs, rank };
-  const entry: IdEntry = { seenUntilMs: state.entry.seenUntilMs, present: { place, token, pieces: present.pieces } };
-  draft.take(queue, present.place);
-  draft.put(queue, place, message);
-  know(draft, queue, message.id, state, entry);
-  state.message = message;
-  return { entry, message };
+  { to, afterMs }: { readonly to: MessageState; readonly afterMs: number },
+  message: Message,
+): void {
+  const place = { state: to, priority: message.priority, atMs: draft.nowMs + afterMs };
+  const bundle = draft.put(queue, place, message);
+  state.at = { bundle, message };
+  draft.remember(queue, message.id, state.entry = { seenUntilMs: message.seenUntilMs, place: bundle.place });
 }
 
-/** Requires that a message is as it was read: each of its changes gives its id a new version. */
-function checkId({ draft, layout }: Applying, queue: string, id: string, { versionstamp }: IdState): void {
-  draft.check(`i${queue}${id}`, layout.id(queue, id), versionstamp);
+/** A message whose lease has ended. */
+function fail(message: Message, error: string | null): Message {
+  return { ...message, token: "", lastError: error ?? message.lastError };
 }
 
-function know(draft: Draft, queue: string, id: string, state: IdState, entry: IdEntry): void {
-  draft.remember(queue, id, entry);
-  state.entry = entry;
-}
-
-function isUsedUp(message: Message | null): boolean {
-  return message !== null && message.attempts >= message.maxAttempts;
+function isUsedUp({ attempts, maxAttempts }: Message): boolean {
+  return attempts >= maxAttempts;
 }

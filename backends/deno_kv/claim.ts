@@ -2,22 +2,20 @@
 
 import { systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
-import { randomId } from "../../src/ids.ts";
 import type { Delivery } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { decodeKey } from "../../src/storage/key.ts";
-import { type IdEntry, type Message, piecesOf } from "./codec.ts";
+import type { Message } from "./codec.ts";
 import type { Parts } from "./commit.ts";
 import { Draft } from "./draft.ts";
-import type { Lines, Standing } from "./line.ts";
-import type { Place } from "./layout.ts";
+import type { Head } from "./line.ts";
 import type { Settler } from "./settle.ts";
+import type { Whereabouts } from "./view.ts";
 
 /** A leased message whose value is still to be read. */
 interface Leased {
   readonly queue: string;
-  readonly token: string;
   readonly message: Message;
   readonly leaseExpiresAtMs: number;
 }
@@ -44,16 +42,14 @@ const MAX_WINDOW = 400;
 /** Claims messages. */
 export class Claimer {
   readonly #parts: Parts;
-  readonly #lines: Lines;
   readonly #settler: Settler;
   readonly #group: GroupCommit<Call, Leased[]>;
   #contendedUntilMs = -Infinity;
   #window = 0;
 
   /** Claims from the store that the parts belong to. */
-  constructor(parts: Parts, lines: Lines, settler: Settler) {
+  constructor(parts: Parts, settler: Settler) {
     this.#parts = parts;
-    this.#lines = lines;
     this.#settler = settler;
     this.#group = new GroupCommit({ flush: (calls) => this.#flush(calls), maxCalls: MESSAGES_AN_ATOMIC });
   }
@@ -63,10 +59,10 @@ export class Claimer {
     const { engine, contents } = this.#parts;
     const leased = await this.#group.run({ ...claim, deadlineMs: engine.deadline() });
     const values = await contents.load(leased.map(({ message }) => message.content), engine.deadline());
-    return leased.flatMap(({ queue, token, message, leaseExpiresAtMs }, index) => {
+    return leased.flatMap(({ queue, message, leaseExpiresAtMs }, index) => {
       const value = values[index];
       if (value === undefined) return []; // purged in this very moment
-      const { id, priority, attempts, maxAttempts, enqueuedAtMs, lastError } = message;
+      const { id, token, priority, attempts, maxAttempts, enqueuedAtMs, lastError } = message;
       return [{
         queue: decodeKey(queue),
         id,
@@ -113,23 +109,25 @@ export class Claimer {
     if (systemClock.now() >= deadlineMs) {
       throw new BackendUnavailableError("Cannot claim from Deno KV: the claims before this one took too long");
     }
-    const draft = new Draft(layout, clock.now());
+    const draft = new Draft(layout, ranks, clock.now());
     const queues = await Promise.all([...Map.groupBy(claims, ({ call }) => call.queue)].map(async ([queue, queued]) => {
       const wanted = Math.min(MESSAGES_AN_ATOMIC, queued.reduce((sum, claim) => sum + missing(claim), 0));
-      return { queued, wanted, standing: await this.#heads(queue, draft.nowMs, wanted, deadlineMs) };
+      return { queued, head: await this.#head(queue, draft.nowMs, wanted, deadlineMs) };
     }));
-    const committed: ((versionstamp: string) => void)[] = [];
+    const committed: (() => void)[] = [];
     let room = MESSAGES_AN_ATOMIC;
-    for (const { queued, wanted, standing } of queues) {
+    for (const { queued, head: { bundles, isAll } } of queues) {
+      const line = bundles.flatMap((bundle) => bundle.messages.map((message) => ({ bundle, message })));
       let next = 0;
       for (const claim of queued) {
-        const taken = standing.slice(next, next + Math.min(missing(claim), room));
+        const taken = line.slice(next, next + Math.min(missing(claim), room));
         next += taken.length;
         room -= taken.length;
-        const leases = taken.map((each) => this.#lease(draft, claim.call, each));
-        committed.push((versionstamp) => {
-          claim.leased.push(...leases.map((lease) => lease(versionstamp)));
-          claim.done = missing(claim) === 0 || (next === standing.length && standing.length < wanted);
+        const leased = taken.map((each) => this.#lease(draft, claim.call, each));
+        const isLast = isAll && next === line.length;
+        committed.push(() => {
+          claim.leased.push(...leased);
+          claim.done = isLast || missing(claim) === 0;
         });
       }
     }
@@ -140,48 +138,33 @@ export class Claimer {
       return false;
     }
     ranks.observe(versionstamp);
-    for (const commit of committed) commit(versionstamp);
+    for (const commit of committed) commit();
     return true;
   }
 
-  /** The first messages of a line, or, where processes contend for them, some that are near. */
-  async #heads(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
+  /** The first bundles of a line, or, where processes contend for them, some that are near. */
+  async #head(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Head> {
+    const { engine, layout, lines, ranks } = this.#parts;
     if (systemClock.now() > this.#contendedUntilMs) this.#window = 0;
-    const read = () => this.#lines.due(queue, nowMs, count + this.#window, deadlineMs);
+    const read = () => lines.due(queue, nowMs, count + this.#window, deadlineMs);
     const [due, expired, [leased]] = await Promise.all([
       read(),
-      this.#lines.expired(queue, nowMs, 1, deadlineMs),
-      this.#parts.engine.read([this.#parts.layout.counter(queue, "leased")], deadlineMs),
+      lines.expired(queue, nowMs, 1, deadlineMs),
+      engine.read([layout.counter(queue, "leased")], deadlineMs),
     ]);
-    this.#parts.ranks.observe(leased?.versionstamp ?? null);
-    const line = expired.length === 0 ? due : (await this.#settler.settle(queue, deadlineMs), await read());
-    const start = Math.floor(Math.random() * (Math.max(line.length - count, 0) + 1));
-    return this.#window === 0 ? line : line.slice(start, start + count);
+    ranks.observe(leased?.versionstamp ?? null);
+    if (expired.length > 0) await this.#settler.settle(queue, deadlineMs);
+    const head = expired.length > 0 ? await read() : due;
+    if (this.#window === 0 || head.bundles.length < 2) return head;
+    const start = Math.floor(Math.random() * head.bundles.length);
+    return { bundles: head.bundles.slice(start), isAll: head.isAll && start === 0 };
   }
 
-  #lease(
-    draft: Draft,
-    { queue, leaseMs }: PreparedClaim,
-    { key, versionstamp, place, message: before }: Standing,
-  ): (versionstamp: string) => Leased {
-    const { ranks, leases } = this.#parts;
-    const message: Message = { ...before, attempts: before.attempts + 1 };
-    const leaseExpiresAtMs = draft.nowMs + leaseMs;
-    const to: Place = { state: "leased", priority: message.priority, atMs: leaseExpiresAtMs, rank: ranks.next() };
-    const token = randomId();
-    const entry: IdEntry = {
-      seenUntilMs: message.seenUntilMs,
-      present: { place: to, token, pieces: piecesOf(message.content) },
-    };
-    // A message and its id always change together, so that checking the one is checking both.
-    draft.check(`p${place.rank}`, key, versionstamp);
-    draft.take(queue, place);
-    draft.put(queue, to, message);
-    draft.remember(queue, message.id, entry);
-    return (versionstamp) => {
-      leases.set(queue, message.id, { versionstamp, entry, message });
-      return { queue, token, message, leaseExpiresAtMs };
-    };
+  #lease(draft: Draft, { queue, leaseMs }: PreparedClaim, { bundle, message: before }: Whereabouts): Leased {
+    draft.take(bundle, before);
+    const to = { state: "leased", priority: before.priority, atMs: draft.nowMs + leaseMs } as const;
+    const message = draft.lease(queue, to, { ...before, attempts: before.attempts + 1 });
+    return { queue, message, leaseExpiresAtMs: to.atMs };
   }
 }
 

@@ -16,7 +16,7 @@ export interface StoredRecord {
   readonly content: Content;
 }
 
-/** A message, as it is stored at its place. */
+/** A message, as it is stored in a bundle. */
 export interface Message {
   readonly id: string;
   readonly priority: number;
@@ -26,21 +26,16 @@ export interface Message {
   /** Until when the queue remembers the id. */
   readonly seenUntilMs: number;
   readonly lastError: string | null;
+  /** The token of its lease; empty when it is not leased. */
+  readonly token: string;
   readonly content: Content;
 }
 
-/** What a queue knows of a message id: where the message is, or only until when the id is remembered. */
+/** What a queue knows of a message id. */
 export interface IdEntry {
   readonly seenUntilMs: number;
-  readonly present: Present | null;
-}
-
-/** Where a message is, and what is needed to settle its lease or to remove it without reading it. */
-export interface Present {
-  readonly place: Place;
-  /** The token of the lease; empty when there is none. */
-  readonly token: string;
-  readonly pieces: Pieces | null;
+  /** Where the message was put last; a claim takes it from there without a word. `null`: it has left the queue. */
+  readonly place: Place | null;
 }
 
 /** What is stored for a record. */
@@ -55,40 +50,32 @@ export function decodeRecord(stored: unknown): StoredRecord {
   return { expiresAtMs, content };
 }
 
-/** What is stored for a message. */
-export function encodeMessage(message: Message): unknown[] {
-  const { id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, content } = message;
-  return [FORMAT, id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, content];
+/** What is stored for a bundle of messages. */
+export function encodeMessages(messages: readonly Message[]): unknown[] {
+  return [FORMAT, ...messages.map(encodeMessage)];
 }
 
-/** The message that {@linkcode encodeMessage} stored. */
-export function decodeMessage(stored: unknown): Message {
-  const [id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, content] = open(stored);
-  if (
-    typeof id !== "string" || typeof priority !== "number" || typeof attempts !== "number" ||
-    typeof maxAttempts !== "number" || typeof enqueuedAtMs !== "number" || typeof seenUntilMs !== "number" ||
-    !(typeof lastError === "string" || lastError === null) || !isContent(content)
-  ) throw damaged("message");
-  return { id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, content };
+/** The messages that {@linkcode encodeMessages} stored. */
+export function decodeMessages(stored: unknown): Message[] {
+  return open(stored).map(decodeMessage);
 }
 
 /** What is stored for a message id. */
-export function encodeId({ seenUntilMs, present }: IdEntry): unknown[] {
-  if (present === null) return [FORMAT, seenUntilMs];
-  const { place: { state, priority, atMs, rank }, token, pieces } = present;
-  return [FORMAT, seenUntilMs, state, priority, atMs, rank, token, pieces];
+export function encodeId({ seenUntilMs, place }: IdEntry): unknown[] {
+  if (place === null) return [FORMAT, seenUntilMs];
+  const { state, priority, atMs, rank } = place;
+  return [FORMAT, seenUntilMs, state, priority, atMs, rank];
 }
 
 /** What {@linkcode encodeId} stored. */
 export function decodeId(stored: unknown): IdEntry {
-  const [seenUntilMs, state, priority, atMs, rank, token, pieces = null] = open(stored);
+  const [seenUntilMs, state, priority, atMs, rank] = open(stored);
   if (typeof seenUntilMs !== "number") throw damaged("message id");
-  if (state === undefined) return { seenUntilMs, present: null };
-  if (
-    !isState(state) || typeof priority !== "number" || typeof atMs !== "number" || typeof rank !== "string" ||
-    typeof token !== "string" || !(pieces === null || isPieces(pieces))
-  ) throw damaged("message id");
-  return { seenUntilMs, present: { place: { state, priority, atMs, rank }, token, pieces } };
+  if (state === undefined) return { seenUntilMs, place: null };
+  if (!isState(state) || typeof priority !== "number" || typeof atMs !== "number" || typeof rank !== "string") {
+    throw damaged("message id");
+  }
+  return { seenUntilMs, place: { state, priority, atMs, rank } };
 }
 
 /** What is stored for a note of pieces that are to be deleted. */
@@ -118,6 +105,22 @@ export function decodeBulletin(stored: unknown): { readonly count: number; reado
 /** The pieces of a content, if it has any. */
 export function piecesOf(content: Content): Pieces | null {
   return typeof content === "string" ? null : content;
+}
+
+function encodeMessage(message: Message): unknown[] {
+  const { id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, token, content } = message;
+  return [id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, token, content];
+}
+
+function decodeMessage(stored: unknown): Message {
+  if (!Array.isArray(stored)) throw damaged("message");
+  const [id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, token, content]: unknown[] = stored;
+  if (
+    typeof id !== "string" || typeof priority !== "number" || typeof attempts !== "number" ||
+    typeof maxAttempts !== "number" || typeof enqueuedAtMs !== "number" || typeof seenUntilMs !== "number" ||
+    !(typeof lastError === "string" || lastError === null) || typeof token !== "string" || !isContent(content)
+  ) throw damaged("message");
+  return { id, priority, attempts, maxAttempts, enqueuedAtMs, seenUntilMs, lastError, token, content };
 }
 
 function open(stored: unknown): unknown[] {

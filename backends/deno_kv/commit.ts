@@ -12,7 +12,7 @@ import { Draft } from "./draft.ts";
 import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } from "./driver.ts";
 import { AtomicTooLargeError, type Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
-import type { Leases } from "./leases.ts";
+import type { Lines } from "./line.ts";
 import type { Ranks } from "./ranks.ts";
 import { View } from "./view.ts";
 import type { Wakes } from "./wakes.ts";
@@ -22,7 +22,7 @@ export interface Parts {
   readonly engine: Engine;
   readonly layout: Layout;
   readonly contents: Contents;
-  readonly leases: Leases;
+  readonly lines: Lines;
   readonly ranks: Ranks;
   readonly wakes: Wakes;
   readonly clock: Clock;
@@ -134,11 +134,12 @@ export class Committer {
     const deadlineMs = Math.min(...calls.map((call) => call.deadlineMs));
     for (let attempt = 0; calls.length === 1 || attempt < ATTEMPTS_TOGETHER; attempt++) {
       if (attempt > 1) await engine.pause(attempt, deadlineMs);
-      const draft = new Draft(layout, clock.now());
+      const draft = new Draft(layout, ranks, clock.now());
       const batches = calls.map(({ batch }) => batch);
-      const view = await View.read(this.#parts, batches, draft.nowMs, assume && attempt === 0, deadlineMs);
+      const source = { ...this.#parts, nowMs: draft.nowMs, deadlineMs, assume: assume && attempt === 0 };
+      const view = await View.read(source, batches);
       if (view.torn) continue;
-      const outcomes = batches.map((batch) => applyBatch({ ...this.#parts, view, draft }, batch));
+      const outcomes = batches.map((batch) => applyBatch({ view, draft, layout }, batch));
       if (view.torn) continue;
       outcomes.forEach((outcome, index) => {
         if (typeof outcome === "function") takeOver(draft, layout, calls[index]?.note);

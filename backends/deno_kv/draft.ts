@@ -1,10 +1,21 @@
 /** One atomic operation under construction: its checks, its writes, and what is to follow it. @module */
 
 import { randomId } from "../../src/ids.ts";
-import { type Content, encodeId, encodeMessage, encodeNote, type IdEntry, type Message, type Pieces } from "./codec.ts";
+import { type Bundle, hasRoom } from "./bundle.ts";
+import {
+  type Content,
+  encodeId,
+  encodeMessages,
+  encodeNote,
+  type IdEntry,
+  type Message,
+  type Pieces,
+} from "./codec.ts";
 import { expireIn, type NewContent } from "./content.ts";
 import { type DenoKvAtomic, type DenoKvCheck, type DenoKvKey, MAX_CHECKS } from "./driver.ts";
 import { type Counter, COUNTERS, type Layout, type Place } from "./layout.ts";
+import type { Ranks } from "./ranks.ts";
+import { toToken } from "./tokens.ts";
 
 interface Write {
   readonly key: DenoKvKey;
@@ -24,21 +35,25 @@ export class Draft {
   /** Pieces that are to be deleted once it is committed, because they may be too many to delete in it. */
   readonly garbage: Pieces[] = [];
   readonly #layout: Layout;
+  readonly #ranks: Ranks;
   readonly #checks = new Map<string, DenoKvCheck>();
   readonly #liveChecks = new Map<string, DenoKvCheck>();
   readonly #writes = new Map<string, Write>();
+  readonly #bundles = new Set<Bundle>();
+  readonly #openBundles = new Map<string, Bundle>();
   readonly #counts = new Map<string, Record<Counter, number>>();
   readonly #lined = new Set<string>();
 
   /** Makes an empty draft. */
-  constructor(layout: Layout, nowMs: number) {
+  constructor(layout: Layout, ranks: Ranks, nowMs: number) {
     this.#layout = layout;
+    this.#ranks = ranks;
     this.nowMs = nowMs;
   }
 
   /** Whether there is nothing to commit, nor to check at one moment. */
   get isEmpty(): boolean {
-    return this.#writes.size === 0 && this.#checks.size === 0;
+    return this.#writes.size === 0 && this.#checks.size === 0 && this.#bundles.size === 0;
   }
 
   /** Requires that an entry is as it was read. `slot` names the entry within this draft. */
@@ -61,24 +76,38 @@ export class Draft {
     this.#writes.set(slot, { key, value: undefined, expireIn: null });
   }
 
-  /** Puts a message at a place where none is. */
-  put(queue: string, place: Place, message: Message): void {
-    this.set(slotOf(place), this.#layout.place(queue, place), encodeMessage(message));
-    this.#count(queue, place, 1);
-    if (place.state === "ready" || place.state === "delayed") this.#lined.add(queue);
+  /** Puts a message behind those that this draft has put to the same state and time, and gives the bundle it is in. */
+  put(queue: string, to: Omit<Place, "rank">, message: Message): Bundle {
+    const bundle = this.#bundleFor(queue, to, message);
+    bundle.messages.push(message);
+    this.#count(queue, to, 1);
+    if (to.state === "ready" || to.state === "delayed") this.#lined.add(queue);
+    return bundle;
   }
 
-  /** Takes a message from its place. */
-  take(queue: string, place: Place): void {
-    this.delete(slotOf(place), this.#layout.place(queue, place));
-    this.#count(queue, place, -1);
+  /** Puts a message among the leased, with a token. */
+  lease(queue: string, to: Omit<Place, "rank">, message: Message): Message {
+    const { place, messages } = this.#bundleFor(queue, to, message);
+    const leased = { ...message, token: toToken(place, messages.length) };
+    messages.push(leased);
+    this.#count(queue, to, 1);
+    return leased;
+  }
+
+  /** Takes a message out of its bundle, which must be as it was read. */
+  take(bundle: Bundle, message: Message): void {
+    const index = bundle.messages.indexOf(message);
+    if (index < 0) throw new Error("Cannot take the message: it is not in the bundle");
+    bundle.messages.splice(index, 1);
+    this.#bundles.add(bundle);
+    this.#count(bundle.queue, bundle.place, -1);
   }
 
   /** Writes what is known of a message id, unless it need not be remembered any more. */
   remember(queue: string, id: string, entry: IdEntry): void {
     const slot = `i${queue}${id}`;
     const key = this.#layout.id(queue, id);
-    if (entry.present) this.set(slot, key, encodeId(entry));
+    if (entry.place) this.set(slot, key, encodeId(entry));
     else if (entry.seenUntilMs > this.nowMs) this.set(slot, key, encodeId(entry), entry.seenUntilMs);
     else this.delete(slot, key);
   }
@@ -105,9 +134,18 @@ export class Draft {
 
   /** Tells the engine everything. */
   build(atomic: DenoKvAtomic): void {
+    let checks = this.#checks.size;
     for (const check of this.#checks.values()) atomic.check(check);
-    let room = MAX_CHECKS - this.#checks.size;
-    for (const check of this.#liveChecks.values()) if (room-- > 0) atomic.check(check);
+    for (const { queue, place, versionstamp, messages } of this.#bundles) {
+      const key = this.#layout.place(queue, place);
+      if (versionstamp !== null) {
+        atomic.check({ key, versionstamp });
+        checks++;
+      }
+      if (messages.length > 0) atomic.set(key, encodeMessages(messages));
+      else if (versionstamp !== null) atomic.delete(key);
+    }
+    for (const check of this.#liveChecks.values()) if (checks++ < MAX_CHECKS) atomic.check(check);
     for (const { key, value, expireIn } of this.#writes.values()) {
       if (value === undefined) atomic.delete(key);
       else if (expireIn === null) atomic.set(key, value);
@@ -123,15 +161,21 @@ export class Draft {
     }
   }
 
-  #count(queue: string, { state }: Place, delta: number): void {
+  #bundleFor(queue: string, { state, priority, atMs }: Omit<Place, "rank">, message: Message): Bundle {
+    const slot = `${queue}${state}${state === "ready" || state === "delayed" ? priority : ""} ${atMs}`;
+    const open = this.#openBundles.get(slot);
+    if (open && hasRoom(open, message)) return open;
+    const place = { state, priority, atMs, rank: this.#ranks.next() };
+    const bundle: Bundle = { queue, place, versionstamp: null, messages: [] };
+    this.#openBundles.set(slot, bundle);
+    this.#bundles.add(bundle);
+    return bundle;
+  }
+
+  #count(queue: string, { state }: Pick<Place, "state">, delta: number): void {
     let counts = this.#counts.get(queue);
     if (counts === undefined) this.#counts.set(queue, counts = { live: 0, delayed: 0, leased: 0, dead: 0 });
     if (state !== "dead") counts.live += delta;
     if (state !== "ready") counts[state] += delta;
   }
-}
-
-/** A rank names one event; an extended lease keeps that of its delivery. */
-function slotOf({ state, atMs, rank }: Place): string {
-  return `p${state}${atMs}${rank}`;
 }

@@ -1,21 +1,28 @@
 /** Reads the messages of a queue in their order, whatever state they are in. @module */
 
 import type { MessageState } from "../../src/storage/backend.ts";
-import { decodeMessage, type Message } from "./codec.ts";
-import type { DenoKvEntry, DenoKvKey } from "./driver.ts";
+import { type Bundle, countMessages, toBundle } from "./bundle.ts";
+import type { Message } from "./codec.ts";
 import type { Engine } from "./engine.ts";
-import { type Layout, type Place, type Range, SLOTS } from "./layout.ts";
+import { type Layout, type Range, SLOTS } from "./layout.ts";
 
-// A page of listings; a message takes up to 12 KiB of it.
-const PAGE_SIZE = 500;
+/** The next bundles of a line, and whether there are no others behind them. */
+export interface Head {
+  readonly bundles: readonly Bundle[];
+  readonly isAll: boolean;
+}
 
 /** A message where it stands. */
 export interface Standing {
-  readonly key: DenoKvKey;
-  readonly versionstamp: string;
-  readonly place: Place;
+  readonly atMs: number;
   readonly message: Message;
 }
+
+// Bundles take some 4 KB.
+const PAGE_SIZE = 100;
+
+// How many messages a bundle is guessed to have, until the first ones are read.
+const GUESSED_MESSAGES = 4;
 
 /** Reads lines. Every method is given the deadline of the call that it is made for. */
 export class Lines {
@@ -28,19 +35,30 @@ export class Lines {
     this.#layout = layout;
   }
 
-  /** The first `count` messages that are due, in line. */
-  async due(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
+  /** The bundles of at least the first `count` messages that are due, in line. */
+  async due(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Head> {
     const [ready, delayed] = await Promise.all([
-      this.#page(queue, "ready", this.#layout.line(queue, "ready"), count, deadlineMs),
-      this.#dueDelayed(queue, nowMs, count, deadlineMs),
+      this.#first(queue, "ready", this.#layout.line(queue, "ready"), count, deadlineMs),
+      this.#firstDelayed(queue, nowMs, count, deadlineMs),
     ]);
-    if (delayed.length === 0) return ready;
-    return [...ready, ...delayed].sort(compareInLine).slice(0, count);
+    if (delayed.bundles.length === 0) return ready;
+    const bundles = [...ready.bundles, ...delayed.bundles].sort(compareInLine);
+    if (ready.isAll && delayed.isAll) return { bundles, isAll: true };
+    // What follows the last one that was read of either may come before what follows here.
+    let end = 0;
+    for (let found = 0; found < count && end < bundles.length; end++) found += bundles[end]?.messages.length ?? 0;
+    return { bundles: bundles.slice(0, end), isAll: false };
   }
 
-  /** The first `count` messages whose lease has ended. */
-  expired(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
-    return this.#page(queue, "leased", this.#layout.slot(queue, "leased", 0, -Infinity, nowMs), count, deadlineMs);
+  /** The first bundles whose leases have ended. */
+  async expired(queue: string, nowMs: number, limit: number, deadlineMs: number): Promise<Bundle[]> {
+    return await this.#page(
+      queue,
+      "leased",
+      this.#layout.slot(queue, "leased", 0, -Infinity, nowMs),
+      limit,
+      deadlineMs,
+    );
   }
 
   /** When the next delayed message is due or the next lease ends; infinity when there is neither. */
@@ -57,13 +75,34 @@ export class Lines {
   async countDueDelayed(queue: string, nowMs: number, deadlineMs: number): Promise<number> {
     let count = 0;
     for (const range of await this.#delayed(queue, -Infinity, nowMs, deadlineMs)) {
-      for await (const _ of this.#stream(queue, "delayed", range, () => deadlineMs)) count++;
+      for await (const { messages } of this.#stream(queue, "delayed", range, () => deadlineMs)) {
+        count += messages.length;
+      }
     }
     return count;
   }
 
   /** All messages in one state, in its order; `deadlineMs` gives each page its own deadline. */
   async *list(queue: string, state: MessageState, nowMs: number, deadlineMs: () => number): AsyncGenerator<Standing> {
+    const bundles = state === "leased"
+      ? inOrderOfDelivery(this.bundles(queue, state, deadlineMs))
+      : this.#inOrder(queue, state, nowMs, deadlineMs);
+    for await (const { place: { atMs }, messages } of bundles) {
+      for (const message of messages) yield { atMs, message };
+    }
+  }
+
+  /** The bundles that are stored in one state. */
+  bundles(queue: string, state: MessageState, deadlineMs: () => number): AsyncGenerator<Bundle> {
+    return this.#stream(queue, state, this.#layout.line(queue, state), deadlineMs);
+  }
+
+  async *#inOrder(
+    queue: string,
+    state: MessageState,
+    nowMs: number,
+    deadlineMs: () => number,
+  ): AsyncGenerator<Bundle> {
     const delayed = async (fromMs: number, toMs: number) =>
       (await this.#delayed(queue, fromMs, toMs, deadlineMs()))
         .map((range) => this.#stream(queue, "delayed", range, deadlineMs));
@@ -71,32 +110,52 @@ export class Lines {
       yield* merge(await delayed(nowMs, Infinity), compareInTime);
       return;
     }
-    const stored = this.#stream(queue, state, this.#layout.line(queue, state), deadlineMs);
+    const stored = this.bundles(queue, state, deadlineMs);
     if (state === "ready") yield* merge([stored, ...await delayed(-Infinity, nowMs)], compareInLine);
     else yield* stored;
   }
 
-  /** The first delayed messages that are due, one priority after the other, leaping over what is not due yet. */
-  async #dueDelayed(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Standing[]> {
-    const due: Standing[] = [];
-    for (let slot = 0; slot < SLOTS && due.length < count;) {
-      const range = this.#layout.line(queue, "delayed", slot);
-      const page = await this.#page(queue, "delayed", range, count - due.length, deadlineMs);
-      const notDue = page.findIndex(({ place }) => place.atMs > nowMs);
-      due.push(...notDue < 0 ? page : page.slice(0, notDue));
-      const leap = page[notDue];
-      if (leap === undefined) break;
-      slot = SLOTS - leap.place.priority;
+  /** The first bundles of a range, with at least `count` messages if there are as many. */
+  async #first(
+    queue: string,
+    state: MessageState,
+    { start, end }: Range,
+    count: number,
+    deadlineMs: number,
+  ): Promise<Head> {
+    const bundles: Bundle[] = [];
+    let from = start;
+    for (let left = count; left > 0;) {
+      const messagesEach = bundles.length === 0 ? GUESSED_MESSAGES : (count - left) / bundles.length;
+      const limit = Math.min(Math.ceil(left / messagesEach), PAGE_SIZE);
+      const page = await this.#page(queue, state, { start: from, end }, limit, deadlineMs);
+      bundles.push(...page);
+      const last = page.at(-1);
+      if (last === undefined || page.length < limit) return { bundles, isAll: true };
+      left -= countMessages(page);
+      from = [...this.#layout.place(queue, last.place), 0];
     }
-    return due;
+    return { bundles, isAll: false };
+  }
+
+  /** The first delayed bundles that are due, one priority after the other. */
+  async #firstDelayed(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Head> {
+    const bundles: Bundle[] = [];
+    let left = count;
+    for (const range of await this.#delayed(queue, -Infinity, nowMs, deadlineMs)) {
+      const head = await this.#first(queue, "delayed", range, left, deadlineMs);
+      bundles.push(...head.bundles);
+      left -= countMessages(head.bundles);
+      if (left <= 0) return { bundles, isAll: false };
+    }
+    return { bundles, isAll: true };
   }
 
   /** The delayed messages with `fromMs < atMs <= toMs`: a range for each priority that has delayed messages at all. */
   async #delayed(queue: string, fromMs: number, toMs: number, deadlineMs: number): Promise<Range[]> {
     const ranges: Range[] = [];
     for (let slot = 0; slot < SLOTS;) {
-      const range = this.#layout.line(queue, "delayed", slot);
-      const [first] = await this.#page(queue, "delayed", range, 1, deadlineMs);
+      const [first] = await this.#page(queue, "delayed", this.#layout.line(queue, "delayed", slot), 1, deadlineMs);
       if (first === undefined) break;
       const found = SLOTS - 1 - first.place.priority;
       ranges.push(this.#layout.slot(queue, "delayed", found, fromMs, toMs));
@@ -105,47 +164,65 @@ export class Lines {
     return ranges;
   }
 
+  /** The bundles of a range, in pages. */
+  async *#stream(
+    queue: string,
+    state: MessageState,
+    { start, end }: Range,
+    deadlineMs: () => number,
+  ): AsyncGenerator<Bundle> {
+    for (let from = start;;) {
+      const page = await this.#page(queue, state, { start: from, end }, PAGE_SIZE, deadlineMs());
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE_SIZE) return;
+      from = [...this.#layout.place(queue, last.place), 0];
+    }
+  }
+
   async #page(
     queue: string,
     state: MessageState,
     range: Range,
     limit: number,
     deadlineMs: number,
-  ): Promise<Standing[]> {
+  ): Promise<Bundle[]> {
     const entries = await this.#engine.page(range, { limit }, deadlineMs);
-    return entries.map((entry) => this.#toStanding(queue, state, entry));
-  }
-
-  /** The messages of a range, in pages. */
-  async *#stream(
-    queue: string,
-    state: MessageState,
-    { start, end }: Range,
-    deadlineMs: () => number,
-  ): AsyncGenerator<Standing> {
-    for (let from = start;;) {
-      const page = await this.#page(queue, state, { start: from, end }, PAGE_SIZE, deadlineMs());
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE_SIZE) return;
-      from = [...last.key, 0];
-    }
-  }
-
-  #toStanding(queue: string, state: MessageState, { key, value, versionstamp }: DenoKvEntry): Standing {
-    const message = decodeMessage(value);
-    const place: Place = { state, priority: message.priority, atMs: Number(key[5]), rank: String(key[6]) };
-    return { key: this.#layout.place(queue, place), versionstamp, place, message };
+    return entries.map((entry) => toBundle(queue, state, entry));
   }
 }
 
 /** By priority, then by the time of becoming due, then by the event that made it so. */
-function compareInLine(a: Standing, b: Standing): number {
+function compareInLine(a: Bundle, b: Bundle): number {
   return b.place.priority - a.place.priority || compareInTime(a, b);
 }
 
-function compareInTime(a: Standing, b: Standing): number {
-  return a.place.atMs - b.place.atMs || (a.place.rank < b.place.rank ? -1 : 1);
+function compareInTime({ place: a }: Bundle, { place: b }: Bundle): number {
+  return a.atMs - b.atMs || (a.rank < b.rank ? -1 : 1);
+}
+
+/** Bundles whose leases end at the same time as one, with their messages in the order of their delivery. */
+async function* inOrderOfDelivery(bundles: AsyncGenerator<Bundle>): AsyncGenerator<Bundle> {
+  let together: Bundle | null = null;
+  for await (const bundle of bundles) {
+    if (together?.place.atMs === bundle.place.atMs) {
+      together.messages.push(...bundle.messages);
+    } else {
+      if (together) yield sorted(together);
+      together = bundle;
+    }
+  }
+  if (together) yield sorted(together);
+}
+
+function sorted(bundle: Bundle): Bundle {
+  bundle.messages.sort(compareByDelivery);
+  return bundle;
+}
+
+/** In the order of delivery, which an extension does not change: that of the tokens. */
+export function compareByDelivery(a: Message, b: Message): number {
+  return a.token < b.token ? -1 : 1;
 }
 
 /** Merges sorted streams into one. */

@@ -5,7 +5,7 @@ import { decodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Parts } from "./commit.ts";
 import { type DenoKvCheck, MAX_CHECKS, MAX_PAGE } from "./driver.ts";
 import { type Counter, COUNTERS, type Range } from "./layout.ts";
-import type { Lines, Standing } from "./line.ts";
+import type { Standing } from "./line.ts";
 import type { Settler } from "./settle.ts";
 import { toCount } from "./view.ts";
 
@@ -25,29 +25,27 @@ const QUEUES_AN_ATOMIC = Math.floor(MAX_CHECKS / COUNTERS.length);
 /** Reads queues. */
 export class Queues {
   readonly #parts: Parts;
-  readonly #lines: Lines;
   readonly #settler: Settler;
   /** Where the next sweep goes on. */
   #cursor = "";
 
   /** The queues of the store that the parts belong to. */
-  constructor(parts: Parts, lines: Lines, settler: Settler) {
+  constructor(parts: Parts, settler: Settler) {
     this.#parts = parts;
-    this.#lines = lines;
     this.#settler = settler;
   }
 
   /** How many messages a queue holds. */
   async stats(queue: string): Promise<QueueStats> {
-    const { engine, layout, clock } = this.#parts;
+    const { engine, layout, clock, lines } = this.#parts;
     const deadlineMs = engine.deadline();
     await this.#settler.settle(queue, deadlineMs);
     const entries = await engine.read(COUNTERS.map((counter) => layout.counter(queue, counter)), deadlineMs);
     const [live = 0, stored = 0, leased = 0, dead = 0] = entries.map(({ value }) => toCount(value));
     const nowMs = clock.now();
     const [due, nextDueAtMs] = await Promise.all([
-      stored > 0 ? this.#lines.countDueDelayed(queue, nowMs, deadlineMs) : 0,
-      this.#lines.nextDueAtMs(queue, nowMs, deadlineMs),
+      stored > 0 ? lines.countDueDelayed(queue, nowMs, deadlineMs) : 0,
+      lines.nextDueAtMs(queue, nowMs, deadlineMs),
     ]);
     const delayed = Math.max(stored - due, 0);
     const nextDueInMs = nextDueAtMs === Infinity ? null : nextDueAtMs - nowMs;
@@ -56,12 +54,12 @@ export class Queues {
 
   /** The messages of a queue in one state. */
   async *messages(queue: string, state: MessageState, limit: number): AsyncGenerator<StoredMessage> {
-    const { engine, clock } = this.#parts;
+    const { engine, clock, lines } = this.#parts;
     await this.#settler.settle(queue, engine.deadline());
     let left = limit;
     let page: Standing[] = [];
     if (left <= 0) return;
-    for await (const standing of this.#lines.list(queue, state, clock.now(), () => engine.deadline())) {
+    for await (const standing of lines.list(queue, state, clock.now(), () => engine.deadline())) {
       if (page.push(standing) < Math.min(left, PAGE_SIZE)) continue;
       yield* await this.#load(queue, state, page);
       left -= page.length;
@@ -148,7 +146,7 @@ export class Queues {
   async #load(queue: string, state: MessageState, page: readonly Standing[]): Promise<StoredMessage[]> {
     const { engine, contents } = this.#parts;
     const values = await contents.load(page.map(({ message }) => message.content), engine.deadline());
-    return page.flatMap(({ place, message }, index) => {
+    return page.flatMap(({ atMs, message }, index) => {
       const value = values[index];
       if (value === undefined) return []; // it has left the queue in the meantime
       const { id, priority, attempts, maxAttempts, enqueuedAtMs, lastError } = message;
@@ -161,7 +159,7 @@ export class Queues {
         attempts,
         maxAttempts,
         enqueuedAtMs,
-        dueAtMs: place.atMs,
+        dueAtMs: atMs,
         ...(lastError !== null && { lastError }),
       }];
     });

@@ -67,13 +67,13 @@ export class Records {
 
   /** Deletes the records below a prefix, and tells how many they were. */
   async clear(prefix: Key): Promise<number> {
-    const { engine, layout, clock, contents } = this.#parts;
+    const { engine, layout, clock, contents, ranks } = this.#parts;
     let cleared = 0;
     let deadlineMs = engine.deadline();
     for (let conflicts = 0;;) {
       const page = await this.#page(prefix, { limit: MAX_CHECKS }, deadlineMs);
       if (page.length === 0) return cleared;
-      const draft = new Draft(layout, clock.now());
+      const draft = new Draft(layout, ranks, clock.now());
       for (const { key, versionstamp, content } of page) {
         draft.check(key, layout.record(key), versionstamp);
         draft.delete(key, layout.record(key));

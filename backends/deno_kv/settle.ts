@@ -1,38 +1,37 @@
 /** Ends expired leases: their messages go back into the line, or to the dead when they have no attempt left. @module */
 
 import { LEASE_EXPIRED_ERROR } from "../../src/storage/backend.ts";
-import { type IdEntry, type Message, piecesOf } from "./codec.ts";
+import { type Bundle, countMessages } from "./bundle.ts";
+import type { Message } from "./codec.ts";
 import type { Parts } from "./commit.ts";
 import { Draft } from "./draft.ts";
-import type { Place } from "./layout.ts";
-import type { Lines, Standing } from "./line.ts";
+import { compareByDelivery } from "./line.ts";
 
-// With the longest values and errors that stand in an entry, so many messages fit in one atomic.
-const MESSAGES_AN_ATOMIC = 50;
+// With bundles as large as they get, so many fit in one atomic, and what becomes of them.
+const BUNDLES_AN_ATOMIC = 25;
 
 /** Settles expired leases. */
 export class Settler {
   readonly #parts: Parts;
-  readonly #lines: Lines;
 
   /** Settles those of the store that the parts belong to. */
-  constructor(parts: Parts, lines: Lines) {
+  constructor(parts: Parts) {
     this.#parts = parts;
-    this.#lines = lines;
   }
 
   /** Ends all expired leases of a queue, and tells how many they were. */
   async settle(queue: string, deadlineMs: number): Promise<number> {
-    const { engine, layout, clock, ranks, wakes } = this.#parts;
+    const { engine, layout, clock, lines, ranks, wakes } = this.#parts;
     let settled = 0;
     for (let conflicts = 0;;) {
       const nowMs = clock.now();
-      const expired = await this.#lines.expired(queue, nowMs, MESSAGES_AN_ATOMIC, deadlineMs);
+      const expired = await lines.expired(queue, nowMs, BUNDLES_AN_ATOMIC, deadlineMs);
       if (expired.length === 0) return settled;
+      const count = countMessages(expired);
       const [live] = await engine.read([layout.counter(queue, "live")], deadlineMs);
       ranks.observe(live?.versionstamp ?? null);
-      const draft = new Draft(layout, nowMs);
-      for (const standing of expired) this.#end(draft, queue, standing);
+      const draft = new Draft(layout, ranks, nowMs);
+      for (const bundles of byTime(expired)) this.#end(draft, queue, bundles);
       draft.topics.add(queue);
       wakes.post(draft);
       const versionstamp = await engine.commit((atomic) => draft.build(atomic), deadlineMs);
@@ -44,23 +43,23 @@ export class Settler {
       ranks.observe(versionstamp);
       wakes.wake(draft.topics);
       conflicts = 0;
-      settled += expired.length;
+      settled += count;
     }
   }
 
-  #end(draft: Draft, queue: string, { key, versionstamp, place, message: before }: Standing): void {
-    const { ranks, leases } = this.#parts;
-    const message: Message = { ...before, lastError: LEASE_EXPIRED_ERROR };
-    const state = message.attempts >= message.maxAttempts ? "dead" : "ready";
-    const to: Place = { state, priority: message.priority, atMs: draft.nowMs, rank: ranks.next() };
-    const entry: IdEntry = {
-      seenUntilMs: message.seenUntilMs,
-      present: { place: to, token: "", pieces: piecesOf(message.content) },
-    };
-    draft.check(`p${place.rank}`, key, versionstamp);
-    draft.take(queue, place);
-    draft.put(queue, to, message);
-    draft.remember(queue, message.id, entry);
-    leases.delete(queue, message.id);
+  /** Ends leases that ended at the same time, in the order of their delivery. */
+  #end(draft: Draft, queue: string, bundles: readonly Bundle[]): void {
+    const leased = bundles.flatMap((bundle) => bundle.messages.map((message) => ({ bundle, message })));
+    for (const { bundle, message } of leased.sort((a, b) => compareByDelivery(a.message, b.message))) {
+      draft.take(bundle, message);
+      const ended: Message = { ...message, token: "", lastError: LEASE_EXPIRED_ERROR };
+      const state = message.attempts >= message.maxAttempts ? "dead" : "ready";
+      const { place } = draft.put(queue, { state, priority: message.priority, atMs: draft.nowMs }, ended);
+      draft.remember(queue, message.id, { seenUntilMs: message.seenUntilMs, place });
+    }
   }
+}
+
+function byTime(bundles: readonly Bundle[]): Iterable<readonly Bundle[]> {
+  return Map.groupBy(bundles, ({ place }) => place.atMs).values();
 }
