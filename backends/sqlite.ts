@@ -75,6 +75,7 @@ const MAX_GROUP_OPERATIONS = 1000;
 // A connection that meets a lock tries again after so long, by chance, lest two of them go on in step.
 const RETRY_MS = 10;
 
+/** A call on its way into a transaction. */
 interface Submitted {
   readonly call: Call;
   readonly deadlineMs: number;
@@ -294,6 +295,7 @@ export class SqliteBackend implements StorageBackend {
 
   async #close(): Promise<void> {
     this.#wakes.clear();
+    await this.#group.drain();
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#opened?.connection.close();
     this.#opened = null;
@@ -316,44 +318,21 @@ export class SqliteBackend implements StorageBackend {
   }
 
   /** Looks at the store, at the present time. */
-  async #read<Result>(look: (store: Store, now: number) => Result): Promise<Result> {
+  #read<Result>(look: (store: Store, now: number) => Result): Promise<Result> {
     this.#requireOpen();
-    this.#underWay++;
-    try {
-      const deadlineMs = systemClock.now() + this.#busyTimeoutMs;
-      return await this.#patiently(() => look(this.#store(), this.#clock.now()), deadlineMs);
-    } catch (error) {
-      throw this.#toPublic(error);
-    } finally {
-      this.#leave();
-    }
+    return this.#patiently(() => look(this.#store(), this.#clock.now()), systemClock.now() + this.#busyTimeoutMs);
   }
 
-  /** Makes a call, together with those made at the same time. */
-  async #write(call: Call): Promise<void> {
+  /** Makes a call, in one transaction with those made at the same time. */
+  #write(call: Call): Promise<true> {
     this.#requireOpen();
-    this.#underWay++;
-    try {
-      const deadlineMs = systemClock.now() + this.#busyTimeoutMs;
-      while (!await this.#tryWrite({ call, deadlineMs }));
-    } finally {
-      this.#leave();
-    }
-  }
-
-  /** `false` when an older call of the same group has waited for as long as it could, and this one need not give up. */
-  async #tryWrite(submitted: Submitted): Promise<boolean> {
-    try {
-      return await this.#group.run(submitted);
-    } catch (error) {
-      if (error instanceof LockedError && systemClock.now() < submitted.deadlineMs) return false;
-      throw this.#toPublic(error);
-    }
+    return this.#group.run({ call, deadlineMs: systemClock.now() + this.#busyTimeoutMs });
   }
 
   async #flush(submitted: readonly Submitted[]): Promise<readonly true[]> {
     const calls = submitted.map(({ call }) => call);
-    const deadlineMs = submitted.reduce((earliest, each) => Math.min(earliest, each.deadlineMs), Infinity);
+    // The first one came first. The others of its group give up with it, so that none waits for two groups in turn.
+    const deadlineMs = submitted[0]?.deadlineMs ?? 0;
     const wakes = await this.#patiently(() => this.#store().run(calls, this.#clock.now()), deadlineMs);
     for (const [topic, count] of wakes) this.#wakes.wake(topic, count);
     return submitted.map(() => true);
@@ -361,30 +340,29 @@ export class SqliteBackend implements StorageBackend {
 
   /** Does `work`, again and again while another connection holds a lock. */
   async #patiently<Result>(work: () => Result, deadlineMs: number): Promise<Result> {
-    while (true) {
-      const turn = this.#turns.due();
-      if (turn) await turn;
-      try {
-        return work();
-      } catch (error) {
-        const translated = translate(error, this.name);
-        if (!(translated instanceof LockedError) || systemClock.now() >= deadlineMs) throw translated;
+    this.#underWay++;
+    try {
+      while (true) {
+        const turn = this.#turns.due();
+        if (turn) await turn;
+        try {
+          return work();
+        } catch (error) {
+          const translated = translate(error, this.name);
+          if (!(translated instanceof LockedError)) throw translated;
+          if (systemClock.now() >= deadlineMs) throw this.#lockedFor(translated);
+        }
+        // On the system's clock, also where another one decides about leases: other processes live in real time.
+        await sleep(systemClock, Math.random() * RETRY_MS);
       }
-      // On the system's clock, also where another one decides about leases: other processes live in real time.
-      await sleep(systemClock, Math.random() * RETRY_MS);
+    } finally {
+      if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
     }
   }
 
-  #toPublic(error: unknown): unknown {
-    if (!(error instanceof LockedError)) return error;
-    return new BackendUnavailableError(
-      `Cannot reach the backend "${this.name}": another connection kept it locked for ${this.#busyTimeoutMs} ms`,
-      { cause: error },
-    );
-  }
-
-  #leave(): void {
-    if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+  #lockedFor(cause: LockedError): BackendUnavailableError {
+    const why = `another connection has kept it locked for ${this.#busyTimeoutMs} ms`;
+    return new BackendUnavailableError(`Cannot reach the backend "${this.name}": ${why}`, { cause });
   }
 
   /** Ends expired leases, and puts what is due into the line. */
@@ -430,18 +408,14 @@ function nextDueAt({ next_due_at, next_end_at }: Stats): number {
   return Math.min(next_due_at ?? Infinity, next_end_at ?? Infinity);
 }
 
-function toDelivery({ message, token, leaseExpiresAtMs }: Claimed, queue: Key): Delivery {
+function toDelivery({ id, token, value, lastError, ...claimed }: Claimed, queue: Key): Delivery {
   return {
     queue,
-    id: unescapeText(message.id),
+    id: unescapeText(id),
     token,
-    value: JSON.parse(message.value),
-    priority: message.priority,
-    attempt: message.attempts + 1,
-    maxAttempts: message.max_attempts,
-    enqueuedAtMs: message.enqueued_at,
-    leaseExpiresAtMs,
-    ...(message.last_error !== null && { lastError: unescapeText(message.last_error) }),
+    value: JSON.parse(value),
+    ...claimed,
+    ...(lastError !== null && { lastError: unescapeText(lastError) }),
   };
 }
 

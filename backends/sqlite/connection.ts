@@ -1,7 +1,7 @@
 /** One connection to a database: how it is set up, its statements with the types of their rows, its transactions. @module */
 
 import { BackendCorruptError, OutcomeUnknownError } from "../../src/errors.ts";
-import { resultCode, type SqliteDatabase, type SqliteValue } from "./driver.ts";
+import { resultCode, type SqliteDatabase, type SqliteStatement, type SqliteValue } from "./driver.ts";
 import { prepareSchema } from "./schema.ts";
 
 /** A statement whose rows have this shape. */
@@ -66,14 +66,17 @@ export class Connection {
 
   /** Prepares a statement. Tables are STRICT, so that the engine itself holds rows to their types. */
   prepare<Row = never>(sql: string): Statement<Row> {
-    try {
-      return this.#database.prepare(sql) as Statement<Row>;
-    } catch (error) {
-      // The statements are right, so that a table or column must be missing.
-      if (resultCode(error) !== "ERROR") throw error;
-      const why = error instanceof Error ? error.message : String(error);
-      throw new BackendCorruptError(`Cannot open the backend "${this.#options.name}": ${why}`, { cause: error });
+    return this.#prepare(sql) as Statement<Row>;
+  }
+
+  /** Prepares a query whose rows come as arrays: reading a row of eight columns as an object takes a µs more. */
+  prepareArrays<Row extends readonly unknown[]>(sql: string): (...values: SqliteValue[]) => Row[] {
+    const statement = this.#prepare(sql);
+    if (statement.setReturnArrays === undefined) {
+      return (...values) => statement.all(...values).map((row) => Object.values(row ?? {})) as unknown[] as Row[];
     }
+    statement.setReturnArrays(true);
+    return (...values) => statement.all(...values) as Row[];
   }
 
   /** Does all of `work`, or nothing. No other connection writes meanwhile. */
@@ -115,6 +118,17 @@ export class Connection {
   /** Lets go of the database. The last connection to a file writes the log back and removes it. */
   close(): void {
     if (this.#options.owned) this.#database.close();
+  }
+
+  #prepare(sql: string): SqliteStatement {
+    try {
+      return this.#database.prepare(sql);
+    } catch (error) {
+      // The statements are right, so that a table or column must be missing.
+      if (resultCode(error) !== "ERROR") throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new BackendCorruptError(`Cannot open the backend "${this.#options.name}": ${why}`, { cause: error });
+    }
   }
 
   #rollBack(): void {

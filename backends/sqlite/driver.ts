@@ -14,6 +14,8 @@ export interface SqliteStatement {
   get(...values: SqliteValue[]): unknown;
   /** All its rows as objects. */
   all(...values: SqliteValue[]): unknown[];
+  /** Makes it give rows as arrays, where the driver can. */
+  setReturnArrays?(enabled: boolean): void;
 }
 
 /** A connection, as `DatabaseSync` of `node:sqlite` and `Database` of `better-sqlite3` are. */

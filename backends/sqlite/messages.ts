@@ -19,30 +19,39 @@ export interface Standing {
   readonly max_attempts: number;
 }
 
-/** A message of the line, as it is before it is leased. */
-export interface Claimable {
-  readonly num: number;
+/** A message of the line, as {@linkcode MESSAGES.line} gives it. */
+type LineRow = readonly [
+  num: number,
+  id: string,
+  value: string,
+  priority: number,
+  attempts: number,
+  maxAttempts: number,
+  enqueuedAtMs: number,
+  lastError: string | null,
+];
+
+/** A message that was leased: a delivery, with its texts as they are stored. */
+export interface Claimed {
   readonly id: string;
+  readonly token: string;
   readonly value: string;
   readonly priority: number;
-  readonly attempts: number;
-  readonly max_attempts: number;
-  readonly enqueued_at: number;
-  readonly last_error: string | null;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly enqueuedAtMs: number;
+  readonly leaseExpiresAtMs: number;
+  readonly lastError: string | null;
 }
 
 /** A message with its place. */
-export interface Stored extends Claimable {
-  readonly place: number;
+export interface Stored extends Standing {
+  readonly id: string;
+  readonly value: string;
+  readonly enqueued_at: number;
   readonly due_at: number;
   readonly sequence: number;
-}
-
-/** A message that was leased: what it was before, and the lease. */
-export interface Claimed {
-  readonly message: Claimable;
-  readonly token: string;
-  readonly leaseExpiresAtMs: number;
+  readonly last_error: string | null;
 }
 
 // A token is a secret and the message's number, by which it is found without a look into the ids.
@@ -60,7 +69,7 @@ export class Messages {
   readonly #delete: Statement;
   readonly #promote: Statement;
   readonly #expired: Statement<Standing>;
-  readonly #line: Statement<Claimable>;
+  readonly #line: (queue: number, limit: number) => LineRow[];
   readonly #lease: Statement;
   readonly #page: Statement<Stored>;
 
@@ -76,7 +85,7 @@ export class Messages {
     this.#delete = connection.prepare(MESSAGES.delete);
     this.#promote = connection.prepare(MESSAGES.promote);
     this.#expired = connection.prepare(MESSAGES.expired);
-    this.#line = connection.prepare(MESSAGES.line);
+    this.#line = connection.prepareArrays(MESSAGES.line);
     this.#lease = connection.prepare(MESSAGES.lease);
     this.#page = connection.prepare(MESSAGES.page);
   }
@@ -183,10 +192,21 @@ export class Messages {
   /** Leases the first messages of the line. */
   claim(queue: Queue, limit: number, leaseMs: number, now: number): Claimed[] {
     const leaseExpiresAtMs = now + leaseMs;
-    const claimed = this.#line.all(queue.num, limit).map((message) => {
+    const claimed = this.#line(queue.num, limit).map((row) => {
+      const [num, id, value, priority, attempts, maxAttempts, enqueuedAtMs, lastError] = row;
       const secret = randomId();
-      this.#lease.run(leaseExpiresAtMs, ++queue.sequence, secret, message.num);
-      return { message, token: secret + message.num, leaseExpiresAtMs };
+      this.#lease.run(leaseExpiresAtMs, ++queue.sequence, secret, num);
+      return {
+        id,
+        token: secret + num,
+        value,
+        priority,
+        attempt: attempts + 1,
+        maxAttempts,
+        enqueuedAtMs,
+        leaseExpiresAtMs,
+        lastError,
+      };
     });
     if (claimed.length > 0) this.#queues.move(queue, "ready", "leased", claimed.length);
     return claimed;
