@@ -1,6 +1,7 @@
 /** Decides which calls a circuit breaker lets through, with the store where it must and without it where it can. @module */
 
 import { randomId } from "../ids.ts";
+import { recordBreakerTransition } from "../observability/primitive_telemetry.ts";
 import type { BreakerEvents } from "./breaker_events.ts";
 import { type BreakerConfig, openTimeMs } from "./breaker_options.ts";
 import {
@@ -51,7 +52,10 @@ export class BreakerGate {
   /** Makes a gate, without a look at the store. `entered` is called at each transition. */
   constructor(config: BreakerConfig, events: BreakerEvents, entered: () => void) {
     this.#config = config;
-    this.view = new BreakerView(entered, (transition) => events.emit("transition", transition));
+    this.view = new BreakerView(entered, (transition) => {
+      if (transition.origin !== "elsewhere") recordBreakerTransition(config.name, transition.from, transition.to);
+      events.emit("transition", transition);
+    });
     this.isStarted = config.backend === null;
     this.#store = config.backend && new BreakerStore({
       backend: config.backend,

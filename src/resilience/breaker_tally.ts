@@ -1,11 +1,13 @@
 /** Counts what happens to a circuit breaker's calls in this process, and tells those who watch. @module */
 
 import type { Clock } from "../clock.ts";
+import { recordBreakerFailure, recordBreakerRejection } from "../observability/primitive_telemetry.ts";
 import type { BreakerEvents } from "./breaker_events.ts";
 import type { CircuitBreakerMetrics, Rejection } from "./breaker_types.ts";
 
 /** The counters of one breaker. */
 export class BreakerTally {
+  readonly #name: string;
   readonly #events: BreakerEvents;
   readonly #clock: Clock;
   #successes = 0;
@@ -16,8 +18,9 @@ export class BreakerTally {
   #stateChangedAtMs: number | null = null;
   #lastFailureAtMs: number | null = null;
 
-  /** Makes counters at zero. */
-  constructor(events: BreakerEvents, clock: Clock) {
+  /** Makes counters at zero, for the breaker of this name. */
+  constructor(name: string, events: BreakerEvents, clock: Clock) {
+    this.#name = name;
     this.#events = events;
     this.#clock = clock;
   }
@@ -32,12 +35,14 @@ export class BreakerTally {
   failure(probe: boolean, error: unknown): void {
     this.#failures++;
     this.#lastFailureAtMs = this.#clock.now();
+    recordBreakerFailure(this.#name, error);
     if (this.#events.watched) this.#events.emit("failure", { probe, error });
   }
 
   /** A call was not let through. */
   rejected({ state, retryAfterMs }: Rejection): void {
     this.#rejections++;
+    recordBreakerRejection(this.#name, state);
     if (this.#events.watched) this.#events.emit("rejected", { state, retryAfterMs });
   }
 

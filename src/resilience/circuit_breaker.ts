@@ -61,7 +61,7 @@ export class CircuitBreaker implements AsyncDisposable {
     this.#config = config;
     this.#isPlain = config.callTimeoutMs === undefined && !config.strict;
     this.#rule = failureRate ? new FailuresInWindow(failureRate, clock) : new ConsecutiveFailures(failureThreshold);
-    this.#tally = new BreakerTally(this.#events, clock);
+    this.#tally = new BreakerTally(this.name, this.#events, clock);
     this.#gate = new BreakerGate(config, this.#events, () => {
       this.#rule.reset();
       this.#tally.stateChanged();

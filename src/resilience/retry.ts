@@ -2,6 +2,7 @@
 
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
+import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
 import { backoffDelays, type JitterKind, type RandomSource, requireCurve } from "./backoff.ts";
 import { classifyError, isRetryable } from "./error_category.ts";
 import { retryAfterMs } from "./retry_after.ts";
@@ -78,6 +79,7 @@ export async function retryWithBackoff<Result, Fallback = never>(
   const { signal, budget, clock } = plan;
   const endsAtMs = clock.now() + plan.deadlineMs;
   const nextDelayMs = backoffDelays(plan.curve, plan.jitter, plan.random);
+  let retries = 0;
   let spent = 0;
   let lastError: unknown;
   for (let attempt = 1;; attempt++) {
@@ -96,9 +98,12 @@ export async function retryWithBackoff<Result, Fallback = never>(
     const cost = await budget?.spend(classifyError(lastError));
     if (cost === null) break;
     spent = cost ?? 0;
+    retries++;
+    recordRetry(delayMs, lastError);
     tell(plan.onRetry, lastError, attempt, delayMs);
     await sleep(clock, delayMs, signal);
   }
+  if (retries > 0) recordRetriesExhausted(lastError);
   if (plan.fallback) return await plan.fallback(lastError);
   throw lastError;
 }
