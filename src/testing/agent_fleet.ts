@@ -5,6 +5,7 @@ import type { AgentEvent, RegistryAgent } from "../agents/model.ts";
 import type { AgentRegistryOptions } from "../agents/registry_options.ts";
 import { decodeEvent, type LoggedEvent } from "../agents/records.ts";
 import { sleep, systemClock } from "../clock.ts";
+import { OutcomeUnknownError } from "../errors.ts";
 import type { Batch, CommitResult, Entry, ListOptions, StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { CaseContext } from "./case.ts";
@@ -119,6 +120,8 @@ export async function withAgentFleet(context: CaseContext, run: (fleet: AgentFle
 export class FleetStore extends WatchedBackend {
   /** How many batches were committed. */
   commits = 0;
+  /** Whether what is committed happens, and the reply is lost. */
+  losesReplies = false;
   /** How many calls have not ended yet. */
   underWay = 0;
   #isKilled = false;
@@ -144,7 +147,7 @@ export class FleetStore extends WatchedBackend {
 
   override commit(batch: Batch): Promise<CommitResult> {
     this.commits++;
-    return this.#count(super.commit(batch));
+    return this.#count(this.losesReplies ? this.#loseReply(batch) : super.commit(batch));
   }
 
   override async *list(prefix: Key, options?: ListOptions): AsyncGenerator<Entry> {
@@ -155,6 +158,11 @@ export class FleetStore extends WatchedBackend {
     } finally {
       this.underWay--;
     }
+  }
+
+  async #loseReply(batch: Batch): Promise<never> {
+    await super.commit(batch);
+    throw new OutcomeUnknownError("Cannot tell what became of the call: its reply was lost");
   }
 
   async #count<Result>(call: Promise<Result>): Promise<Result> {

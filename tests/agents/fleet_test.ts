@@ -2,7 +2,7 @@
 
 import { testFleet } from "./fleet.ts";
 
-for (const scheme of ["kv"]) {
+for (const scheme of ["kv", "sqlite"]) {
   Deno.test(`registry: of 200 agents in 10 processes, those of a killed one leave in time and come back, on ${scheme}`, async () => {
     const directory = await Deno.makeTempDir();
     try {

@@ -120,6 +120,19 @@ export const registryCases: readonly ConformanceCase[] = [
       }),
   },
   {
+    name: "registry: a join and a leave are told once, though every reply of the store is lost",
+    run: (context) =>
+      withAgentFleet(context, async ({ start }) => {
+        const { registry, store } = await start();
+        store.losesReplies = true;
+        await registry.register(ADA);
+        assert.equal((await registry.get(ADA.id))?.liveness, "alive");
+        await registry.deregister(ADA.id);
+        assert.equal(await registry.get(ADA.id), null);
+        assert.deepEqual((await logged(context)).map(({ type }) => type), ["join", "leave"]);
+      }),
+  },
+  {
     name: "registry: processes that register many agents at the same time tell each join once",
     run: (context) =>
       withAgentFleet(context, async ({ start }) => {

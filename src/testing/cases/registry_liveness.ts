@@ -152,7 +152,8 @@ export const registryLivenessCases: readonly ConformanceCase[] = [
       }),
   },
   {
-    name: "registry: a store that is away for long evicts nobody, and is told once by each process",
+    name:
+      "registry: a store that is away for long evicts nobody, however few they are, and is told once by each process",
     run: (context) =>
       withAgentFleet(context, async ({ start, until, pass, ttlMs, suspicionMs }) => {
         const processes = [await start(), await start(), await start()];
@@ -161,7 +162,7 @@ export const registryLivenessCases: readonly ConformanceCase[] = [
           registry.on("heartbeat_failed", () => told.push("failed"));
           registry.on("heartbeat_recovered", () => told.push("recovered"));
           await registry.startHeartbeats();
-          for (const agent of agents("worker", 3, `${index}-`)) await registry.register(agent);
+          await registry.register({ id: { type: "worker", instance: `${index}` } });
         }
         await pass(2 * ttlMs);
         for (const { store } of processes) store.fault = "unreachable";
@@ -169,7 +170,7 @@ export const registryLivenessCases: readonly ConformanceCase[] = [
         for (const { store } of processes) store.fault = "none";
         await until("all are heard of again", async () => {
           const found = await processes[0]?.registry.discover("worker") ?? [];
-          return found.filter(({ liveness }) => liveness === "alive").length === 9;
+          return found.filter(({ liveness }) => liveness === "alive").length === 3;
         });
         await pass(2 * ttlMs);
         assert.deepEqual(told.sort(), ["failed", "failed", "failed", "recovered", "recovered", "recovered"]);
