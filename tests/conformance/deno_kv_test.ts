@@ -2,6 +2,7 @@
 
 import { DenoKvBackend } from "../../backends/deno_kv.ts";
 import { ManualClock } from "../../src/testing/mod.ts";
+import { FaultyKv } from "../deno_kv/faulty_kv.ts";
 import { conformance } from "./run.ts";
 
 const clock = new ManualClock();
@@ -10,16 +11,32 @@ conformance({
   clock,
   factory: async () => {
     const directory = await Deno.makeTempDir();
-    const open = (namespace = "ao") =>
-      new DenoKvBackend({ path: `${directory}/kv.db`, namespace, clock, pollMs: 10, timeoutMs: 4000 });
+    const clients: FaultyKv[] = [];
+    const open = async (namespace = "ao") => {
+      const kv = await FaultyKv.open(`${directory}/kv.db`);
+      clients.push(kv);
+      return new DenoKvBackend({ kv, namespace, clock, pollMs: 10, timeoutMs: 2000 });
+    };
+    const setAll = (fault: "none" | "broken") => {
+      for (const client of clients) {
+        client.reads = fault;
+        client.commits = () => fault;
+      }
+    };
     return {
-      backend: open(),
-      reopen: () => Promise.resolve(open()),
-      peer: () => Promise.resolve(open()),
-      neighbour: () => Promise.resolve(open("neighbour")),
-      dispose: () => Deno.remove(directory, { recursive: true }),
+      backend: await open(),
+      reopen: () => open(),
+      peer: () => open(),
+      neighbour: () => open("neighbour"),
+      outage: () => {
+        setAll("broken");
+        return Promise.resolve(() => Promise.resolve(setAll("none")));
+      },
+      dispose: async () => {
+        for (const client of clients) client.close();
+        await Deno.remove(directory, { recursive: true });
+      },
     };
   },
-  // A file is always there; what becomes of calls when an engine does not answer is tested in tests/deno_kv.
-  lacks: ["outages"],
+  lacks: [],
 });

@@ -1,0 +1,91 @@
+/** A Deno KV client whose engine a test can take away. @module */
+
+import type { DenoKv, DenoKvAtomic, DenoKvEntry, DenoKvEntryMaybe, DenoKvKey } from "../../backends/deno_kv.ts";
+
+/** What becomes of an operation. */
+export type Fault =
+  /** It is carried out and answered. */
+  | "none"
+  /** It is neither carried out nor answered. */
+  | "silent"
+  /** It fails, as with a broken connection. */
+  | "broken"
+  /** It fails without having happened, as when another process writes to the file. */
+  | "locked"
+  /** It is carried out, and the answer is lost. */
+  | "unanswered";
+
+/** A client that behaves as told. */
+export class FaultyKv implements DenoKv {
+  /** What becomes of reads. */
+  reads: Fault = "none";
+  /** What becomes of commits, by their number since this was set. */
+  commits: (number: number) => Fault = () => "none";
+  /** What is awaited before a commit, so that a test can do something just then. */
+  beforeCommit: () => Promise<void> = () => Promise.resolve();
+  /** The checks and mutations of the commits so far. */
+  readonly committed: { checks: number; mutations: number }[] = [];
+  readonly #kv: DenoKv;
+
+  constructor(kv: DenoKv) {
+    this.#kv = kv;
+  }
+
+  static async open(path: string): Promise<FaultyKv> {
+    return new FaultyKv(await Deno.openKv(path));
+  }
+
+  getMany(keys: readonly DenoKvKey[]): Promise<readonly DenoKvEntryMaybe[]> {
+    return suffer(this.reads, () => this.#kv.getMany(keys));
+  }
+
+  async *list(...parameters: Parameters<DenoKv["list"]>): AsyncGenerator<DenoKvEntry> {
+    await suffer(this.reads, () => Promise.resolve());
+    yield* this.#kv.list(...parameters);
+  }
+
+  atomic(): DenoKvAtomic {
+    const atomic = this.#kv.atomic();
+    const counts = { checks: 0, mutations: 0 };
+    return {
+      check: (...checks) => {
+        counts.checks += checks.length;
+        atomic.check(...checks);
+      },
+      set: (key, value, options) => {
+        counts.mutations++;
+        atomic.set(key, value, options);
+      },
+      delete: (key) => {
+        counts.mutations++;
+        atomic.delete(key);
+      },
+      sum: (key, n) => {
+        counts.mutations++;
+        atomic.sum(key, n);
+      },
+      commit: async () => {
+        const fault = this.commits(this.committed.push(counts));
+        await this.beforeCommit();
+        return await suffer(fault, () => atomic.commit());
+      },
+    };
+  }
+
+  watch(keys: DenoKvKey[]): ReadableStream<unknown> {
+    return this.#kv.watch(keys);
+  }
+
+  close(): void {
+    this.#kv.close();
+  }
+}
+
+async function suffer<Result>(fault: Fault, operation: () => Promise<Result>): Promise<Result> {
+  if (fault === "locked") throw new Error("database is locked");
+  if (fault === "broken") throw new Error("error sending request for url: connection reset");
+  if (fault === "silent") return await new Promise(() => {});
+  const result = await operation();
+  if (fault === "unanswered") throw new Error("error sending request for url: connection reset");
+  return result;
+}
