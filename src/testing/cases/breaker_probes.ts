@@ -3,7 +3,17 @@
 import assert from "node:assert/strict";
 import { CircuitBreaker } from "../../resilience/circuit_breaker.ts";
 import type { CircuitBreakerOptions } from "../../resilience/breaker_options.ts";
-import { fail, type Fleet, hold, LEASE_MS, type Member, OPEN_MS, succeed, withFleet } from "../breaker_fleet.ts";
+import {
+  fail,
+  type Fleet,
+  type HeldCall,
+  hold,
+  LEASE_MS,
+  type Member,
+  OPEN_MS,
+  succeed,
+  withFleet,
+} from "../breaker_fleet.ts";
 import type { CaseContext, ConformanceCase } from "../case.ts";
 import { ManualClock } from "../manual_clock.ts";
 
@@ -185,24 +195,33 @@ export const breakerProbeCases: readonly ConformanceCase[] = [
       }),
   },
   {
-    name: "breaker: a rush of calls when the open time is over asks the store no more than the limit",
+    name: "breaker: a rush of calls asks the store for no more places than there are",
     run: (context) =>
-      withFleetToProbe(
-        context,
-        1,
-        { halfOpenMaxCalls: 3, successThreshold: 3 },
-        async (_, { breaker, clock, store }) => {
-          await context.until("nothing is under way", () => clock.timers === 0);
+      withFleetToProbe(context, 1, { halfOpenMaxCalls: 3 }, async (_, { breaker, clock, store }) => {
+        const rush = async (places: number, probes: number): Promise<HeldCall[]> => {
+          await context.until("only leases are timed", () => clock.timers === probes);
           store.calls = 0;
           const calls = Array.from({ length: 1000 }, () => hold(breaker));
           const begun = await Promise.all(calls.map((call) => call.begun));
-          assert.equal(begun.filter((through) => through).length, 3);
-          // Three places, each with a write and at most two that met another one, each with a look before and after.
-          assert.ok(store.calls <= 25, `${store.calls} calls`);
-          for (const call of calls) call.succeed();
-          await Promise.all(calls.map((call) => call.ended));
-          assert.equal(breaker.getState(), "closed");
-        },
-      ),
+          assert.equal(begun.filter((through) => through).length, places);
+          // For each place a write, perhaps one that met another's, and a look before and after.
+          assert.ok(store.calls <= 8 * places, `${store.calls} calls`);
+          return calls;
+        };
+        const controller = new AbortController();
+        const dropped = hold(breaker, controller.signal);
+        assert.ok(await dropped.begun);
+        const calls = await rush(2, 1);
+        controller.abort();
+        await dropped.ended;
+        calls.push(...await rush(1, 2));
+        for (const call of calls) call.succeed();
+        await Promise.all(calls.map((call) => call.ended));
+        assert.equal(breaker.getState(), "closed");
+        await fail(breaker);
+        await clock.advance(OPEN_MS);
+        for (const call of await rush(3, 0)) call.succeed();
+        await context.until("it is closed", () => breaker.getState() === "closed");
+      }),
   },
 ];
