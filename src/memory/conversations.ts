@@ -1,0 +1,206 @@
+/** Which entries belong to one conversation, and in which order. @module */
+
+import { FlatNumbers } from "./flat_numbers.ts";
+
+/** Where an entry stands in its conversation: by the first that differs. */
+export interface Position {
+  /** What the caller gave, or the time. */
+  readonly order: number;
+  /** Tells apart what a process wrote in one millisecond. */
+  readonly sequence: number;
+  readonly key: string;
+}
+
+/** The conversation that an entry says it belongs to. */
+export interface SessionName {
+  readonly name: string;
+  /** Whether the key said so, not the caller. */
+  readonly isImplied: boolean;
+}
+
+interface Session {
+  readonly name: string;
+  /** The name, and how it was given: a session that was named and one that keys imply are two. */
+  readonly id: string;
+  /** The places of its entries, in their order. */
+  readonly places: number[];
+  /** Its group; `null` when it is no conversation and each of its entries is a group by itself. */
+  group: number | null;
+}
+
+// Keys such as "doc:17" say that everything belongs together. More entries than this are a folder, not a conversation,
+// unless the caller gave the session: then what stands beside an entry says nothing about it.
+const MAX_IMPLIED = 500;
+
+/**
+ * Puts entries into groups: a group for each conversation, and one for each entry that is in none. Entries are known by
+ * their places in the index, from 1 on, groups by small numbers that are used again.
+ */
+export class Conversations {
+  /** How many terms each entry has, by place. */
+  readonly entryLengths: FlatNumbers = new FlatNumbers();
+  /** The group of each entry, by place. */
+  readonly groups: FlatNumbers = new FlatNumbers();
+  /** How many terms the entries of each group have together, by group. */
+  readonly groupLengths: FlatNumbers = new FlatNumbers();
+  /** The entry before each in its conversation, by place; 0 where there is none. */
+  readonly before: FlatNumbers = new FlatNumbers();
+  /** The entry after each in its conversation, by place; 0 where there is none. */
+  readonly after: FlatNumbers = new FlatNumbers();
+  readonly #sessions = new Map<string, Session>();
+  // By place, for entries of a session.
+  readonly #sessionAt: (Session | undefined)[] = [];
+  readonly #positions: (Position | undefined)[] = [];
+  // By group.
+  readonly #sizes: number[] = [];
+  readonly #freeGroups: number[] = [];
+  #count = 0;
+  #crowded = 0;
+
+  /** How many groups there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** All numbers of groups are smaller. */
+  get limit(): number {
+    return this.#sizes.length;
+  }
+
+  /** Whether any entry has another one beside it. */
+  get hasNeighbours(): boolean {
+    return this.#crowded > 0;
+  }
+
+  /** The session that an entry belongs to, by its name. */
+  sessionOf(place: number): string | null {
+    return this.#sessionAt[place]?.name ?? null;
+  }
+
+  /** The places of the conversation that an entry is in, in their order; `null` when it is a group by itself. */
+  conversationOf(place: number): readonly number[] | null {
+    const session = this.#sessionAt[place];
+    return session === undefined || session.group === null ? null : session.places;
+  }
+
+  /** Adds an entry with `length` terms. */
+  add(place: number, name: SessionName | null, position: Position, length: number): void {
+    this.entryLengths.set(place, length);
+    if (name === null) {
+      this.#enter(place, this.#newGroup());
+      return;
+    }
+    const session = this.#session(name);
+    if (name.isImplied && session.places.length === MAX_IMPLIED) this.#scatter(session);
+    this.#sessionAt[place] = session;
+    this.#positions[place] = position;
+    const index = this.#indexFor(position, session.places);
+    session.places.splice(index, 0, place);
+    this.#enter(place, session.group ?? this.#newGroup());
+    if (session.group === null) return;
+    this.#link(session.places[index - 1], place);
+    this.#link(place, session.places[index + 1]);
+    if (session.places.length === 2) this.#crowded++;
+  }
+
+  /** Removes an entry. */
+  delete(place: number): void {
+    this.#leave(place);
+    const session = this.#sessionAt[place];
+    if (session === undefined) return;
+    session.places.splice(session.places.indexOf(place), 1);
+    this.#sessionAt[place] = undefined;
+    this.#positions[place] = undefined;
+    this.#link(this.before.at(place), this.after.at(place));
+    this.#unlink(place);
+    if (session.places.length === 0) this.#sessions.delete(session.id);
+    else if (session.group === null) this.#gather(session);
+    else if (session.places.length === 1) this.#crowded--;
+  }
+
+  #session({ name, isImplied }: SessionName): Session {
+    const id = (isImplied ? "k" : "s") + name;
+    let session = this.#sessions.get(id);
+    if (session === undefined) this.#sessions.set(id, session = { name, id, places: [], group: this.#newGroup() });
+    return session;
+  }
+
+  /** Makes each entry of a session a group by itself. */
+  #scatter(session: Session): void {
+    if (session.group === null) return;
+    this.#crowded--;
+    session.group = null;
+    for (const place of session.places) {
+      this.#move(place, this.#newGroup());
+      this.#unlink(place);
+    }
+  }
+
+  /** Makes a session one group again, once it is small enough. */
+  #gather(session: Session): void {
+    if (session.places.length > MAX_IMPLIED) return;
+    this.#crowded++;
+    session.group = this.#newGroup();
+    for (const [index, place] of session.places.entries()) {
+      this.#move(place, session.group);
+      this.#link(session.places[index - 1], place);
+    }
+  }
+
+  #move(place: number, group: number): void {
+    this.#leave(place);
+    this.#enter(place, group);
+  }
+
+  #newGroup(): number {
+    this.#count++;
+    const group = this.#freeGroups.pop() ?? this.#sizes.length;
+    this.groupLengths.set(group, 0);
+    this.#sizes[group] = 0;
+    return group;
+  }
+
+  #enter(place: number, group: number): void {
+    this.groups.set(place, group);
+    this.groupLengths.set(group, this.groupLengths.at(group) + this.entryLengths.at(place));
+    this.#sizes[group] = (this.#sizes[group] ?? 0) + 1;
+  }
+
+  #leave(place: number): void {
+    const group = this.groups.at(place);
+    this.groupLengths.set(group, this.groupLengths.at(group) - this.entryLengths.at(place));
+    const size = (this.#sizes[group] ?? 0) - 1;
+    this.#sizes[group] = size;
+    if (size > 0) return;
+    this.#count--;
+    this.#freeGroups.push(group);
+  }
+
+  #indexFor(position: Position, places: readonly number[]): number {
+    let low = 0;
+    let high = places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(position, this.#positions[places[middle] ?? 0])) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Makes two entries neighbours, or one of them the first or the last. */
+  #link(left = 0, right = 0): void {
+    if (left !== 0) this.after.set(left, right);
+    if (right !== 0) this.before.set(right, left);
+  }
+
+  #unlink(place: number): void {
+    this.before.set(place, 0);
+    this.after.set(place, 0);
+  }
+}
+
+function isBefore(a: Position, b: Position | undefined): boolean {
+  if (b === undefined) return false;
+  if (a.order !== b.order) return a.order < b.order;
+  return a.sequence === b.sequence ? a.key < b.key : a.sequence < b.sequence;
+}

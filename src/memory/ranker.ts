@@ -1,0 +1,134 @@
+/** Ranks the entries of an index for a query: by words, by meaning, in their context. @module */
+
+import { Best } from "./best.ts";
+import { type KeywordQuery, KeywordScorer } from "./keyword_score.ts";
+import { smooth } from "./context.ts";
+import { decayed, rounded, ROUNDING, SESSION_WEIGHT } from "./ranking.ts";
+import { Scores } from "./scores.ts";
+import type { SearchIndex } from "./search_index.ts";
+import { SemanticScorer } from "./semantic_score.ts";
+
+/** What to rank by. */
+export interface RankQuery extends KeywordQuery {
+  /** What the words count; 0 leaves them out. */
+  readonly keywordWeight: number;
+  /** The meaning of the query, of length 1; `null` leaves it out. */
+  readonly vector: Float32Array | null;
+  /** What the meaning counts. */
+  readonly semanticWeight: number;
+  /** Whether the entries beside one and its whole conversation count. */
+  readonly context: boolean;
+  /** Whether entries that hold no word of the query are found when their context speaks for them. */
+  readonly neighbours: boolean;
+  /** After how long a score counts half. @default {never} */
+  readonly halfLifeMs: number;
+  readonly nowMs: number;
+  /** Which entries may be found. */
+  readonly isWanted: (place: number) => boolean;
+  readonly limit: number;
+}
+
+/** An entry and how well it fits. */
+export interface Ranked {
+  readonly place: number;
+  readonly score: number;
+}
+
+/** What speaks for entries and for conversations. */
+interface Evidence {
+  /** By place. */
+  readonly entries: Scores;
+  /** By group. */
+  readonly groups: Scores;
+}
+
+/** Ranks for one index; each query uses the same working memory again. */
+export class Ranker {
+  readonly #index: SearchIndex;
+  readonly #keywords: KeywordScorer;
+  readonly #meaning: SemanticScorer;
+  readonly #blended: Evidence = { entries: new Scores(), groups: new Scores() };
+  readonly #smoothed = new Scores();
+
+  /** Ranks the entries of an index. */
+  constructor(index: SearchIndex) {
+    this.#index = index;
+    this.#keywords = new KeywordScorer(index);
+    this.#meaning = new SemanticScorer(index);
+  }
+
+  /** The entries that fit best, best first; of equals the one that was written last. */
+  rank(query: RankQuery): readonly Ranked[] {
+    const index = this.#index;
+    const withContext = query.context && index.conversations.hasNeighbours;
+    const evidence = this.#gather(query, withContext);
+    const candidates = query.neighbours && withContext ? this.#conversationsOf(evidence.entries) : evidence.entries;
+    const scoreOf = withContext ? this.#inContext(evidence) : (place: number) => evidence.entries.values[place] ?? 0;
+    const best = new Best<Ranked>(query.limit, (a, b) => this.#isBetter(a, b));
+    for (const place of candidates.places()) {
+      let score = scoreOf(place);
+      if (query.halfLifeMs !== Infinity) {
+        score = decayed(score, query.nowMs - index.updatedAtMs(place), query.halfLifeMs);
+      }
+      const { worst } = best;
+      if (worst !== undefined && score < worst.score - ROUNDING) continue;
+      if (query.isWanted(place)) best.add({ place, score: rounded(score) });
+    }
+    return best.items;
+  }
+
+  #gather(query: RankQuery, withContext: boolean): Evidence {
+    const { limit, isWanted } = query;
+    const isPlain = query.vector === null && !withContext && query.halfLifeMs === Infinity;
+    this.#keywords.score(query, withContext, isPlain ? { limit, isWanted } : null);
+    if (query.vector === null) return this.#keywords;
+    this.#meaning.score(query.vector, withContext);
+    const { entries, groups } = this.#blended;
+    entries.reset(this.#index.limit);
+    groups.reset(this.#index.conversations.limit);
+    addScaled(
+      entries,
+      this.#keywords.entries,
+      query.keywordWeight / this.#keywords.entries.deviation(this.#index.size),
+    );
+    addScaled(entries, this.#meaning.entries, query.semanticWeight);
+    const { count } = this.#index.conversations;
+    addScaled(groups, this.#keywords.groups, query.keywordWeight / this.#keywords.groups.deviation(count));
+    addScaled(groups, this.#meaning.groups, query.semanticWeight);
+    return this.#blended;
+  }
+
+  /** The score of an entry by its own evidence, its neighbours' and its conversation's. */
+  #inContext({ entries, groups }: Evidence): (place: number) => number {
+    const { size, limit, conversations } = this.#index;
+    smooth(entries, this.#smoothed, conversations, limit);
+    const own = 1 / this.#smoothed.deviation(size);
+    const shared = SESSION_WEIGHT / groups.deviation(conversations.count);
+    const smoothed = this.#smoothed.values;
+    const groupOf = conversations.groups.values;
+    return (place) => own * (smoothed[place] ?? 0) + shared * (groups.values[groupOf[place] ?? 0] ?? 0);
+  }
+
+  /** All entries of the conversations that hold one of these. */
+  #conversationsOf(entries: Scores): Scores {
+    const all = new Scores();
+    all.reset(this.#index.limit);
+    for (const place of entries.places()) {
+      for (const other of this.#index.conversations.conversationOf(place) ?? [place]) all.add(other, 0);
+    }
+    return all;
+  }
+
+  #isBetter(a: Ranked, b: Ranked): boolean {
+    if (a.score !== b.score) return a.score > b.score;
+    const index = this.#index;
+    const ageDifference = index.updatedAtMs(a.place) - index.updatedAtMs(b.place);
+    if (ageDifference !== 0) return ageDifference > 0;
+    const sequenceDifference = index.sequenceAt(a.place) - index.sequenceAt(b.place);
+    return sequenceDifference === 0 ? index.keyAt(a.place) < index.keyAt(b.place) : sequenceDifference > 0;
+  }
+}
+
+function addScaled(sum: Scores, scores: Scores, factor: number): void {
+  for (const place of scores.places()) sum.add(place, factor * (scores.values[place] ?? 0));
+}
