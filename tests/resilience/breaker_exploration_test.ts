@@ -1,14 +1,6 @@
 import { assert } from "@std/assert";
-import {
-  after,
-  INITIAL_WORLD,
-  processOf,
-  randomWalk,
-  type Step,
-  successors,
-  type Wish,
-  type World,
-} from "../../src/testing/breaker_model.ts";
+import { after, randomWalk, successors } from "../../src/testing/breaker_model.ts";
+import { INITIAL_WORLD, processOf, type Step, type Wish, type World } from "../../src/testing/breaker_world.ts";
 import { checkRecovery, checkStep } from "./breaker_invariants.ts";
 import { keyOf } from "./breaker_world_key.ts";
 

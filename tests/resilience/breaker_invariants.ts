@@ -2,7 +2,8 @@
 
 import { assert } from "@std/assert";
 import { type BreakerState, transition } from "../../src/resilience/breaker_state.ts";
-import { after, clockOf, OPEN_MS, processOf, RULES, storedState, type World } from "../../src/testing/breaker_model.ts";
+import { after } from "../../src/testing/breaker_model.ts";
+import { clockOf, OPEN_MS, processOf, RULES, storedState, type World } from "../../src/testing/breaker_world.ts";
 
 const PROCESSES = [0, 1, 2];
 

@@ -2,7 +2,7 @@
 
 import type { BreakerState } from "../../src/resilience/breaker_state.ts";
 import type { JsonObject } from "../../src/storage/json.ts";
-import { clockOf, type Message, OPEN_MS, type World } from "../../src/testing/breaker_model.ts";
+import { clockOf, type Message, OPEN_MS, type World } from "../../src/testing/breaker_world.ts";
 
 /**
  * Worlds with the same key can do the same. Times count as ages, and nothing is older than an open time; versions count

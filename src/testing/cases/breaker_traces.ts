@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import type { StorageBackend } from "../../storage/backend.ts";
 import type { Key } from "../../storage/key.ts";
 import { encodeBreaker } from "../../resilience/breaker_record.ts";
-import { after, INITIAL_WORLD, type Message, processOf, randomWalk, type World } from "../breaker_model.ts";
+import { after, randomWalk } from "../breaker_model.ts";
+import { INITIAL_WORLD, type Message, processOf, type World } from "../breaker_world.ts";
 import type { ConformanceCase } from "../case.ts";
 
 const WALKS = 20;
