@@ -1,7 +1,7 @@
 /** The log of what happened to agents: numbered records that expire, written in one step with what they tell. @module */
 
 import { BackendUnavailableError } from "../errors.ts";
-import type { Check, CommitResult, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";
+import type { Check, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";
 import { MAX_BATCH_SIZE } from "../storage/backend.ts";
 import { GroupCommit } from "../storage/group_commit.ts";
 import { encodeKey } from "../storage/key.ts";
@@ -168,9 +168,4 @@ export function versionOf(results: readonly OperationResult[], index: number): s
   const result = results[index];
   if (result?.type !== "set") throw new TypeError(`Cannot tell a version: operation ${index} set nothing`);
   return result.version;
-}
-
-/** The results of a commit that was not refused, `null` of one that was. */
-export function resultsOf(result: CommitResult): readonly OperationResult[] | null {
-  return result.committed ? result.results : null;
 }
