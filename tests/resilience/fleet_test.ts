@@ -1,8 +1,9 @@
 /** The circuit breaker among real processes, some of which are killed, on engines that processes share. @module */
 
 import { testBreakerFleet } from "./fleet.ts";
+import { hasRedisServer, startRedisServer } from "./redis_server.ts";
 
-for (const scheme of ["kv"]) {
+for (const scheme of ["kv", "sqlite"]) {
   Deno.test(`breaker: 6 processes trip and recover 15 times with 30 % of the probes killed, on ${scheme}`, async () => {
     const directory = await Deno.makeTempDir();
     try {
@@ -12,3 +13,12 @@ for (const scheme of ["kv"]) {
     }
   });
 }
+
+Deno.test({
+  name: "breaker: 20 processes on one Redis trip and recover 100 times with 30 % of the probes killed",
+  ignore: !hasRedisServer(), // needs redis-server on the path
+  fn: async () => {
+    await using server = await startRedisServer();
+    await testBreakerFleet(server.url, { processes: 20, cycles: 100, deaths: 0.3 });
+  },
+});
