@@ -3,10 +3,13 @@
 import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import type { Key } from "../storage/key.ts";
+import { encodeKey, type Key } from "../storage/key.ts";
 import { backoffDelayMs, type RandomSource } from "./backoff.ts";
 import type { ProbeRules } from "./breaker_state.ts";
 import type { FailureRate } from "./trip_rule.ts";
+
+/** The last part of the key beside an open record, where the engine has a clock. */
+export const OPEN_TIME = "open_time";
 
 /** How to make a {@linkcode CircuitBreaker}. */
 export interface CircuitBreakerOptions {
@@ -97,6 +100,8 @@ export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
   const { strict = false, storeTimeoutMs = 1000, pollIntervalMs = 1000, recordTtlMs = 86_400_000 } = options;
   const { clock = systemClock, random = Math.random } = options;
   requireString("name", name, 1, 256);
+  const key = [...(typeof namespace === "string" ? [namespace] : namespace), "breaker", name];
+  encodeKey([...key, OPEN_TIME]); // a key that no store takes must not pass for an outage
   requireNumber("failureThreshold", failureThreshold, COUNT);
   if (failureRate) requireRate(failureRate);
   if (callTimeoutMs !== Infinity) requireNumber("callTimeoutMs", callTimeoutMs, POSITIVE_DURATION);
@@ -114,7 +119,7 @@ export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
   return {
     name,
     backend: backend ?? null,
-    key: [...(typeof namespace === "string" ? [namespace] : namespace), "breaker", name],
+    key,
     failureThreshold,
     failureRate: failureRate ?? null,
     isFailure,

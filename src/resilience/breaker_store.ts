@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { BackendCorruptError, BackendUnavailableError } from "../errors.ts";
 import type { Entry, Operation, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
+import { OPEN_TIME } from "./breaker_options.ts";
 import { decodeBreaker, encodeBreaker } from "./breaker_record.ts";
 import { afterRead, afterWrite, INITIAL_REPLICA, isAhead, isSameTransition, type Replica } from "./breaker_replica.ts";
 import { type BreakerEvent, type BreakerState, openEndsInMs, transition } from "./breaker_state.ts";
@@ -208,7 +209,7 @@ export class BreakerStore {
 
   /** Beside an open record, where the engine has a clock: this one is gone when the open time is over by that clock. */
   #openTimeKey(): Key {
-    return [...this.#options.key, "open_time"];
+    return [...this.#options.key, OPEN_TIME];
   }
 
   #usesEngineClock(): boolean {

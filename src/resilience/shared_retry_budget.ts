@@ -4,7 +4,7 @@ import { DURATION, requireNumber, requireString } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
-import type { Key } from "../storage/key.ts";
+import { encodeKey, type Key } from "../storage/key.ts";
 import type { ErrorCategory } from "./error_category.ts";
 import {
   budgetRules,
@@ -62,6 +62,7 @@ export class SharedRetryBudget implements RetryBudgetLike {
     requireNumber("creditIntervalMs", creditIntervalMs, DURATION);
     this.#backend = backend;
     this.#key = [...(typeof namespace === "string" ? [namespace] : namespace), "retry_budget", name];
+    encodeKey(this.#key); // a key that no store takes must not pass for an outage
     this.#rules = budgetRules(options);
     this.#local = new RetryBudget(options);
     this.#clock = clock;

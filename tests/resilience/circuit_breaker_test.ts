@@ -239,6 +239,7 @@ Deno.test("CircuitBreaker() refuses options that break a rule, naming them", () 
     assertThrows(() => new CircuitBreaker({ [option]: value }), RangeError, option);
   }
   assertThrows(() => new CircuitBreaker({ callTimeoutMs: 500, probeLeaseMs: 400 }), RangeError, "probeLeaseMs");
+  assertThrows(() => new CircuitBreaker({ namespace: ["x".repeat(1100)] }), RangeError, "key");
   assertThrows(() => new CircuitBreaker({ failureRate: { threshold: 2, windowMs: 1 } }), RangeError, "threshold");
 });
 

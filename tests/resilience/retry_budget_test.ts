@@ -30,6 +30,17 @@ Deno.test("RetryBudget() refuses options that break a rule", () => {
   assertThrows(() => new RetryBudget({ retryCost: -1 }), RangeError, "retryCost");
 });
 
+Deno.test("SharedRetryBudget() refuses options that break a rule", () => {
+  const backend = new MemoryBackend();
+  assertThrows(() => new SharedRetryBudget({ backend, name: "" }), RangeError, "name");
+  assertThrows(() => new SharedRetryBudget({ backend, name: "x", namespace: ["x".repeat(1100)] }), RangeError, "key");
+  assertThrows(
+    () => new SharedRetryBudget({ backend, name: "x", creditIntervalMs: -1 }),
+    RangeError,
+    "creditIntervalMs",
+  );
+});
+
 Deno.test("SharedRetryBudget.spend() draws on what all processes have left", async () => {
   await using backend = new MemoryBackend();
   const budgets = [1, 2, 3].map(() => new SharedRetryBudget({ backend, name: "mail", capacity: 40 }));
