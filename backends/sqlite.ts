@@ -60,8 +60,8 @@ export interface SqliteBackendOptions {
   readonly synchronous?: "normal" | "full";
 }
 
-/** 256 MiB: far below SQLite's own limit of 1 GB a row, and what a process can take at once. */
-const MAX_VALUE_BYTES = 256 * 1024 * 1024;
+/** 64 MiB: SQLite takes up to 1 GB, but the event loop stands still while a value is written. */
+const MAX_VALUE_BYTES = 64 * 1024 * 1024;
 
 /** Listings read so many rows at a time. */
 const PAGE_SIZE = 256;
@@ -271,7 +271,10 @@ export class SqliteBackend implements StorageBackend {
   async listen(topic: Key, wake: () => void): Promise<Unlisten> {
     this.#requireOpen();
     const encoded = encodeKey(topic);
-    return await this.#read(() => this.#wakes.add(encoded, wake));
+    return await this.#read(() => {
+      this.#requireOpen(); // it may have been closed while this waited for a lock
+      return this.#wakes.add(encoded, wake);
+    });
   }
 
   async ping(): Promise<Health> {

@@ -2,7 +2,7 @@
 
 import { BackendCorruptError, OutcomeUnknownError } from "../../src/errors.ts";
 import { resultCode, type SqliteDatabase, type SqliteStatement, type SqliteValue } from "./driver.ts";
-import { prepareSchema } from "./schema.ts";
+import { prepareSchema, rollBack } from "./schema.ts";
 
 /** A statement whose rows have this shape. */
 export interface Statement<Row = never> {
@@ -50,14 +50,14 @@ export class Connection {
   constructor(database: SqliteDatabase, options: ConnectionOptions) {
     this.#database = database;
     this.#options = options;
-    // A pragma may give a row, which not every driver lets `exec` pass over.
-    const pragma = (text: string) => void database.prepare(`PRAGMA ${text}`).all();
-    pragma(`busy_timeout = ${BLOCKING_WAIT_MS}`);
+    database.exec(`PRAGMA busy_timeout = ${BLOCKING_WAIT_MS}`);
     prepareSchema(database, options.name);
-    pragma(`synchronous = ${options.synchronous}`);
-    pragma(`cache_size = ${CACHED_PAGES}`);
-    pragma(`wal_autocheckpoint = ${CACHED_PAGES}`);
-    pragma(`journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
+    database.exec(`
+      PRAGMA synchronous = ${options.synchronous};
+      PRAGMA cache_size = ${CACHED_PAGES};
+      PRAGMA wal_autocheckpoint = ${CACHED_PAGES};
+      PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES};
+    `);
     this.#begin = this.prepare("BEGIN IMMEDIATE");
     this.#beginRead = this.prepare("BEGIN");
     this.#commit = this.prepare("COMMIT");
@@ -86,13 +86,13 @@ export class Connection {
     try {
       result = work();
     } catch (error) {
-      this.#rollBack();
+      rollBack(this.#database);
       throw error;
     }
     try {
       this.#commit.run();
     } catch (error) {
-      this.#rollBack();
+      rollBack(this.#database);
       if (resultCode(error) !== "IOERR") throw error;
       const why = error instanceof Error ? error.message : String(error);
       throw new OutcomeUnknownError(`Cannot tell whether it was committed: ${why}`, { cause: error });
@@ -106,7 +106,7 @@ export class Connection {
     try {
       return work();
     } finally {
-      this.#rollBack();
+      rollBack(this.#database);
     }
   }
 
@@ -128,14 +128,6 @@ export class Connection {
       if (resultCode(error) !== "ERROR") throw error;
       const why = error instanceof Error ? error.message : String(error);
       throw new BackendCorruptError(`Cannot open the backend "${this.#options.name}": ${why}`, { cause: error });
-    }
-  }
-
-  #rollBack(): void {
-    try {
-      this.#database.exec("ROLLBACK");
-    } catch {
-      // After some errors, SQLite has done so already.
     }
   }
 }

@@ -101,7 +101,7 @@ export class Messages {
     return this.#inserts.knows(queue, id, now);
   }
 
-  /** Writes what was enqueued, and tells how many messages that were since the transaction began. */
+  /** Writes what was enqueued, before anything looks for it; tells how many messages that were since the transaction began. */
   flush(): number {
     return this.#inserts.flush();
   }
@@ -119,13 +119,11 @@ export class Messages {
 
   /** The message of a live lease. */
   leased(queue: Queue, { id, token }: PreparedLease, now: number): Standing | undefined {
-    this.flush();
     return this.#leased.get(numberOf(token), secretOf(token), queue.num, escapeText(id), now);
   }
 
   /** Removes the message of a lease, and tells whether that was live. */
   ack(queue: Queue, { id, token }: PreparedLease, now: number): boolean {
-    this.flush();
     const { changes } = this.#ack.run(numberOf(token), secretOf(token), queue.num, escapeText(id), now);
     if (Number(changes) === 0) return false;
     this.#queues.move(queue, "leased", null);

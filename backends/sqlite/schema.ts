@@ -76,18 +76,26 @@ const MIGRATIONS: readonly string[] = [
  * @throws {SchemaNewerError} When it was written by a newer version of this library.
  */
 export function prepareSchema(database: SqliteDatabase, name: string): void {
-  if (versionOf(database, name) === MIGRATIONS.length) return;
-  database.prepare("PRAGMA journal_mode = WAL").get();
+  const version = versionOf(database, name);
+  database.exec("PRAGMA journal_mode = WAL");
+  if (version === MIGRATIONS.length) return;
   database.exec("BEGIN IMMEDIATE");
   try {
     // Looked at again under the lock: another process may have been faster.
     for (const migration of MIGRATIONS.slice(versionOf(database, name))) database.exec(migration);
-    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-    database.exec("COMMIT");
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
   } catch (error) {
-    database.exec("ROLLBACK");
+    rollBack(database);
     throw error;
+  }
+}
+
+/** Ends a transaction that has failed; after some errors, SQLite has done so already. */
+export function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // There is none any more.
   }
 }
 
