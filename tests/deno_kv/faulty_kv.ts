@@ -23,6 +23,8 @@ export class FaultyKv implements DenoKv {
   commits: (number: number) => Fault = () => "none";
   /** What is awaited before a commit, so that a test can do something just then. */
   beforeCommit: () => Promise<void> = () => Promise.resolve();
+  /** Told of each entry that is written. */
+  onSet: (key: DenoKvKey, expireIn: number | undefined) => void = () => {};
   /** The checks and mutations of the commits so far. */
   readonly committed: { checks: number; mutations: number }[] = [];
   readonly #kv: DenoKv;
@@ -54,6 +56,7 @@ export class FaultyKv implements DenoKv {
       },
       set: (key, value, options) => {
         counts.mutations++;
+        this.onSet(key, options?.expireIn);
         atomic.set(key, value, options);
       },
       delete: (key) => {
