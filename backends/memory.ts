@@ -6,6 +6,7 @@ import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -114,6 +115,12 @@ export class MemoryBackend implements StorageBackend {
   async clear(prefix: Key): Promise<number> {
     this.#begin();
     return this.#records.clear(prefix);
+  }
+
+  // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    const now = this.#begin();
+    return this.#records.changes(encodeKey(parent), after, now);
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
@@ -258,8 +265,8 @@ export class MemoryBackend implements StorageBackend {
   #apply(operation: PreparedOperation<JsonValue>, now: number): OperationResult {
     switch (operation.type) {
       case "set": {
-        const { key, value, expiresInMs } = operation;
-        return { type: "set", version: this.#records.set(key, value, now + (expiresInMs ?? Infinity)) };
+        const { key, value, expiresInMs, tracked } = operation;
+        return { type: "set", version: this.#records.set(key, value, now + (expiresInMs ?? Infinity), tracked) };
       }
       case "delete":
         return { type: "delete", existed: this.#records.delete(operation.key) };

@@ -1,8 +1,9 @@
 /** The records of the memory backend: a map, an order for listing, and a heap of those that expire. @module */
 
-import type { Entry, ListOptions } from "../../src/storage/backend.ts";
+import type { Changes, Entry, ListOptions } from "../../src/storage/backend.ts";
 import { copyJson, type JsonValue } from "../../src/storage/json.ts";
-import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import { compareEncoded, decodeKey, encodedParent, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import { Feed } from "./feed.ts";
 import { Heap, type HeapItem } from "./heap.ts";
 import { SortedKeys } from "./sorted_keys.ts";
 
@@ -11,13 +12,20 @@ interface Stored extends HeapItem {
   readonly value: JsonValue;
   readonly version: string;
   readonly expiresAtMs: number;
+  readonly tracked: boolean;
 }
+
+// A page of changes.
+const PAGE_SIZE = 1000;
 
 /** Records by encoded key. Everything is synchronous; `now` is passed in. */
 export class Records {
   readonly #byKey = new Map<string, Stored>();
   readonly #order = new SortedKeys();
   readonly #expiring = new Heap<Stored>((a, b) => a.expiresAtMs < b.expiresAtMs);
+  readonly #feeds = new Map<string, Feed>();
+  // Cursors of another store mean nothing here.
+  readonly #id = Math.floor(Math.random() * 2 ** 48);
   #lastVersion = 0;
 
   /** The version of a record, `null` where there is none. */
@@ -32,14 +40,16 @@ export class Records {
   }
 
   /** Stores a value, which must not be changed any more, and returns its version. */
-  set(key: string, value: JsonValue, expiresAtMs: number): string {
+  set(key: string, value: JsonValue, expiresAtMs: number, tracked: boolean): string {
     const before = this.#byKey.get(key);
     if (before === undefined) this.#order.add(key);
     else if (before.expiresAtMs !== Infinity) this.#expiring.delete(before);
     const version = String(++this.#lastVersion);
-    const stored: Stored = { key, value, version, expiresAtMs, heapIndex: 0 };
+    const stored: Stored = { key, value, version, expiresAtMs, tracked, heapIndex: 0 };
     this.#byKey.set(key, stored);
     if (expiresAtMs !== Infinity) this.#expiring.push(stored);
+    if (tracked) this.#feedOf(key).write(key, this.#lastVersion);
+    else if (before?.tracked) this.#forget(key);
     return version;
   }
 
@@ -50,7 +60,26 @@ export class Records {
     this.#byKey.delete(key);
     this.#order.delete(key);
     if (stored.expiresAtMs !== Infinity) this.#expiring.delete(stored);
+    if (stored.tracked) this.#forget(key);
     return true;
+  }
+
+  /** What has changed among the tracked records of a parent since a cursor. */
+  changes(parent: string, after: string | undefined, now: number): Changes {
+    const feed = this.#feeds.get(parent);
+    // Whoever begins from the start at the moment `since` need not be told of deletions before it.
+    const [id, position = NaN, since = NaN] = after?.split(".").map(Number) ?? [];
+    const known = id === this.#id && feed !== undefined && Math.max(position, since) >= feed.floor;
+    const page = feed?.read(known ? position : 0, PAGE_SIZE) ?? { keys: [], end: this.#lastVersion, more: false };
+    const entries: Entry[] = [];
+    const deleted: Key[] = [];
+    for (const key of page.keys) {
+      const stored = this.#byKey.get(key);
+      if (stored?.tracked) entries.push(toEntry(stored));
+      else deleted.push(decodeKey(key));
+    }
+    const cursor = [this.#id, page.end, known ? since : this.#lastVersion].join(".");
+    return { entries, deleted: known ? deleted : [], cursor, more: page.more, reset: !known, nowMs: now };
   }
 
   /** Deletes what has expired. Called before every read and write, so that nothing else looks at the time. */
@@ -85,6 +114,20 @@ export class Records {
     return keys.length;
   }
 
+  #feedOf(key: string): Feed {
+    const parent = encodedParent(key);
+    let feed = this.#feeds.get(parent);
+    if (feed === undefined) this.#feeds.set(parent, feed = new Feed(this.#lastVersion - 1));
+    return feed;
+  }
+
+  /** A tracked record is one no longer. */
+  #forget(key: string): void {
+    const feed = this.#feedOf(key);
+    feed.delete(key, ++this.#lastVersion);
+    if (feed.size === 0) this.#feeds.delete(encodedParent(key));
+  }
+
   #keysBelow(prefix: Key, reverse: boolean, after?: Key): Generator<string> {
     let { from, to } = prefixRange(prefix);
     if (after !== undefined) {
@@ -96,7 +139,9 @@ export class Records {
   }
 }
 
-function toEntry({ key, value, version, expiresAtMs }: Stored): Entry {
-  const entry = { key: decodeKey(key), value: copyJson(value), version };
+const TRACKED = { tracked: true } as const;
+
+function toEntry({ key, value, version, expiresAtMs, tracked }: Stored): Entry {
+  const entry = { key: decodeKey(key), value: copyJson(value), version, ...(tracked && TRACKED) };
   return expiresAtMs === Infinity ? entry : { ...entry, expiresAtMs };
 }

@@ -31,6 +31,8 @@ export interface Entry {
   readonly version: string;
   /** When it expires, in milliseconds since the Unix epoch by the backend's time. */
   readonly expiresAtMs?: number;
+  /** Whether `changes` tells of it; given where the backend has `changes`. */
+  readonly tracked?: true;
 }
 
 /** How to page through a sorted listing. */
@@ -80,6 +82,8 @@ export interface SetOperation {
   readonly value: JsonValue;
   /** How long until the record is gone. @default {Infinity} */
   readonly expiresInMs?: number;
+  /** Whether `changes` tells of this record, to those who ask for its parent: the key without its last part. @default {false} */
+  readonly tracked?: boolean;
 }
 
 /** Deletes a record, if there is one. */
@@ -187,6 +191,22 @@ export type OperationResult =
   | { readonly type: "redrive"; readonly found: boolean }
   | { readonly type: "purge"; readonly found: boolean };
 
+/** A page of what has changed among the tracked records of one parent. `deleted` is to be applied before `entries`. */
+export interface Changes {
+  /** Those that were written since, as they are now, in the order in which they were written; none of them twice. */
+  readonly entries: readonly Entry[];
+  /** The keys of those that were deleted since. Of one that expired nothing is told: its entry says when. */
+  readonly deleted: readonly Key[];
+  /** Where to go on. Opaque. */
+  readonly cursor: string;
+  /** Whether there is more behind the cursor by now. */
+  readonly more: boolean;
+  /** Whether what the reader knows is void, and this is the first page of everything: `after` is not known any more. */
+  readonly reset: boolean;
+  /** The backend's time, by which records expire. */
+  readonly nowMs: number;
+}
+
 /** How to lease messages. */
 export interface ClaimOptions {
   /** How long the lease lasts, unless it is extended. */
@@ -282,6 +302,13 @@ export interface StorageBackend extends AsyncDisposable {
   count(prefix: Key): Promise<number>;
   /** Deletes all records below a prefix, in several steps where they are many, and tells how many they were. */
   clear(prefix: Key): Promise<number>;
+
+  /**
+   * What has changed among the tracked records right below `parent` since the cursor `after`; without one, all of them.
+   * Tells of every commit that resolved before the call. A backend may forget deletions after a while, and then begins
+   * from the start (`reset`). Optional: where it is missing, readers list all records instead.
+   */
+  changes?(parent: Key, after?: string): Promise<Changes>;
 
   /** The one write door: all of the batch, or nothing. */
   commit(batch: Batch): Promise<CommitResult>;

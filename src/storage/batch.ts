@@ -47,9 +47,18 @@ export interface PreparedEnqueue<Value> {
   readonly capacity: number;
 }
 
+/** A record to store, of a checked batch. */
+export interface PreparedSet<Value> {
+  readonly type: "set";
+  readonly key: string;
+  readonly value: Value;
+  readonly expiresInMs: number | null;
+  readonly tracked: boolean;
+}
+
 /** An operation of a checked batch. */
 export type PreparedOperation<Value> =
-  | { readonly type: "set"; readonly key: string; readonly value: Value; readonly expiresInMs: number | null }
+  | PreparedSet<Value>
   | { readonly type: "delete"; readonly key: string }
   | PreparedEnqueue<Value>
   | PreparedLease & { readonly type: "ack" }
@@ -166,13 +175,17 @@ function prepareOperation<Value>(
 ): PreparedOperation<Value> {
   switch (operation?.type) {
     case "set": {
-      const { expiresInMs = Infinity } = operation;
+      const { expiresInMs = Infinity, tracked = false } = operation;
       if (expiresInMs !== Infinity) requireNumber("expiresInMs", expiresInMs, POSITIVE_DURATION);
+      if (typeof tracked !== "boolean") {
+        throw new TypeError(`Cannot use tracked: it must be a boolean, got ${typeName(tracked)}`);
+      }
       return {
         type: "set",
         key: encodeName(operation.key),
         value: encodeValue(operation.value, "value"),
         expiresInMs: expiresInMs === Infinity ? null : expiresInMs,
+        tracked,
       };
     }
     case "delete":

@@ -77,6 +77,11 @@ export function prefixRange(prefix: Key): { readonly from: string; readonly to: 
   return { from, to: from === "" ? BEHIND_ALL : from.slice(0, -1) + ESCAPE };
 }
 
+/** The encoding of a key without its last part, given that of the key. */
+export function encodedParent(encoded: string): string {
+  return encoded.slice(0, encoded.lastIndexOf(TERMINATOR, encoded.length - 2) + 1);
+}
+
 /** Whether `key` lies below `prefix`: longer, and equal in all parts of the prefix. */
 export function isBelow(key: Key, prefix: Key): boolean {
   return key.length > prefix.length && prefix.every((part, index) => key[index] === part);

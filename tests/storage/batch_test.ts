@@ -37,14 +37,27 @@ Deno.test("prepareBatch() encodes keys and values and fills in defaults", () => 
   const key = encodeKey(["k", "1"]);
   const lease = { queue, id: "id", token: "token" };
   const cases: [operation: Operation, prepared: PreparedOperation<string>][] = [
-    [{ type: "set", key: ["k", "1"], value: [1] }, { type: "set", key, value: "[1]", expiresInMs: null }],
+    [{ type: "set", key: ["k", "1"], value: [1] }, {
+      type: "set",
+      key,
+      value: "[1]",
+      expiresInMs: null,
+      tracked: false,
+    }],
     [{ type: "set", key: ["k", "1"], value: 1, expiresInMs: Infinity }, {
       type: "set",
       key,
       value: "1",
       expiresInMs: null,
+      tracked: false,
     }],
-    [{ type: "set", key: ["k", "1"], value: 1, expiresInMs: 5 }, { type: "set", key, value: "1", expiresInMs: 5 }],
+    [{ type: "set", key: ["k", "1"], value: 1, expiresInMs: 5, tracked: true }, {
+      type: "set",
+      key,
+      value: "1",
+      expiresInMs: 5,
+      tracked: true,
+    }],
     [{ type: "delete", key: ["k", "1"] }, { type: "delete", key }],
     [ENQUEUE, { ...ENQUEUE, queue, value: '{"n":1}', delayMs: 0 }],
     [{ ...ENQUEUE, delayMs: 7 }, { ...ENQUEUE, queue, value: '{"n":1}', delayMs: 7 }],

@@ -9,6 +9,7 @@ import { breakerOutageCases } from "./breaker_outages.ts";
 import { breakerProbeCases } from "./breaker_probes.ts";
 import { breakerTraceCases } from "./breaker_traces.ts";
 import { capacityCases } from "./capacity.ts";
+import { changeCases } from "./changes.ts";
 import { concurrencyCases } from "./concurrency.ts";
 import { coordinatorCases } from "./coordinator.ts";
 import { costCases } from "./cost.ts";
@@ -41,6 +42,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...recordCases,
   ...listCases,
   ...expiryCases,
+  ...changeCases,
   ...batchCases,
   ...orderCases,
   ...leaseCases,
