@@ -298,6 +298,7 @@ function requireOne(locations: { path: unknown; url: unknown; kv: unknown }): vo
 }
 
 function withoutCredentials(url: string): string {
+  if (!URL.canParse(url)) throw new TypeError("Cannot use url: it must be a URL");
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

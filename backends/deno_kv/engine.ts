@@ -1,7 +1,12 @@
 /** Deno KV with time limits: every operation ends in time, and its error says what became of it. @module */
 
 import { sleep, systemClock } from "../../src/clock.ts";
-import { BackendUnavailableError, CoordinationError, OutcomeUnknownError } from "../../src/errors.ts";
+import {
+  BackendCorruptError,
+  BackendUnavailableError,
+  CoordinationError,
+  OutcomeUnknownError,
+} from "../../src/errors.ts";
 import {
   type DenoKv,
   type DenoKvAtomic,
@@ -204,5 +209,7 @@ function commitError(error: unknown): Error {
 
 function unavailable(attempt: "open" | "read from" | "commit to", cause: unknown): Error {
   if (cause instanceof CoordinationError) return cause;
-  return new BackendUnavailableError(`Cannot ${attempt} Deno KV: ${messageOf(cause)}`, { cause });
+  const message = `Cannot ${attempt} Deno KV: ${messageOf(cause)}`;
+  const isDamaged = /not a database|malformed|corrupt/i.test(message);
+  return isDamaged ? new BackendCorruptError(message, { cause }) : new BackendUnavailableError(message, { cause });
 }

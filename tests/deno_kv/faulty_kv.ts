@@ -27,6 +27,8 @@ export class FaultyKv implements DenoKv {
   onSet: (key: DenoKvKey, expireIn: number | undefined) => void = () => {};
   /** The checks and mutations of the commits so far. */
   readonly committed: { checks: number; mutations: number }[] = [];
+  /** How many of them were refused by a check. */
+  conflicts = 0;
   readonly #kv: DenoKv;
 
   constructor(kv: DenoKv) {
@@ -70,7 +72,9 @@ export class FaultyKv implements DenoKv {
       commit: async () => {
         const fault = this.commits(this.committed.push(counts));
         await this.beforeCommit();
-        return await suffer(fault, () => atomic.commit());
+        const result = await suffer(fault, () => atomic.commit());
+        if (!result.ok) this.conflicts++;
+        return result;
       },
     };
   }
