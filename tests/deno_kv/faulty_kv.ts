@@ -27,7 +27,9 @@ export class FaultyKv implements DenoKv {
   onSet: (key: DenoKvKey, expireIn: number | undefined) => void = () => {};
   /** The checks and mutations of the commits so far. */
   readonly committed: { checks: number; mutations: number }[] = [];
-  /** How many of them were refused by a check. */
+  /** How many listings have failed. */
+  failedLists = 0;
+  /** How many of the commits were refused by a check. */
   conflicts = 0;
   readonly #kv: DenoKv;
 
@@ -44,6 +46,7 @@ export class FaultyKv implements DenoKv {
   }
 
   async *list(...parameters: Parameters<DenoKv["list"]>): AsyncGenerator<DenoKvEntry> {
+    if (this.reads !== "none") this.failedLists++;
     await suffer(this.reads, () => Promise.resolve());
     yield* this.#kv.list(...parameters);
   }
