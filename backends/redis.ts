@@ -31,14 +31,14 @@ import { Engine, type Reply } from "./redis/engine.ts";
 import { CLEAR } from "./redis/scripts/clear.ts";
 import { COUNT } from "./redis/scripts/count.ts";
 import { LIST } from "./redis/scripts/list.ts";
-import { DETAILS, IDS } from "./redis/scripts/messages.ts";
+import { CONTENTS, PLACES } from "./redis/scripts/messages.ts";
 import { QUEUES } from "./redis/scripts/queues.ts";
 import { RECOVER } from "./redis/scripts/recover.ts";
 import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
-import { kindOf, readDelivery, readMessage, readRecord } from "./redis/stored.ts";
+import { kindOf, type Place, readDelivery, readPlace, readRecord, readStoredMessage } from "./redis/stored.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
 export type { RedisClient, RedisClusterClient } from "./redis/driver.ts";
@@ -69,8 +69,8 @@ const OPERATION_LENGTH = 200;
 const LIST_PAGE = 1000;
 const QUEUE_PAGE = 1000;
 const RECOVER_PAGE = 100;
-const DETAILS_PAGE = 500;
-const DETAILS_BYTES = "1000000";
+const CONTENTS_PAGE = 500;
+const CONTENTS_BYTES = "1000000";
 
 /** The records of these encoded keys. */
 interface Get {
@@ -225,21 +225,20 @@ export class RedisBackend implements StorageBackend {
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const limit = Math.min(requireLimit(options.limit), Number.MAX_SAFE_INTEGER);
     const name = encodeKey(queue);
-    const ids = (await this.#read(IDS, [name, kindOf(requireState(state)), String(limit)])).map(String);
-    for (let start = 0; start < ids.length;) {
-      const asked = ids.slice(start, start + DETAILS_PAGE);
-      const details = await this.#read(DETAILS, [name, DETAILS_BYTES, ...asked]);
-      for (let index = 0; index < details.length; index += 4) {
-        const [message, found, at, lastError] = details.slice(index, index + 4);
-        const read = readMessage(queue, asked[index / 4] ?? "", state, {
-          message: String(message),
-          state: String(found),
-          at: String(at),
-          lastError: typeof lastError === "string" ? lastError : null,
-        });
-        if (read) yield read;
+    const found = (await this.#read(PLACES, [name, kindOf(requireState(state)), String(limit)])).map(String);
+    const places: Place[] = [];
+    for (let at = 0; at < found.length; at += 3) {
+      places.push(readPlace(state, found[at] ?? "", found[at + 1] ?? "", found[at + 2] ?? ""));
+    }
+    for (let start = 0; start < places.length;) {
+      const page = places.slice(start, start + CONTENTS_PAGE);
+      const contents = await this.#read(CONTENTS, [name, CONTENTS_BYTES, ...page.map(({ id }) => id)]);
+      for (const [index, place] of page.slice(0, contents.length / 2).entries()) {
+        const [message, error] = contents.slice(2 * index, 2 * index + 2);
+        if (typeof message !== "string") continue; // it has left the queue meanwhile
+        yield readStoredMessage(queue, state, place, message, typeof error === "string" ? error : null);
       }
-      start += details.length / 4;
+      start += contents.length / 2;
     }
     this.#begin();
   }

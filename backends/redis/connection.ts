@@ -20,7 +20,8 @@ export class Connection {
   readonly #name: string;
   readonly #clock: Clock = systemClock;
   readonly #closing = new AbortController();
-  readonly #dropped = new Set<Promise<void>>();
+  /** Every link that has not quite ended, also those that are being tried. */
+  readonly #links = new Set<Link>();
   #link: Link | null = null;
   #connecting: Promise<Link> | null = null;
   #waiting = 0;
@@ -93,14 +94,14 @@ export class Connection {
   /** Lets go of the link; the next call makes another. */
   async disconnect(): Promise<void> {
     this.#leave(this.#link);
-    await Promise.all(this.#dropped);
+    await this.#dropAll();
   }
 
   /** Ends for good: those who wait for a link are told so. */
   async close(): Promise<void> {
     this.#closing.abort(new BackendClosedError(this.#name));
+    await this.#dropAll();
     await this.#connecting?.catch(() => {});
-    await this.disconnect();
   }
 
   /** Rounds of attempts with pauses between them. */
@@ -129,7 +130,8 @@ export class Connection {
   /** A link to one server, `null` when that is not the one to talk to. */
   async #attempt(addresses: Addresses, candidate: Candidate, limitMs: number): Promise<Link | null> {
     const link = new Link(candidate, limitMs);
-    this.#track(link);
+    this.#links.add(link);
+    void link.closed.then(() => this.#links.delete(link));
     const { isReplica, isLoading, primary, others } = await link.greet(this.#clock.now() + limitMs);
     addresses.learn(others);
     if (isReplica && primary) addresses.prefer(primary);
@@ -153,9 +155,10 @@ export class Connection {
     if (this.#link === link) this.#link = null;
   }
 
-  #track(link: Link): void {
-    this.#dropped.add(link.closed);
-    void link.closed.then(() => this.#dropped.delete(link.closed));
+  async #dropAll(): Promise<void> {
+    const links = [...this.#links];
+    for (const link of links) link.drop();
+    await Promise.all(links.map((link) => link.closed));
   }
 
   /** A pause that grows with the number of those before; ends at once when the connection is closed. */

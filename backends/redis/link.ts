@@ -174,7 +174,7 @@ export class Link {
     this.#end(why);
     this.#client.disconnect();
     // An emulator tells of no end, and a socket that was never opened has none.
-    const cancel = systemClock.setTimer(this.#markClosed, 2 * DISCONNECT_MS);
+    const cancel = systemClock.setTimer(this.#markClosed, 10 * DISCONNECT_MS);
     void this.closed.then(cancel);
   }
 

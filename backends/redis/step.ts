@@ -9,6 +9,7 @@ import type {
   PreparedLease,
   PreparedOperation,
 } from "../../src/storage/batch.ts";
+import { isToken } from "./stored.ts";
 
 /** A checked batch whose values are JSON text. */
 export type TextBatch = PreparedBatch<string>;
@@ -210,7 +211,7 @@ class AckRun implements Unit {
 
   add({ id, token }: PreparedLease, call: number): void {
     this.#calls.push(call);
-    this.#pairs.push(id, token);
+    this.#pairs.push(id, toToken(token));
   }
 
   write(args: string[]): void {
@@ -368,8 +369,12 @@ function toResult(type: PreparedOperation<string>["type"], reply: unknown): Oper
 }
 
 function leaseOf({ queue, id, token }: PreparedLease): string[] {
-  // A token with a lone surrogate is no token; as UTF-8 it could become another that is.
-  return [queue, id, token.isWellFormed() ? token : ""];
+  return [queue, id, toToken(token)];
+}
+
+/** A token as the script takes it: empty, which is that of no lease, where it has not the form of one. */
+function toToken(token: string): string {
+  return isToken(token) ? token : "";
 }
 
 /** Empty where there is none, else behind a plus: an error may be empty too. */

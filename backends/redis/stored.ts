@@ -1,4 +1,4 @@
-/** Reads what the scripts have written: records and messages. @module */
+/** Reads what the scripts have written: records and messages; `scripts/prelude.ts` tells its form. @module */
 
 import type { Delivery, Entry, MessageState, StoredMessage } from "../../src/storage/backend.ts";
 import { decodeKey, type Key } from "../../src/storage/key.ts";
@@ -21,62 +21,78 @@ export function readRecord(key: string, text: string): Entry {
 /** A delivery of what a claim gave. */
 export function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
   const { id, token, message, leaseExpiresAtMs, lastError } = claimed;
-  return {
-    queue,
-    id,
-    token,
-    ...readBody(message),
-    attempt: attemptsOf(token),
-    leaseExpiresAtMs,
-    ...(lastError !== null && { lastError }),
-  };
+  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(message);
+  const attempt = attemptsAt(token, TOKEN_ATTEMPTS);
+  const delivery = { queue, id, token, value, priority, attempt, maxAttempts, enqueuedAtMs, leaseExpiresAtMs };
+  return lastError === null ? delivery : { ...delivery, lastError };
 }
 
-/** What the script for details gives of one message. */
-export interface Details {
-  readonly message: string;
-  readonly state: string;
-  readonly at: string;
-  readonly lastError: string | null;
+/** Where a message stands, as the script for places gives it. */
+export interface Place {
+  readonly id: string;
+  readonly attempts: number;
+  /** `null`: as when it was accepted. */
+  readonly dueAtMs: number | null;
 }
 
-/** A message with its place, `null` when it is gone or no longer in this state. */
-export function readMessage(queue: Key, id: string, expected: MessageState, details: Details): StoredMessage | null {
-  const { message, state, at, lastError } = details;
-  if (message === "" || stateOf(state) !== expected) return null;
-  const body = readBody(message);
-  return {
-    queue,
-    id,
-    ...body,
-    state: expected,
-    attempts: state === "" ? 0 : attemptsOf(state),
-    dueAtMs: at !== "" ? Number(at) : state === "" ? body.enqueuedAtMs : Number(state.slice(1, state.indexOf("."))),
-    ...(lastError !== null && { lastError }),
-  };
-}
-
-function stateOf(state: string): MessageState {
-  switch (state[0]) {
-    case "D":
-      return "delayed";
-    case "L":
-      return "leased";
-    case "X":
-      return "dead";
+/** A place of its id or member, its state and its score. */
+export function readPlace(state: MessageState, name: string, stored: string, score: string): Place {
+  switch (state) {
+    case "ready":
+      if (stored === "") return { id: name, attempts: 0, dueAtMs: null };
+      return { id: name, attempts: attemptsAt(stored, stored.indexOf(".") + 1), dueAtMs: parseInt(stored.slice(1)) };
+    case "leased":
+      return {
+        id: name.slice(name.indexOf(".") + 1 + RANDOM_LENGTH),
+        attempts: attemptsAt(name, TOKEN_ATTEMPTS),
+        dueAtMs: Number(score),
+      };
     default:
-      return "ready";
+      return { id: name.slice(MARK_LENGTH), attempts: attemptsAt(stored, 1 + MARK_LENGTH), dueAtMs: Number(score) };
   }
 }
 
-/** The attempts of a state; see the scripts for its form. */
-function attemptsOf(state: string): number {
-  const start = state.startsWith("R") ? state.indexOf(".") + 1 : 18;
-  return Number(state.slice(start, state.indexOf("/", start)));
+/** A message with its place. */
+export function readStoredMessage(
+  queue: Key,
+  state: MessageState,
+  { id, attempts, dueAtMs }: Place,
+  message: string,
+  lastError: string | null,
+): StoredMessage {
+  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(message);
+  return {
+    queue,
+    id,
+    value,
+    priority,
+    state,
+    attempts,
+    maxAttempts,
+    enqueuedAtMs,
+    dueAtMs: dueAtMs ?? enqueuedAtMs,
+    ...(lastError !== null && { lastError }),
+  };
+}
+
+const MARK_LENGTH = 17;
+/** Behind the mark and a flag. */
+const TOKEN_ATTEMPTS = MARK_LENGTH + 1;
+const RANDOM_LENGTH = 22;
+const TOKEN = /^\d{17}[FA]\d+\/\d+\.[\w-]{22}$/;
+
+/** Whether a text has the form of a token; any other would be put together with an id to a wrong member. */
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}
+
+/** The attempts, which end with a slash, from here on. */
+function attemptsAt(text: string, start: number): number {
+  return Number(text.slice(start, text.indexOf("/", start)));
 }
 
 /** When it was accepted, priority, most attempts, JSON. */
-function readBody(text: string): Pick<StoredMessage, "enqueuedAtMs" | "priority" | "maxAttempts" | "value"> {
+function readMessage(text: string): Pick<StoredMessage, "enqueuedAtMs" | "priority" | "maxAttempts" | "value"> {
   const [enqueuedAt, priority, rest] = split(text);
   const end = rest.indexOf(" ");
   return {

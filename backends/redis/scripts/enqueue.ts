@@ -11,6 +11,7 @@ end
 local function known(queue, ids)
   local found = {}
   for position, message in ipairs(call('HMGET', queue.messages, unpack(ids))) do found[position] = message ~= false end
+  queue.windows = queueKey('w', queue.name)
   local windows = call('HGETALL', queue.windows)
   queue.newest, queue.forgets = {}, 0
   for position = 1, #windows, 2 do
@@ -61,24 +62,20 @@ local function store(queue, delay, window, ids, bodies)
   promote(queue)
   if queue.size == 0 then call('ZADD', root .. ':queues', 0, queue.name) end
   local messages, lists, states, delayed = {}, {}, {}, {}
+  local accepted, due = nowText .. ' ', string.format('%.0f', now + delay)
   for position, id in ipairs(ids) do
     local body = bodies[position]
     local priority = string.sub(body, 1, 1)
     messages[2 * position - 1] = id
-    messages[2 * position] = now .. ' ' .. body
+    messages[2 * position] = accepted .. body
     if delay > 0 then
       local mark = moment() .. priority
       states[2 * position - 1] = id
       states[2 * position] = 'D' .. mark .. '0/' .. string.match(body, '^%d+', 3)
-      delayed[2 * position - 1] = now + delay
+      delayed[2 * position - 1] = due
       delayed[2 * position] = mark .. id
     else
-      local list = lists[priority]
-      if not list then
-        list = {}
-        lists[priority] = list
-      end
-      list[#list + 1] = id
+      insert(lists, priority, id)
     end
   end
   call('HSET', queue.messages, unpack(messages))

@@ -1,6 +1,6 @@
-/** Lua: every operation of a batch, as what it reads, requires and does. Part of the step, and after all other parts. @module */
+/** Lua: every operation of a batch, as what it reads, requires and does. Part of the batch, and its last. @module */
 
-/** `operations`, by type: each costs what it costs in `./leases.ts`, `./enqueue.ts` and `./records.ts`. */
+/** `operations`, by type: each costs what it costs in `./settlements.ts`, `./enqueue.ts` and `./records.ts`. */
 export const OPERATIONS = `
 -- What each operation reads, requires and does. check() returns why it cannot be, or nothing; apply() returns the result.
 -- growth is by how many live messages the operations before it change their queues.
@@ -39,7 +39,7 @@ local operations = {
       growth[op.queue] = (growth[op.queue] or 0) - 1
     end,
     apply = function(op)
-      acknowledge(op.queue, {op.id}, {op.token})
+      acknowledge(op.queue, {op.id}, {op.token .. op.id})
       return 1
     end,
   },
@@ -49,7 +49,7 @@ local operations = {
     end,
     check = function(op, growth)
       if not held(op.queue, {op.id}, {op.token})[1] then return 'lease_lost' end
-      local attempts, most = attemptsOf(op.token)
+      local _, attempts, most = parseLease(op.token)
       if attempts >= most then growth[op.queue] = (growth[op.queue] or 0) - 1 end
     end,
     apply = function(op)

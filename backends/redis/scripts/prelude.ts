@@ -15,7 +15,7 @@ export const FORMAT = 1;
  * | `:expiring` | sorted set | the encoded keys of the records that expire, by when |
  * | `:queues` | sorted set | the encoded names of the queues that hold a message |
  * | `:m:QUEUE` | hash | by message id: when it was accepted, priority, most attempts, JSON text |
- * | `:s:QUEUE` | hash | by message id, its state; a message without one is ready and was never delivered |
+ * | `:s:QUEUE` | hash | by message id, its state, where it has one |
  * | `:e:QUEUE` | hash | by message id, its last error |
  * | `:0:QUEUE` to `:9:QUEUE` | list | the ids that are ready, in line, a list for each priority |
  * | `:d:QUEUE`, `:l:QUEUE`, `:x:QUEUE` | sorted set | delayed, leased and dead, by when they are due, end, have died |
@@ -23,12 +23,19 @@ export const FORMAT = 1;
  * | `:i:WINDOW:BUCKET:QUEUE` | set | the ids that were accepted in a part of a window |
  *
  * A moment is a time in microseconds that was never given out before, also after a crash or a clock set back: 16 digits,
- * so that moments order as text. A mark is a moment and a priority, 17 characters. The members of `:d`, `:l` and `:x`
- * are mark and id, so that what is due at the same time comes in the order of its marks. A state is
+ * so that moments order as text. A mark is a moment and a priority. What is due at the same time comes in the order of
+ * its marks, which stand first in the members of the three sorted sets:
+ *
+ * - of `:d` and `:x`: mark, id
+ * - of `:l`: mark, `F` for a first delivery or `A`, attempts `/` most attempts `.` 22 random characters, id. All that
+ *   stands before the id is the token of the lease.
+ *
+ * A state is
  *
  * - `R` due time `.` attempts `/` most attempts: ready, and was delayed or delivered before
  * - `D`, `X` mark attempts `/` most attempts: delayed, dead
- * - `L` mark attempts `/` most attempts `.` random: leased; the whole of it is the lease's token
+ *
+ * A message without one is leased, or is ready and was neither delayed nor delivered.
  */
 export const PRELUDE = `
 local call = redis.call
@@ -36,6 +43,8 @@ local root = KEYS[1]
 local time = call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
+-- Numbers become text at a quarter of a microsecond each: what is used often becomes it once.
+local nowText = string.format('%.0f', now)
 local marker = call('GET', root)
 if marker and string.sub(marker, 1, 2) ~= '${FORMAT} ' then return {'newer', marker} end
 
@@ -46,9 +55,15 @@ local last = micros
 if marker then last = math.max(last, tonumber(string.sub(marker, 3))) end
 local started = last
 
+local head, headText
 local function moment()
   last = last + 1
-  return string.format('%.0f', last)
+  local lastHead = math.floor(last / 10000)
+  if lastHead ~= head then
+    head = lastHead
+    headText = string.format('%.0f', head)
+  end
+  return headText .. string.format('%04d', last - head * 10000)
 end
 
 -- Called last: the moments that were given out are never given out again.
@@ -73,7 +88,6 @@ local function open(name)
       delayed = queueKey('d', name),
       leased = queueKey('l', name),
       dead = queueKey('x', name),
-      windows = queueKey('w', name),
     }
     opened[name] = queue
   end

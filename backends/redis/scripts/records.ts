@@ -37,7 +37,7 @@ end
 
 -- Redis deletes what has expired by itself; the index follows here, so much at a time.
 local function sweep(limit)
-  local gone = call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, limit)
+  local gone = call('ZRANGEBYSCORE', expiring, '-inf', nowText, 'LIMIT', 0, limit)
   if #gone > 0 then
     call('ZREM', index, unpack(gone))
     call('ZREM', expiring, unpack(gone))

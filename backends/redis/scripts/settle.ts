@@ -2,19 +2,8 @@
 
 import { LEASE_EXPIRED_ERROR } from "../../../src/storage/backend.ts";
 
-/** `promote(queue)` and `settle(queue)`: O(k log n) for k messages that move, O(log n) where none does. */
+/** `promote(queue)` and `settle(queue)`: O(k log n) for k messages that move, O(1) where none does. */
 export const SETTLE = `
--- Where a member of a sorted set says that its message belongs.
-local function parse(member)
-  return string.sub(member, 18), string.sub(member, 17, 17)
-end
-
--- What a state says of attempts: those that were made, and the most there may be.
-local function attemptsOf(state)
-  local attempts, most = string.match(state, '^(%d+)/(%d+)', 19)
-  return tonumber(attempts), tonumber(most)
-end
-
 -- Adds ids to the ends of their lines, lists being a list of ids by priority.
 local function append(queue, lists)
   for priority, ids in pairs(lists) do
@@ -22,26 +11,33 @@ local function append(queue, lists)
   end
 end
 
+local function insert(lists, priority, id)
+  local list = lists[priority]
+  if not list then
+    list = {}
+    lists[priority] = list
+  end
+  list[#list + 1] = id
+end
+
 -- Before anything joins the line, what became due earlier must stand in it.
 local function promote(queue)
   if queue.promoted then return end
   queue.promoted = true
+  if call('EXISTS', queue.delayed) == 0 then return end
   repeat
-    local due = call('ZRANGEBYSCORE', queue.delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, CHUNK)
+    local due = call('ZRANGEBYSCORE', queue.delayed, '-inf', nowText, 'WITHSCORES', 'LIMIT', 0, CHUNK)
     local count = #due / 2
     if count > 0 then
-      local ids, lists = {}, {}
-      for index = 1, count do
-        local id, priority = parse(due[2 * index - 1])
-        ids[index] = id
-        lists[priority] = lists[priority] or {}
-        table.insert(lists[priority], id)
+      local ids, lists, changes = {}, {}, {}
+      for position = 1, count do
+        local member = due[2 * position - 1]
+        ids[position] = string.sub(member, 18)
+        insert(lists, string.sub(member, 17, 17), ids[position])
       end
-      local states = call('HMGET', queue.states, unpack(ids))
-      local changes = {}
-      for index = 1, count do
-        changes[2 * index - 1] = ids[index]
-        changes[2 * index] = 'R' .. due[2 * index] .. '.' .. string.sub(states[index], 19)
+      for position, state in ipairs(call('HMGET', queue.states, unpack(ids))) do
+        changes[2 * position - 1] = ids[position]
+        changes[2 * position] = 'R' .. due[2 * position] .. '.' .. string.sub(state, 19)
       end
       call('ZREMRANGEBYRANK', queue.delayed, 0, count - 1)
       call('HSET', queue.states, unpack(changes))
@@ -50,32 +46,47 @@ local function promote(queue)
   until count < CHUNK
 end
 
+-- Whether any lease has ended. Looked at once a script: what a script does to leases ends none.
+local function someEnded(queue)
+  if queue.someEnded == nil then
+    local first = call('ZRANGE', queue.leased, 0, 0, 'WITHSCORES')
+    queue.someEnded = first[2] ~= nil and tonumber(first[2]) <= now
+  end
+  return queue.someEnded
+end
+
+-- What a member or token of a lease says: priority, attempts, most attempts, and where the id begins.
+local function parseLease(member)
+  local attempts, most, last = string.match(member, '^(%d+)/(%d+)%.()', 19)
+  return string.sub(member, 17, 17), tonumber(attempts), tonumber(most), last + 22
+end
+
 -- Ends every expired lease, in the order of their ends, and then of their deliveries. Returns how many they were.
 local function settle(queue)
   promote(queue)
+  if not someEnded(queue) then return 0 end
+  queue.someEnded = false
   local expired = 0
   repeat
-    local members = call('ZRANGEBYSCORE', queue.leased, '-inf', now, 'LIMIT', 0, CHUNK)
+    local members = call('ZRANGEBYSCORE', queue.leased, '-inf', nowText, 'LIMIT', 0, CHUNK)
     local count = #members
     if count > 0 then
-      local ids, lists, states, errors, dead = {}, {}, {}, {}, {}
-      for index, member in ipairs(members) do ids[index] = parse(member) end
-      for index, state in ipairs(call('HMGET', queue.states, unpack(ids))) do
-        local id, priority = parse(members[index])
-        local attempts, most = attemptsOf(state)
-        table.insert(states, id)
+      local lists, states, errors, dead = {}, {}, {}, {}
+      for _, member in ipairs(members) do
+        local priority, attempts, most, first = parseLease(member)
+        local id = string.sub(member, first)
+        states[#states + 1] = id
         if attempts >= most then
           local mark = moment() .. priority
-          table.insert(states, 'X' .. mark .. attempts .. '/' .. most)
-          table.insert(dead, now)
-          table.insert(dead, mark .. id)
+          states[#states + 1] = 'X' .. mark .. attempts .. '/' .. most
+          dead[#dead + 1] = nowText
+          dead[#dead + 1] = mark .. id
         else
-          table.insert(states, 'R' .. now .. '.' .. attempts .. '/' .. most)
-          lists[priority] = lists[priority] or {}
-          table.insert(lists[priority], id)
+          states[#states + 1] = 'R' .. nowText .. '.' .. attempts .. '/' .. most
+          insert(lists, priority, id)
         end
-        table.insert(errors, id)
-        table.insert(errors, '${LEASE_EXPIRED_ERROR}')
+        errors[#errors + 1] = id
+        errors[#errors + 1] = '${LEASE_EXPIRED_ERROR}'
       end
       call('ZREMRANGEBYRANK', queue.leased, 0, count - 1)
       call('HSET', queue.states, unpack(states))

@@ -7,6 +7,7 @@ import { PRELUDE } from "./prelude.ts";
 import { RECORDS } from "./records.ts";
 import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
+import { SETTLEMENTS } from "./settlements.ts";
 
 // The index follows so many expired records in a step that writes records: more than a commit can have written.
 const SWEEP = 200;
@@ -22,7 +23,6 @@ const SWEEP = 200;
 export const STEP = script(
   PRELUDE,
   SETTLE,
-  RECORDS,
   ENQUEUE,
   LEASES,
   `
@@ -52,9 +52,7 @@ local topics = {}
 local function summary(flags, isPlain)
   return isPlain and '' or table.concat(flags)
 end
-`,
-  OPERATIONS,
-  `
+
 local units = {}
 
 units.enqueues = function()
@@ -90,21 +88,22 @@ end
 units.acks = function()
   local atomic, count, queue = read() == '1', tonumber(read()), open(read())
   local ids, tokens = readPairs(count)
-  local liveIds, liveTokens, flags, taken, isPlain = {}, {}, {}, {}, true
-  for position, isLive in ipairs(held(queue, ids, tokens)) do
+  local liveIds, liveMembers, flags, taken, isPlain = {}, {}, {}, {}, true
+  local live, members = held(queue, ids, tokens)
+  for position, isLive in ipairs(live) do
     local id = ids[position]
     if isLive and not taken[id] then
       taken[id] = true
       flags[position] = '.'
       liveIds[#liveIds + 1] = id
-      liveTokens[#liveTokens + 1] = tokens[position]
+      liveMembers[#liveMembers + 1] = members[position]
     else
       if atomic then return '!' .. position - 1 end
       flags[position] = 'l'
       isPlain = false
     end
   end
-  if #liveIds > 0 then acknowledge(queue, liveIds, liveTokens) end
+  if #liveIds > 0 then acknowledge(queue, liveIds, liveMembers) end
   return summary(flags, isPlain)
 end
 
@@ -125,28 +124,26 @@ units.claim = function()
     end
   until not popped or #ids >= limit
   if #ids == 0 then return {} end
-  local ends = now + lease
-  local reply, states, members, errors = {ends, #ids}, {}, {}, false
-  local before = call('HMGET', queue.states, unpack(ids))
+  local ends = string.format('%.0f', now + lease)
+  local reply, members, again = {ends, #ids}, {}, {}
+  local states = call('HMGET', queue.states, unpack(ids))
   for position, message in ipairs(call('HMGET', queue.messages, unpack(ids))) do
-    local attempts = 1
-    if before[position] then
-      attempts = string.match(before[position], '%.(%d+)') + 1
-      errors = true
+    local id, flag, attempts = ids[position], 'F', '1'
+    if states[position] then
+      flag, attempts = 'A', string.format('%d', string.match(states[position], '%.(%d+)') + 1)
+      again[#again + 1] = id
     end
-    local id, mark = ids[position], moment() .. priorities[position]
-    local token = 'L' .. mark .. attempts .. '/' .. string.match(message, '^%d+', 17) .. '.' .. random
-    states[2 * position - 1] = id
-    states[2 * position] = token
+    local token = moment() .. priorities[position] .. flag .. attempts .. '/' .. string.match(message, '^%d+', 17) .. '.' ..
+      random
     members[2 * position - 1] = ends
-    members[2 * position] = mark .. id
+    members[2 * position] = token .. id
     reply[3 * position] = id
     reply[3 * position + 1] = message
     reply[3 * position + 2] = token
   end
-  call('HSET', queue.states, unpack(states))
   call('ZADD', queue.leased, unpack(members))
-  if errors then
+  if #again > 0 then
+    call('HDEL', queue.states, unpack(again))
     for position, err in ipairs(call('HMGET', queue.errors, unpack(ids))) do
       if err then
         reply[#reply + 1] = position - 1
@@ -157,7 +154,14 @@ units.claim = function()
   return reply
 end
 
-units.batch = function()
+-- Made when it is needed: its many functions would cost every other step as much as half a dozen commands.
+local function makeBatch()
+`,
+  RECORDS,
+  SETTLEMENTS,
+  OPERATIONS,
+  `
+return function()
   local checks, ops, names = {}, {}, {}
   local checkCount, opCount, nameCount = tonumber(read()), tonumber(read()), tonumber(read())
   for position = 1, checkCount do checks[position] = {key = read(), version = read()} end
@@ -180,16 +184,20 @@ units.batch = function()
   for position, each in ipairs(ops) do results[position + 1] = each.kind.apply(each.op) end
   for _, name in ipairs(names) do topics[name] = true end
   return results
+end, sweep
+end
+
+local batch, sweepRecords
+units.batch = function()
+  if not batch then batch, sweepRecords = makeBatch() end
+  return batch()
 end
 
 local replies = {'ok', now}
-local writesRecords = false
 while cursor < #ARGV do
-  local unit = read()
-  replies[#replies + 1] = units[unit]()
-  if unit == 'batch' then writesRecords = true end
+  replies[#replies + 1] = units[read()]()
 end
-if writesRecords then sweep(${SWEEP}) end
+if sweepRecords then sweepRecords(${SWEEP}) end
 remember()
 for topic in pairs(topics) do call(wakeCommand, root .. ':t:' .. topic, '') end
 return replies
