@@ -20,6 +20,7 @@ import {
   MessageCoordinator,
   type ProcessContext,
   serveAgent,
+  type StorageBackend,
 } from "@tta/agent-coordination";
 import { SqliteBackend } from "@tta/agent-coordination/sqlite";
 
@@ -69,14 +70,15 @@ async function runCrew(file: string | URL, query?: string): Promise<void> {
 async function runSecondProcess(path: string): Promise<void> {
   await using backend = new SqliteBackend({ path });
   const crew = new MessageCoordinator(backend, { visibilityTimeoutMs: LEASE_MS });
-  await using reader = serveReader(crew, "doomed", false, (id) => console.log(id));
-  await reader.finished;
+  await using _reader = serveReader(crew, "doomed", false, (id) => console.log(id));
+  for await (const _ of Deno.stdin.readable); // until the first process ends, should it not come to kill this one
 }
 
 /** Starts the second process and kills it, `kill -9`, as soon as it has begun to read its third section. */
 function startSecondProcess(path: string): { readonly killed: Promise<void> } {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-read", "--allow-write", "--allow-env", import.meta.filename ?? "", "--second-process", path],
+    stdin: "piped",
     stdout: "piped",
   }).spawn();
   const killed = (async () => {
@@ -87,6 +89,7 @@ function startSecondProcess(path: string): { readonly killed: Promise<void> } {
     }
     process.kill("SIGKILL");
     await process.status;
+    await process.stdin.close().catch(() => {}); // nobody reads it any more
     console.log(`The second process was killed while it read section ${begun}`);
   })();
   return { killed };
@@ -175,7 +178,7 @@ async function waitUntilRead(crew: MessageCoordinator, sections: number): Promis
 }
 
 /** Answers a keyword query from the library: the sections in which the word stands most often. */
-async function printAnswer(backend: SqliteBackend, query?: string): Promise<void> {
+async function printAnswer(backend: StorageBackend, query?: string): Promise<void> {
   const sections: { index: number; title: string; words: Map<string, number> }[] = [];
   const total = new Map<string, number>();
   for await (const { value } of backend.list(["library"])) {
@@ -218,7 +221,7 @@ async function printTable(crew: MessageCoordinator, metrics: CountingMetrics): P
 }
 
 /** The keys below a prefix, without it. */
-async function keysBelow(backend: SqliteBackend, prefix: Key): Promise<Set<string>> {
+async function keysBelow(backend: StorageBackend, prefix: Key): Promise<Set<string>> {
   const keys = new Set<string>();
   for await (const { key } of backend.list(prefix)) keys.add(JSON.stringify(key.slice(prefix.length)));
   return keys;

@@ -1,7 +1,7 @@
-/** Ids: random, safe in a URL, and never the same twice. @module */
+/** Ids: safe in a URL, never the same twice, and sorted by time where they name messages. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { randomId } from "../src/ids.ts";
+import { messageId, randomId } from "../src/ids.ts";
 
 Deno.test("randomId() gives 22 characters that need no escaping", () => {
   for (let times = 0; times < 1000; times++) assert(/^[A-Za-z0-9_-]{22}$/.test(randomId()));
@@ -28,4 +28,13 @@ Deno.test("randomId() uses every character in every place about as often", () =>
     // 200 each on average; eight standard deviations away is one failure in 10^12 runs.
     for (const times of counts.values()) assert(times > 85 && times < 320, `${times}`);
   }
+});
+
+Deno.test("messageId() gives 22 safe characters that sort by their time, and no id twice", () => {
+  const times = [0, 1, 63, 64, 4095, 4096, 1_795_000_000_000, 1_795_000_000_001, 2 ** 47];
+  const ids = times.map((time) => messageId(time));
+  assertEquals(ids.toSorted(), ids);
+  for (const id of ids) assert(/^[A-Za-z0-9_-]{22}$/.test(id));
+  const same = new Set(Array.from({ length: 10_000 }, () => messageId(1_795_000_000_000.7)));
+  assertEquals(same.size, 10_000);
 });

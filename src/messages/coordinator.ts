@@ -3,7 +3,7 @@
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
-import { randomId } from "../ids.ts";
+import { messageId } from "../ids.ts";
 import { activeTrace, observeSend } from "../observability/messaging_telemetry.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
 import type { Batch, CommitResult, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
@@ -160,7 +160,7 @@ export class MessageCoordinator {
     recipientsOrOptions: readonly AgentId[] | BroadcastOptions = {},
   ): Promise<MessageResult[]> {
     const options = isRecipients(recipientsOrOptions) ? { recipients: recipientsOrOptions } : recipientsOrOptions;
-    const checked = { ...checkMessage(message), messageId: message.messageId ?? randomId() };
+    const checked = { ...checkMessage(message), messageId: message.messageId ?? messageId(this.clock.now()) };
     checkAgentId("sender", sender);
     options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
     const filter = { messageType: checked.messageType ?? "event", topic: checked.routing?.topic };
@@ -256,20 +256,20 @@ export class MessageCoordinator {
     const { timeoutMs = 30_000, signal, priority = MessagePriority.NORMAL } = options;
     requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
     const sender = options.sender ?? { type: "requester", instance: this.#requests.address };
-    const messageId = randomId();
+    const id = messageId(this.clock.now());
     const message: AgentMessageInput = {
-      messageId,
+      messageId: id,
       messageType: "request",
       payload,
       priority,
-      correlationId: messageId,
+      correlationId: id,
       replyTo: this.#requests.address,
     };
     const send = async () => {
       const { delivered } = await this.sendMessage(sender, recipient, message);
       if (!delivered) throw new QueueFullError(nameOf(recipient));
     };
-    return this.#requests.wait(messageId, nameOf(recipient), send, timeoutMs, signal);
+    return this.#requests.wait(id, nameOf(recipient), send, timeoutMs, signal);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** How messages lie in their mailboxes: keys, the stored form with its format version, and delivery tokens. @module */
 
-import { randomId } from "../ids.ts";
+import { messageId } from "../ids.ts";
 import type { TraceContext } from "../observability/trace_context.ts";
 import type { Delivery, EnqueueOperation, Lease, StoredMessage } from "../storage/backend.ts";
 import type { JsonObject, JsonValue } from "../storage/json.ts";
@@ -73,7 +73,7 @@ export function toNamespace(namespace: string | Key): Key {
 /** A message of what the caller gave, with every default filled in. */
 export function toMessage(sender: AgentId, recipient: AgentId, input: AgentMessageInput, now: number): AgentMessage {
   return {
-    messageId: input.messageId ?? randomId(),
+    messageId: input.messageId ?? messageId(now),
     sender,
     recipient,
     messageType: input.messageType ?? "event",

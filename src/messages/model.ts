@@ -77,7 +77,7 @@ export interface AgentMessage {
 
 /** A message as it is given to `sendMessage`: all but the payload has a default. */
 export interface AgentMessageInput {
-  /** @default {a random id} */
+  /** @default {the time and 84 random bits, 22 characters} */
   readonly messageId?: string | undefined;
   /** Ignored: the sender is the one who sends. Accepted so that a received message can be forwarded. */
   readonly sender?: AgentId | undefined;

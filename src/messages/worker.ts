@@ -7,6 +7,7 @@ import { observeProcess } from "../observability/messaging_telemetry.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
+import { Handling } from "./handling.ts";
 import { type Inbox, isOutage } from "./inbox.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { type AgentId, type AgentMessage, checkAgentId, type FailureType, type QueueMessage } from "./model.ts";
@@ -106,10 +107,11 @@ class MailboxServer implements AgentServer {
   readonly #inbox: Inbox;
   readonly #leases: LeaseKeeper;
   readonly #stopping = new AbortController();
-  readonly #aborting = new AbortController();
-  readonly #handling = new Set<Promise<void>>();
+  /** Those whose handler runs, and those that are being settled. */
+  readonly #handlings = new Set<Handling>();
   #running = 0;
   #slotFreed: (() => void) | null = null;
+  #drained: (() => void) | null = null;
 
   constructor(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions) {
     const { concurrency = 1, timeoutMs = Infinity, onError = () => {}, signal } = options;
@@ -137,7 +139,10 @@ class MailboxServer implements AgentServer {
 
   async stop({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#stopping.abort();
-    const abort = () => this.#aborting.abort(new Error("Cannot go on: the server is being stopped"));
+    const abort = () => {
+      const reason = new Error("Cannot go on: the server is being stopped");
+      for (const handling of this.#handlings) handling.abort(reason);
+    };
     const cancel = timeoutMs === Infinity ? () => {} : this.#coordinator.clock.setTimer(abort, timeoutMs);
     try {
       await this.finished;
@@ -154,11 +159,11 @@ class MailboxServer implements AgentServer {
     try {
       while (!this.#stopping.signal.aborted) {
         const received = await this.#take(this.#concurrency - this.#running);
-        for (const message of received) this.#start(message);
+        for (const message of received) void this.#handle(message);
         if (this.#running >= this.#concurrency) await this.#freeSlot();
       }
     } finally {
-      await Promise.all(this.#handling);
+      if (this.#handlings.size > 0) await new Promise<void>((resolve) => this.#drained = resolve);
       this.#leases.stop();
       await this.#inbox.close();
     }
@@ -182,43 +187,26 @@ class MailboxServer implements AgentServer {
     return new Promise((resolve) => this.#slotFreed = resolve);
   }
 
-  #start(received: ReceivedMessage): void {
-    this.#running++;
-    const handling = this.#handle(received);
-    this.#handling.add(handling);
-    void handling.finally(() => this.#handling.delete(handling));
-  }
-
   async #handle(received: ReceivedMessage): Promise<void> {
-    const handler = new AbortController();
-    const abort = () => handler.abort(this.#aborting.signal.reason);
-    this.#aborting.signal.addEventListener("abort", abort);
-    const lost = () => handler.abort(new LeaseLostError(received.message.messageId));
+    const { message, queueMessage, attempt } = received;
+    const handling = new Handling(queueMessage, attempt);
+    this.#running++;
+    this.#handlings.add(handling);
+    const lost = () => handling.abort(new LeaseLostError(message.messageId));
     const release = this.#leases.keep(() => received.extend(this.#leaseMs), lost);
-    const cancelTimeout = this.#limitTime(handler);
-    const also: Batch[] = [];
-    const observed = observeProcess(received.message);
+    const cancelTimeout = this.#limitTime(handling);
+    const observed = observeProcess(message);
     const within = <Result>(call: () => Result): Result => observed ? observed.run(call) : call();
     let settle: () => Promise<unknown>;
     try {
-      const context = {
-        signal: handler.signal,
-        attempt: received.attempt,
-        queueMessage: received.queueMessage,
-        also: (...batches: readonly Batch[]) => void also.push(...batches),
-      };
-      const result = await untilAborted(
-        within(() => this.#proxy.process(received.message, context)),
-        handler.signal,
-      );
+      const result = await within(() => handling.run(this.#proxy, message));
       observed?.end();
-      settle = () => this.#acknowledge(received, result, also);
+      settle = () => this.#acknowledge(received, result, handling.batches);
     } catch (error) {
       observed?.end(error);
       settle = () => this.#giveBack(received, error);
     } finally {
       cancelTimeout();
-      this.#aborting.signal.removeEventListener("abort", abort);
       // The slot is free before the settling is written, so that the claim of the next message travels with it.
       this.#running--;
       this.#slotFreed?.();
@@ -227,16 +215,18 @@ class MailboxServer implements AgentServer {
     try {
       await within(settle);
     } catch (error) {
-      this.#report(error, received.message);
+      this.#report(error, message);
     } finally {
       release();
+      this.#handlings.delete(handling);
+      if (this.#handlings.size === 0) this.#drained?.();
     }
   }
 
-  #limitTime(handler: AbortController): () => void {
+  #limitTime(handling: Handling): () => void {
     if (this.#timeoutMs === Infinity) return () => {};
     const error = new HandlerTimeoutError(this.#timeoutMs);
-    return this.#coordinator.clock.setTimer(() => handler.abort(error), this.#timeoutMs);
+    return this.#coordinator.clock.setTimer(() => handling.abort(error), this.#timeoutMs);
   }
 
   async #acknowledge(received: ReceivedMessage, result: ProcessResult, also: readonly Batch[]): Promise<void> {
@@ -277,14 +267,4 @@ class HandlerTimeoutError extends Error {
 function failureOf(error: unknown): FailureType {
   if (error instanceof HandlerTimeoutError) return "timeout";
   return error instanceof PermanentFailureError ? "permanent" : "transient";
-}
-
-/** What the handler comes to, or the signal's reason as soon as it is aborted: a handler that ignores it blocks nobody. */
-function untilAborted(result: ProcessResult | Promise<ProcessResult>, signal: AbortSignal): Promise<ProcessResult> {
-  if (!(result instanceof Promise)) return Promise.resolve(result);
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
