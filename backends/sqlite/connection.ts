@@ -25,7 +25,7 @@ export interface ConnectionOptions {
 }
 
 // How long SQLite itself waits for a lock, with the event loop standing still; beyond that, the wait is asynchronous.
-const BLOCKING_WAIT_MS = 5;
+const BLOCKING_WAIT_MS = 2;
 
 // Pages of 4 KiB: 16 MiB of them are kept in memory, and written back to the file when the log has grown by as many.
 const CACHED_PAGES = 4096;

@@ -90,12 +90,24 @@ const LOCKED: readonly string[] = ["BUSY", "LOCKED", "PROTOCOL"];
 const DAMAGED: readonly string[] = ["CORRUPT", "NOTADB"];
 const UNAVAILABLE: readonly string[] = ["PERM", "NOMEM", "READONLY", "INTERRUPT", "IOERR", "FULL", "CANTOPEN"];
 
+// Where there is no number, as of `exec` in Deno, SQLite's own words must do.
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/database (table )?is locked/, "BUSY"],
+  [/file is not a database/, "NOTADB"],
+  [/malformed/, "CORRUPT"],
+  [/unable to open/, "CANTOPEN"],
+  [/disk I\/O error/, "IOERR"],
+  [/readonly database/, "READONLY"],
+  [/disk is full/, "FULL"],
+];
+
 /** SQLite's name of what went wrong, without its details; `null` where the error is not SQLite's. */
 export function resultCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
   if (error.code !== "ERR_SQLITE_ERROR") return /^SQLITE_([A-Z]+)/.exec(error.code)?.[1] ?? null;
-  // Where a file cannot be opened, Deno gives no number.
-  if (!("errcode" in error) || typeof error.errcode !== "number") return "CANTOPEN";
-  const primary = error.errcode & 0xff;
-  return primary === NOT_A_DATABASE ? "NOTADB" : CODES[primary] ?? null;
+  if ("errcode" in error && typeof error.errcode === "number") {
+    const primary = error.errcode & 0xff;
+    return primary === NOT_A_DATABASE ? "NOTADB" : CODES[primary] ?? null;
+  }
+  return WORDS.find(([words]) => words.test(error.message))?.[1] ?? "ERROR";
 }
