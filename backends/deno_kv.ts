@@ -2,7 +2,7 @@
 
 import { requireNumber, requireString } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
-import { BackendClosedError, BackendCorruptError, SchemaNewerError } from "../src/errors.ts";
+import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -22,12 +22,14 @@ import type {
 import { prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { Claimer } from "./deno_kv/claim.ts";
-import { Committer, type Parts } from "./deno_kv/commit.ts";
+import { Committer } from "./deno_kv/commit.ts";
 import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
-import { type DenoKv, openDenoKv } from "./deno_kv/driver.ts";
+import type { DenoKv } from "./deno_kv/driver.ts";
 import { Engine, messageOf } from "./deno_kv/engine.ts";
-import { FORMAT, Layout } from "./deno_kv/layout.ts";
+import { Layout } from "./deno_kv/layout.ts";
 import { Lines } from "./deno_kv/line.ts";
+import { openStore } from "./deno_kv/open.ts";
+import type { Parts } from "./deno_kv/parts.ts";
 import { Queues } from "./deno_kv/queues.ts";
 import { Ranks } from "./deno_kv/ranks.ts";
 import { Records } from "./deno_kv/records.ts";
@@ -128,7 +130,7 @@ export class DenoKvBackend implements StorageBackend {
     this.#clock = clock;
     const layout = this.#layout = new Layout(namespace);
     this.#engine = new Engine({
-      open: () => this.#open(layout, kv, path ?? url),
+      open: () => this.#open(kv, path ?? url),
       owned: kv === undefined,
       timeoutMs,
       closedError: () => new BackendClosedError(this.name),
@@ -246,36 +248,10 @@ export class DenoKvBackend implements StorageBackend {
     if (this.#closing) throw new BackendClosedError(this.name);
   }
 
-  async #open(layout: Layout, own: DenoKv | undefined, location: string | undefined): Promise<DenoKv> {
-    const kv = own ?? await openDenoKv(location);
-    try {
-      await this.#checkFormat(kv, layout);
-    } catch (error) {
-      if (own === undefined) kv.close();
-      throw error;
-    }
+  async #open(kv: DenoKv | undefined, location: string | undefined): Promise<DenoKv> {
+    const opened = await openStore({ name: this.name, layout: this.#layout, kv, location });
     this.#inBackground(() => this.#contents.sweep(this.#clock.now(), this.#engine.deadline()));
-    return kv;
-  }
-
-  /** Refuses what a newer version has written, and marks what nobody has. */
-  async #checkFormat(kv: DenoKv, { format: key }: Layout): Promise<void> {
-    for (let found: unknown = null; found === null;) {
-      const [entry] = await kv.getMany([key]);
-      found = entry?.value ?? null;
-      if (found === null) {
-        const atomic = kv.atomic();
-        atomic.check({ key, versionstamp: null });
-        atomic.set(key, FORMAT);
-        await atomic.commit(); // when somebody else was faster, it is read again
-      } else if (typeof found !== "number") {
-        throw new BackendCorruptError(
-          `Cannot open the backend "${this.name}": something else is stored in its namespace`,
-        );
-      } else if (found > FORMAT) {
-        throw new SchemaNewerError(this.name, found, FORMAT);
-      }
-    }
+    return opened;
   }
 
   #onNewQueues(count: number): void {

@@ -7,9 +7,9 @@ import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { decodeKey } from "../../src/storage/key.ts";
 import type { Message } from "./codec.ts";
-import type { Parts } from "./commit.ts";
 import { Draft } from "./draft.ts";
 import type { Head } from "./line.ts";
+import type { Parts } from "./parts.ts";
 import type { Settler } from "./settle.ts";
 import type { Whereabouts } from "./view.ts";
 
@@ -57,8 +57,9 @@ export class Claimer {
   /** Leases the first messages of a line. */
   async claim(claim: PreparedClaim): Promise<Delivery[]> {
     const { engine, contents } = this.#parts;
-    const leased = await this.#group.run({ ...claim, deadlineMs: engine.deadline() });
-    const values = await contents.load(leased.map(({ message }) => message.content), engine.deadline());
+    const deadlineMs = engine.deadline();
+    const leased = await this.#group.run({ ...claim, deadlineMs });
+    const values = await contents.load(leased.map(({ message }) => message.content), deadlineMs);
     return leased.flatMap(({ queue, message, leaseExpiresAtMs }, index) => {
       const value = values[index];
       if (value === undefined) return []; // purged in this very moment

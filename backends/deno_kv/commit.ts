@@ -1,39 +1,30 @@
 /** Commits: batches made at the same time go together in one atomic, and each keeps its own fate. @module */
 
-import { type Clock, systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { applyBatch } from "./apply.ts";
 import { piecesOf } from "./codec.ts";
-import { type Contents, type NewContent, newContent, type Note, pieceBytes } from "./content.ts";
+import { type NewContent, newContent, type Note, pieceBytes } from "./content.ts";
 import { Draft } from "./draft.ts";
 import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } from "./driver.ts";
-import { AtomicTooLargeError, type Engine } from "./engine.ts";
+import { AtomicTooLargeError } from "./engine.ts";
 import type { Layout } from "./layout.ts";
-import type { Lines } from "./line.ts";
-import type { Ranks } from "./ranks.ts";
+import type { Parts } from "./parts.ts";
 import { View } from "./view.ts";
-import type { Wakes } from "./wakes.ts";
-
-/** What the parts of one backend share. */
-export interface Parts {
-  readonly engine: Engine;
-  readonly layout: Layout;
-  readonly contents: Contents;
-  readonly lines: Lines;
-  readonly ranks: Ranks;
-  readonly wakes: Wakes;
-  readonly clock: Clock;
-  /** Told of queues that got their first counters. */
-  readonly onNewQueues: (count: number) => void;
-}
 
 interface Call {
   readonly batch: PreparedBatch<NewContent>;
   readonly note: Note | null;
   readonly deadlineMs: number;
+}
+
+/** The place of a flush among the others. */
+interface Turn {
+  readonly before: Promise<void>;
+  readonly resolve: () => void;
 }
 
 // The next round trip is prepared while the engine works on the one before.
@@ -49,6 +40,8 @@ const PIECE_BYTES_ALONG = 300 * 1024;
 export class Committer {
   readonly #parts: Parts;
   readonly #group: GroupCommit<Call, CommitResult>;
+  /** Resolves once the flush before has been decided for the first time. */
+  #before: Promise<void> = Promise.resolve();
 
   /** Commits to the store that the parts belong to. */
   constructor(parts: Parts) {
@@ -56,7 +49,7 @@ export class Committer {
     this.#group = new GroupCommit({
       flush: (calls) => this.#flush(calls),
       weigh: ({ batch }) => weigh(batch),
-      maxWeight: 1,
+      maxWeight: 1 + Number.EPSILON * 1000, // a hundred hundredths are a little more than one
       maxInFlight: IN_FLIGHT,
     });
   }
@@ -93,20 +86,22 @@ export class Committer {
   async #flush(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
     const nowMs = systemClock.now();
     const inTime = calls.filter(({ deadlineMs }) => deadlineMs > nowMs);
-    const decided = new Map<Call, CommitResult | Error>();
-    if (inTime.length > 0) {
-      (await this.#decide(inTime, true)).forEach((outcome, index) => {
-        const call = inTime[index];
-        if (call) decided.set(call, outcome);
-      });
+    // Calls that were made in an order are decided in it, however long each flush takes to read.
+    const turn = { before: this.#before, ...Promise.withResolvers<void>() };
+    this.#before = turn.promise;
+    try {
+      const outcomes = inTime.length > 0 ? await this.#decide(inTime, turn) : [];
+      const decided = new Map(inTime.map((call, index) => [call, outcomes[index]]));
+      return calls.map((call) => decided.get(call) ?? late());
+    } finally {
+      turn.resolve();
     }
-    return calls.map((call) => decided.get(call) ?? late());
   }
 
   /** Decides calls together, and in two halves where that cannot be. */
-  async #decide(calls: readonly Call[], assume: boolean): Promise<(CommitResult | Error)[]> {
+  async #decide(calls: readonly Call[], turn: Turn | null): Promise<(CommitResult | Error)[]> {
     try {
-      return await this.#together(calls, assume) ?? await this.#divided(calls);
+      return await this.#together(calls, turn) ?? await this.#divided(calls);
     } catch (error) {
       if (error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError) {
         return calls.map(() => error);
@@ -125,25 +120,27 @@ export class Committer {
 
   async #divided(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
     const half = calls.length >> 1;
-    return [...await this.#decide(calls.slice(0, half), false), ...await this.#decide(calls.slice(half), false)];
+    return [...await this.#decide(calls.slice(0, half), null), ...await this.#decide(calls.slice(half), null)];
   }
 
   /** Decides calls in one atomic; `null` when that fails again and again while there is more than one. */
-  async #together(calls: readonly Call[], assume: boolean): Promise<CommitResult[] | null> {
+  async #together(calls: readonly Call[], turn: Turn | null): Promise<CommitResult[] | null> {
     const { engine, layout, clock, wakes, ranks } = this.#parts;
     const deadlineMs = Math.min(...calls.map((call) => call.deadlineMs));
     for (let attempt = 0; calls.length === 1 || attempt < ATTEMPTS_TOGETHER; attempt++) {
       if (attempt > 1) await engine.pause(attempt, deadlineMs);
       const draft = new Draft(layout, ranks, clock.now());
       const batches = calls.map(({ batch }) => batch);
-      const source = { ...this.#parts, nowMs: draft.nowMs, deadlineMs, assume: assume && attempt === 0 };
+      const source = { ...this.#parts, nowMs: draft.nowMs, deadlineMs, assume: turn !== null && attempt === 0 };
       const view = await View.read(source, batches);
+      await turn?.before;
       if (view.torn) continue;
       const outcomes = batches.map((batch) => applyBatch({ view, draft, layout }, batch));
       if (view.torn) continue;
       outcomes.forEach((outcome, index) => {
         if (typeof outcome === "function") takeOver(draft, layout, calls[index]?.note);
       });
+      turn?.resolve();
       wakes.post(draft);
       const versionstamp = draft.isEmpty ? "" : await engine.commit((atomic) => draft.build(atomic), deadlineMs);
       if (versionstamp === null) continue;

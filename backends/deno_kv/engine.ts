@@ -50,6 +50,7 @@ export interface EngineOptions {
  */
 export class Engine {
   readonly #options: EngineOptions;
+  #kv: DenoKv | null = null;
   #opening: Promise<DenoKv> | null = null;
   #closed = false;
   #underWay = 0;
@@ -68,6 +69,7 @@ export class Engine {
   /** The client, opened when it is not. */
   async opened(deadlineMs: number): Promise<DenoKv> {
     if (this.#closed) throw this.#options.closedError();
+    if (this.#kv) return this.#kv;
     this.#opening ??= this.#open(deadlineMs);
     try {
       return await this.#within(this.#opening, deadlineMs);
@@ -151,7 +153,7 @@ export class Engine {
   async #open(deadlineMs: number): Promise<DenoKv> {
     for (let attempt = 0;; attempt++) {
       try {
-        return await this.#options.open();
+        return this.#kv = await this.#options.open();
       } catch (error) {
         if (isLocked(error) && systemClock.now() < deadlineMs) {
           await this.pause(attempt, deadlineMs, error);

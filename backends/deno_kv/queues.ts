@@ -2,10 +2,10 @@
 
 import type { MessageState, QueueStats, StoredMessage } from "../../src/storage/backend.ts";
 import { decodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
-import type { Parts } from "./commit.ts";
 import { type DenoKvCheck, MAX_CHECKS, MAX_PAGE } from "./driver.ts";
 import { type Counter, COUNTERS, type Range } from "./layout.ts";
 import type { Standing } from "./line.ts";
+import type { Parts } from "./parts.ts";
 import type { Settler } from "./settle.ts";
 import { toCount } from "./view.ts";
 

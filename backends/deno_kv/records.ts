@@ -4,9 +4,9 @@ import { BackendCorruptError, BackendUnavailableError } from "../../src/errors.t
 import type { Entry, ListOptions } from "../../src/storage/backend.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import { decodeRecord, type StoredRecord } from "./codec.ts";
-import type { Parts } from "./commit.ts";
 import { Draft } from "./draft.ts";
 import { MAX_CHECKS, MAX_PAGE } from "./driver.ts";
+import type { Parts } from "./parts.ts";
 
 /** A record as it is stored, expired or not. */
 interface Found extends StoredRecord {

@@ -3,9 +3,9 @@
 import { LEASE_EXPIRED_ERROR } from "../../src/storage/backend.ts";
 import { type Bundle, countMessages } from "./bundle.ts";
 import type { Message } from "./codec.ts";
-import type { Parts } from "./commit.ts";
 import { Draft } from "./draft.ts";
 import { compareByDelivery } from "./line.ts";
+import type { Parts } from "./parts.ts";
 
 // With bundles as large as they get, so many fit in one atomic, and what becomes of them.
 const BUNDLES_AN_ATOMIC = 25;
