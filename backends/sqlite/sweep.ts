@@ -9,8 +9,8 @@ interface Cursor {
   readonly swept_num: number;
 }
 
-// For each new id, so many are looked at: the hand goes round before the garbage is more than a third of what is needed.
-// An index by the time to forget at would find it at once, and cost 1.2 µs for each message that is sent.
+// For each new id, so many are looked at: the hand is round again before there is more garbage than what is needed. An
+// index by the time to forget at would find it at once, and cost 1.3 µs for each message that is sent.
 const ROWS_A_NEW_ONE = 2;
 
 /** Looking at a few rows costs as much as looking at so many, which then are neighbours. */
