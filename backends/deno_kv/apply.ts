@@ -5,7 +5,7 @@ import type { PreparedBatch, PreparedEnqueue, PreparedLease, PreparedOperation }
 import { encodeRecord, type Message } from "./codec.ts";
 import type { NewContent } from "./content.ts";
 import type { Draft } from "./draft.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, slotOfId } from "./layout.ts";
 import type { IdState, RecordState, View } from "./view.ts";
 
 /** What batches are decided with. */
@@ -165,7 +165,7 @@ function enqueue({ view, draft, layout }: Applying, operation: PreparedEnqueue<N
     token: "",
     content: value.stored,
   };
-  draft.check(`i${queue}${id}`, layout.id(queue, id), state.versionstamp);
+  draft.check(slotOfId(queue, id), layout.id(queue, id), state.versionstamp);
   draft.add(value);
   put(draft, queue, state, { to: delayMs > 0 ? "delayed" : "ready", afterMs: delayMs }, message);
   draft.topics.add(queue);

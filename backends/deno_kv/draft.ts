@@ -13,7 +13,7 @@ import {
 } from "./codec.ts";
 import { expireIn, type NewContent } from "./content.ts";
 import { type DenoKvAtomic, type DenoKvCheck, type DenoKvKey, MAX_CHECKS } from "./driver.ts";
-import { type Counter, COUNTERS, type Layout, type Place } from "./layout.ts";
+import { type Counter, COUNTERS, type Layout, type Place, slotOfId } from "./layout.ts";
 import type { Ranks } from "./ranks.ts";
 import { toToken } from "./tokens.ts";
 
@@ -105,7 +105,7 @@ export class Draft {
 
   /** Writes what is known of a message id, unless it need not be remembered any more. */
   remember(queue: string, id: string, entry: IdEntry): void {
-    const slot = `i${queue}${id}`;
+    const slot = slotOfId(queue, id);
     const key = this.#layout.id(queue, id);
     if (entry.place) this.set(slot, key, encodeId(entry));
     else if (entry.seenUntilMs > this.nowMs) this.set(slot, key, encodeId(entry), entry.seenUntilMs);
@@ -162,7 +162,7 @@ export class Draft {
   }
 
   #bundleFor(queue: string, { state, priority, atMs }: Omit<Place, "rank">, message: Message): Bundle {
-    const slot = `${queue}${state}${state === "ready" || state === "delayed" ? priority : ""} ${atMs}`;
+    const slot = `${queue}\0${state}${state === "ready" || state === "delayed" ? priority : ""} ${atMs}`;
     const open = this.#openBundles.get(slot);
     if (open && hasRoom(open, message)) return open;
     const place = { state, priority, atMs, rank: this.#ranks.next() };

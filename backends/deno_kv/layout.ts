@@ -139,6 +139,11 @@ export class Layout {
   }
 }
 
+/** Names a message among those of one step: an encoded queue has no NUL, so that the first one ends it. */
+export function slotOfId(queue: string, id: string): string {
+  return `i${queue}\0${id}`;
+}
+
 /** Messages in line are ordered by priority first, the others by time alone. */
 function slotOf(state: MessageState, priority: number): number {
   return state === "ready" || state === "delayed" ? SLOTS - 1 - priority : 0;

@@ -5,7 +5,7 @@ import { type Bundle, toBundle } from "./bundle.ts";
 import { type Content, decodeId, decodeRecord, type IdEntry, type Message } from "./codec.ts";
 import type { NewContent } from "./content.ts";
 import type { Engine } from "./engine.ts";
-import type { Layout, Place } from "./layout.ts";
+import { type Layout, type Place, slotOfId } from "./layout.ts";
 import type { Lines } from "./line.ts";
 import type { Ranks } from "./ranks.ts";
 import { Reads } from "./reads.ts";
@@ -106,7 +106,7 @@ export class View {
 
   /** The state of a message id. */
   id(queue: string, id: string): IdState {
-    return known(this.#ids.get(queue + id));
+    return known(this.#ids.get(slotOfId(queue, id)));
   }
 
   /** How many messages a queue holds. */
@@ -133,13 +133,14 @@ export class View {
 
   #assume({ type, queue, id }: QueueOperation): boolean {
     if (!this.#source.assume || type !== "enqueue") return false;
-    if (!this.#ids.has(queue + id)) this.#ids.set(queue + id, { ...NOTHING_KNOWN, at: null, assumed: true });
+    const slot = slotOfId(queue, id);
+    if (!this.#ids.has(slot)) this.#ids.set(slot, { ...NOTHING_KNOWN, at: null, assumed: true });
     return true;
   }
 
   /** Finds a message. Of what several operations find out about one message, each part that was read counts. */
   async #findMessage(operation: QueueOperation): Promise<void> {
-    const slot = operation.queue + operation.id;
+    const slot = slotOfId(operation.queue, operation.id);
     const found = "token" in operation ? await this.#findLeased(operation) : await this.#findAny(operation);
     const before = this.#ids.get(slot) ?? found;
     this.#ids.set(slot, { ...(found.assumed ? before : found), at: found.at ?? before.at });
@@ -171,7 +172,7 @@ export class View {
   }
 
   async #readId(queue: string, id: string): Promise<Pick<IdState, "versionstamp" | "entry">> {
-    const { versionstamp, value } = await this.#reads.get(`i${queue}${id}`, this.#source.layout.id(queue, id));
+    const { versionstamp, value } = await this.#reads.get(slotOfId(queue, id), this.#source.layout.id(queue, id));
     return { versionstamp, entry: versionstamp === null ? null : decodeId(value) };
   }
 

@@ -132,3 +132,22 @@ Deno.test("a queue that is used up leaves nothing but its counters, and those ar
     assert(counters <= 2 * 2 * 100, `${counters} counters are left of 300 queues`);
   });
 });
+
+Deno.test("messages whose queue and id read alike together are told apart, in one atomic too", async () => {
+  await withFaulty({}, async (backend) => {
+    const names = [{ queue: ["a"], id: "b\x01c" }, { queue: ["a", "b"], id: "c" }];
+    const sent = await Promise.all(
+      names.map(({ queue, id }) => backend.commit({ operations: [message(id, { queue })] })),
+    );
+    assertEquals(sent.map((result) => result.committed && result.results), [
+      [{ type: "enqueue", duplicate: false }],
+      [{ type: "enqueue", duplicate: false }],
+    ]);
+    const claimed = await Promise.all(names.map(({ queue }) => backend.claim(queue, { leaseMs: LONG_MS })));
+    assertEquals(claimed.flat().map(({ queue, id }) => ({ queue, id })), names);
+    const acked = await Promise.all(
+      claimed.flat().map((each) => backend.commit({ operations: [{ ...each, type: "ack" }] })),
+    );
+    assertEquals(acked.map(({ committed }) => committed), [true, true]);
+  });
+});
