@@ -33,11 +33,18 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   },
   redis: openRedis,
   rediss: openRedis,
+  postgres: openPostgres,
+  postgresql: openPostgres,
 };
 
 async function openRedis(_rest: string, url: string, { namespace }: OpenOptions): Promise<StorageBackend> {
   const { RedisBackend } = await import("./redis.ts");
   return new RedisBackend({ url, ...(namespace !== undefined && { namespace }) });
+}
+
+async function openPostgres(_rest: string, url: string, { namespace }: OpenOptions): Promise<StorageBackend> {
+  const { PostgresBackend } = await import("./postgres.ts");
+  return new PostgresBackend({ url, ...(namespace !== undefined && { namespace }) });
 }
 
 /**

@@ -1,0 +1,373 @@
+/** The PostgreSQL backend: records and queues in tables of a server that one already runs, or of PGlite. @module */
+
+import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
+import { systemClock } from "../src/clock.ts";
+import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
+import type {
+  BackendTraits,
+  Batch,
+  ClaimOptions,
+  CommitResult,
+  Delivery,
+  Entry,
+  Health,
+  ListOptions,
+  MessageListOptions,
+  MessageState,
+  QueueStats,
+  StorageBackend,
+  StoredMessage,
+  Unlisten,
+} from "../src/storage/backend.ts";
+import { prepareBatch, prepareClaim, type PreparedBatch, requireLimit, requireState } from "../src/storage/batch.ts";
+import { GroupCommit } from "../src/storage/group_commit.ts";
+import { encodeJson } from "../src/storage/json.ts";
+import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
+import { type ClaimCall, Claims } from "./postgres/claims.ts";
+import { Committer } from "./postgres/commit.ts";
+import { Connection } from "./postgres/connection.ts";
+import {
+  adapt,
+  adaptTransaction,
+  connect,
+  type Driver,
+  isPGlite,
+  type PGliteClient,
+  type PGliteTransaction,
+  type PostgresClient,
+  type PostgresTransaction,
+} from "./postgres/driver.ts";
+import { QueueNumbers } from "./postgres/queues.ts";
+import { Reads } from "./postgres/reads.ts";
+import { statementsFor } from "./postgres/statements.ts";
+import { Sweep } from "./postgres/sweep.ts";
+import { POLL_MS, Wakeups } from "./postgres/wakeups.ts";
+
+export type { PGliteClient, PGliteTransaction, PostgresClient, PostgresTransaction } from "./postgres/driver.ts";
+
+/** How to make a {@linkcode PostgresBackend}: with a URL or with a client, one of the two. */
+export interface PostgresBackendOptions {
+  /** Where the server is: `postgres://[user[:password]@]host[:port]/database`. Needs `npm:postgres`. */
+  readonly url?: string;
+  /** A client that the caller made, of `npm:postgres` or `npm:@electric-sql/pglite`; `close` leaves it open. */
+  readonly client?: PostgresClient | PGliteClient;
+  /** Keeps apart those who share a schema. 1 to 64 characters. @default {"ao"} */
+  readonly namespace?: string;
+  /** The schema of the tables, which is made where there is none. @default {"agent_coordination"} */
+  readonly schema?: string;
+  /** How long a call may take, in milliseconds, waiting for a connection included. @default {5000} */
+  readonly commandTimeoutMs?: number;
+  /** How many connections there are at most, beside one to listen; only with `url`. @default {4} */
+  readonly maxConnections?: number;
+  /** Whether statements are prepared; `false` behind a proxy that cannot tell whose are whose. @default {true} */
+  readonly prepare?: boolean;
+}
+
+/** PostgreSQL takes 1 GB a column; long before that, one value holds up the connection that others share. */
+const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+
+/** A round trip carries no more than so much text, so that none takes long. */
+const MAX_GROUP_LENGTH = 1024 * 1024;
+/** What an operation weighs beside its value. */
+const OPERATION_LENGTH = 250;
+
+type Limited<Call> = Call & { readonly deadlineMs: number };
+type CommitCall = Limited<{ readonly batch: PreparedBatch<string> }>;
+
+/**
+ * Records and queues on PostgreSQL 13 or newer, or PGlite. Calls that are made at the same time travel together in one
+ * transaction, and each batch in it happens as a whole or not at all. Times are the server's.
+ *
+ * A commit that touches a queue locks that queue until it is done, and so order and capacity are exact, whoever sends.
+ * Claims take no such lock. Durable as far as the server is: see its `synchronous_commit`.
+ *
+ * It works behind a proxy that pools transactions; one that passes no notifications on costs its listeners up to
+ * `wakeWithinMs`.
+ *
+ * @example
+ * ```ts ignore
+ * import { PostgresBackend } from "@tta/agent-coordination/postgres";
+ *
+ * await using backend = new PostgresBackend({ url: "postgres://localhost/app" });
+ * await backend.commit({ operations: [{ type: "set", key: ["greeting"], value: "hello" }] });
+ * ```
+ */
+export class PostgresBackend implements StorageBackend {
+  readonly name: string;
+  readonly traits: BackendTraits;
+  readonly #options: PostgresBackendOptions;
+  readonly #limitMs: number;
+  readonly #connection: Connection;
+  readonly #committer: Committer;
+  readonly #claims: Claims;
+  readonly #reads: Reads;
+  readonly #sweep: Sweep;
+  readonly #wakeups: Wakeups;
+  readonly #commits: GroupCommit<CommitCall, CommitResult>;
+  readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[]>;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed: Promise<void> | null = null;
+
+  /**
+   * Connects to nothing before the first call.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   */
+  constructor(options: PostgresBackendOptions) {
+    const { url, client, maxConnections = 4, prepare = true } = options;
+    const { namespace = "ao", schema = "agent_coordination", commandTimeoutMs = 5000 } = options;
+    if ((url === undefined) === (client === undefined)) {
+      throw new TypeError("Cannot use the options: they must have either url or client");
+    }
+    if (!requireString("namespace", namespace, 1, 64).isWellFormed()) {
+      throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
+    }
+    if (!/^[a-z_][a-z0-9_]*$/.test(requireString("schema", schema, 1, 63))) {
+      throw new TypeError(`Cannot use schema: it must have only a to z, 0 to 9 and _, got ${schema}`);
+    }
+    requireNumber("maxConnections", maxConnections, { min: 1, max: 1000, integer: true });
+    this.#options = options;
+    this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
+    this.name = url === undefined ? "postgres" : nameOf(url);
+    const isEmbedded = client !== undefined && isPGlite(client);
+    this.traits = {
+      durable: true,
+      shared: true,
+      pushes: true,
+      wakeWithinMs: POLL_MS,
+      clock: "engine",
+      timePrecisionMs: 1,
+      maxValueBytes: MAX_VALUE_BYTES,
+    };
+    const statements = statementsFor(schema);
+    const prefix = encodeKey([namespace]);
+    const channel = `ao_${hashOf(`${schema}.${namespace}`)}`;
+    const open = async (): Promise<Driver> =>
+      inTransactions.get(options)?.() ??
+        (client === undefined
+          ? await connect({ url: url ?? "", maxConnections, prepare, connectTimeoutMs: this.#limitMs })
+          : adapt(client, prepare));
+    const connection = this.#connection = new Connection({ name: this.name, schema, statements, open });
+    const queues = new QueueNumbers(prefix, statements);
+    this.#wakeups = new Wakeups({ connection, statements, namespace: prefix, channel, limitMs: this.#limitMs });
+    const notify = { channel, payload: (topics: ReadonlySet<string>) => this.#wakeups.payload(topics) };
+    this.#committer = new Committer({ statements, queues, namespace: prefix, notify });
+    this.#claims = new Claims({ connection, statements, queues, namespace: prefix });
+    this.#reads = new Reads({ connection, statements, namespace: prefix });
+    this.#sweep = new Sweep(connection, statements);
+    this.#commits = new GroupCommit<CommitCall, CommitResult>({
+      flush: (calls) => this.#flush(calls),
+      weigh: ({ batch }) => weightOf(batch),
+      maxWeight: MAX_GROUP_LENGTH,
+    });
+    this.#claimCalls = new GroupCommit<Limited<ClaimCall>, Delivery[]>({
+      flush: (calls) => this.#claims.run(calls, deadlineOf(calls)),
+      maxInFlight: isEmbedded ? 1 : 2,
+    });
+  }
+
+  /**
+   * The same store, seen from within the caller's own open transaction: what is done with the returned backend happens
+   * when that transaction commits, together with what else it does, and not at all when it does not. A batch that is
+   * refused leaves the transaction as it was. Until its end, the transaction keeps the queues locked that it has sent to
+   * or acknowledged in; others wait for it, so it should be short.
+   *
+   * The returned backend cannot listen, and ends with the transaction; it need not be closed.
+   *
+   * @example
+   * ```ts ignore
+   * await sql.begin(async (transaction) => {
+   *   await transaction`INSERT INTO orders (id) VALUES (${id})`;
+   *   const coordinator = new MessageCoordinator(backend.inTransaction(transaction));
+   *   await coordinator.sendMessage(shop, packer, { payload: { id } });
+   * });
+   * ```
+   */
+  inTransaction(transaction: PostgresTransaction | PGliteTransaction): PostgresBackend {
+    this.#begin();
+    const options = { ...this.#options };
+    inTransactions.set(options, () => adaptTransaction(transaction, this.#options.prepare ?? true));
+    return new PostgresBackend(options);
+  }
+
+  async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
+    const encoded = keys.map(encodeKey);
+    return await this.#track(() => this.#reads.get(encoded, this.#deadline()));
+  }
+
+  async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    const limit = requireLimit(options.limit);
+    const pages = this.#reads.list(prefix, { ...options, limit }, () => this.#deadline());
+    yield* this.#pages(pages);
+  }
+
+  async count(prefix: Key): Promise<number> {
+    return await this.#track(() => this.#reads.count(prefix, this.#deadline()));
+  }
+
+  async clear(prefix: Key): Promise<number> {
+    return await this.#track(() => this.#reads.clear(prefix, () => this.#deadline()));
+  }
+
+  async commit(batch: Batch): Promise<CommitResult> {
+    this.#begin();
+    return await this.#commits.run({ batch: prepareBatch(batch, encodeValue), deadlineMs: this.#deadline() });
+  }
+
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    this.#begin();
+    return await this.#claimCalls.run({
+      key: queue,
+      claim: prepareClaim(queue, options),
+      deadlineMs: this.#deadline(),
+    });
+  }
+
+  async recover(queue?: Key): Promise<number> {
+    const name = queue && encodeKey(queue);
+    return await this.#track(() =>
+      name === undefined
+        ? this.#claims.recoverAll(() => this.#deadline())
+        : this.#claims.recover(name, this.#deadline())
+    );
+  }
+
+  async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
+    const limit = requireLimit(options.limit);
+    requireState(state);
+    const name = encodeKey(queue);
+    const num = await this.#track(() => this.#claims.settled(name, this.#deadline()));
+    if (num === null) return;
+    yield* this.#pages(this.#reads.messages(queue, num, state, limit, () => this.#deadline()));
+  }
+
+  async stats(queue: Key): Promise<QueueStats> {
+    const name = encodeKey(queue);
+    return await this.#track(async () => {
+      const num = await this.#claims.settled(name, this.#deadline());
+      return await this.#reads.stats(num, this.#deadline());
+    });
+  }
+
+  async *queues(prefix: Key = []): AsyncGenerator<Key> {
+    for await (const name of this.#pages(this.#reads.queues(prefix, () => this.#deadline()))) yield decodeKey(name);
+  }
+
+  async listen(topic: Key, wake: () => void): Promise<Unlisten> {
+    const encoded = encodeKey(topic);
+    return await this.#track(() => this.#wakeups.listen(encoded, wake));
+  }
+
+  async ping(): Promise<Health> {
+    const startMs = systemClock.now();
+    try {
+      await this.#track(() => this.#connection.read(this.#deadline(), (session) => session.query("SELECT 1 AS one")));
+      return { healthy: true, latencyMs: systemClock.now() - startMs };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { healthy: false, latencyMs: systemClock.now() - startMs, error: message };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= (async () => {
+      await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), Promise.allSettled(this.#running)]);
+      await this.#sweep.close();
+      await this.#wakeups.close();
+      await this.#connection.close();
+    })();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #flush(calls: readonly CommitCall[]): Promise<readonly CommitResult[]> {
+    const batches = calls.map(({ batch }) => batch);
+    const { results, topics, added } = await this.#connection.transaction(
+      deadlineOf(calls),
+      (session) => this.#committer.prepare(session, batches),
+      (session, numbers) => this.#committer.run(session, batches, numbers),
+    );
+    this.#wakeups.wake(topics);
+    this.#sweep.pay(added);
+    return results;
+  }
+
+  /** The items of pages, each of which is a call. */
+  async *#pages<Item>(pages: AsyncIterator<readonly Item[]>): AsyncGenerator<Item> {
+    for (;;) {
+      const page = await this.#track(() => pages.next());
+      if (page.done) return;
+      yield* page.value;
+    }
+  }
+
+  /** A call that `close()` waits for; those that travel in groups, it waits for there. */
+  async #track<Result>(call: () => Promise<Result>): Promise<Result> {
+    this.#begin();
+    const running = call();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  #begin(): void {
+    if (this.#closed) throw new BackendClosedError(this.name);
+  }
+
+  #deadline(): number {
+    return systemClock.now() + this.#limitMs;
+  }
+}
+
+/** How a backend within a transaction is made: by its options, which nobody else has. */
+const inTransactions = new WeakMap<PostgresBackendOptions, () => Driver>();
+
+/** JSON text of a value that is not too large. */
+function encodeValue(value: unknown, path: string): string {
+  const text = encodeJson(value, path);
+  // A UTF-16 code unit takes at most 3 bytes, so that ordinary values need no counting.
+  if (text.length * 3 > MAX_VALUE_BYTES) {
+    const bytes = utf8Length(text);
+    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
+  }
+  return text;
+}
+
+function weightOf({ operations }: PreparedBatch<string>): number {
+  let weight = 0;
+  for (const operation of operations) {
+    weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);
+  }
+  return weight;
+}
+
+/** The first to come is the first whose time is over; with it, the whole round trip is given up. */
+function deadlineOf([first]: readonly { readonly deadlineMs: number }[]): number {
+  return first?.deadlineMs ?? 0;
+}
+
+/** A short name that is one for one text: 52 bits of it. */
+function hashOf(text: string): string {
+  let low = 0x811c9dc5;
+  let high = 0xcbf29ce4;
+  for (let index = 0; index < text.length; index++) {
+    low = Math.imul(low ^ text.charCodeAt(index), 0x01000193);
+    high = Math.imul(high ^ text.charCodeAt(index), 0x5bd1e995);
+  }
+  return (low >>> 0).toString(36) + (high >>> 0).toString(36);
+}
+
+/** What to call a server in logs: the URL without user, password and settings. */
+function nameOf(url: string): string {
+  // No error may repeat the URL.
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol)) {
+    throw new TypeError("Cannot use url: it must be of the form postgres://host:port/database");
+  }
+  return `postgres://${parsed.host}${parsed.pathname}`;
+}

@@ -1,0 +1,169 @@
+/** Claims, and the end of leases. @module */
+
+import { randomId } from "../../src/ids.ts";
+import type { Delivery } from "../../src/storage/backend.ts";
+import type { PreparedClaim } from "../../src/storage/batch.ts";
+import { type Key, prefixRange } from "../../src/storage/key.ts";
+import type { Connection } from "./connection.ts";
+import type { Row } from "./driver.ts";
+import type { QueueNumbers } from "./queues.ts";
+import type { Statements } from "./statements.ts";
+import { arrayLiteral, unescapeText } from "./text.ts";
+
+/** A claim that waits for its round trip. */
+export interface ClaimCall {
+  readonly key: Key;
+  readonly claim: PreparedClaim;
+}
+
+/** What claims work with. */
+export interface ClaimsParts {
+  readonly connection: Connection;
+  readonly statements: Statements;
+  readonly queues: QueueNumbers;
+  readonly namespace: string;
+}
+
+// Messages that another one takes at the same moment are passed over; so often a claim that got none looks again.
+const MAX_LOOKS = 5;
+
+/** The most messages of one statement; its deliveries are numbered within 1024. */
+const MAX_TOGETHER = 1000;
+
+/** The claims of one namespace. */
+export class Claims {
+  readonly #parts: ClaimsParts;
+
+  /** Made of these parts. */
+  constructor(parts: ClaimsParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes claims; those that are for the same queue and time are one statement. */
+  async run(calls: readonly ClaimCall[], deadlineMs: number): Promise<(Delivery[] | Error)[]> {
+    const outcomes: (Delivery[] | Error)[] = calls.map(() => []);
+    await Promise.all(
+      groupsOf(calls).map(async (group) => {
+        try {
+          const [first] = group;
+          const limit = group.reduce((sum, index) => sum + (calls[index]?.claim.limit ?? 0), 0);
+          const call = calls[first ?? -1];
+          const rows = call ? await this.#claim(call.claim, limit, deadlineMs) : [];
+          let start = 0;
+          for (const index of group) {
+            const each = calls[index];
+            if (!each) continue;
+            outcomes[index] = rows.slice(start, start += each.claim.limit).map((row) => toDelivery(row, each.key));
+          }
+        } catch (error) {
+          for (const index of group) outcomes[index] = error instanceof Error ? error : new Error(String(error));
+        }
+      }),
+    );
+    return outcomes;
+  }
+
+  /** Ends the expired leases of a queue, and puts what is due into the line; tells how many leases those were. */
+  async recover(name: string, deadlineMs: number): Promise<number> {
+    const num = await this.#numberOf(name, deadlineMs);
+    return num === null ? 0 : await this.#settle(num, deadlineMs);
+  }
+
+  /** The same in all queues. */
+  async recoverAll(deadline: () => number): Promise<number> {
+    const { connection, statements, namespace } = this.#parts;
+    const { from, to } = prefixRange([]);
+    const rows = await connection.read(
+      deadline(),
+      (session) => session.query(statements.queuesWithExpired, [namespace + from, namespace + to]),
+    );
+    let recovered = 0;
+    for (const { num } of rows) recovered += await this.#settle(Number(num), deadline());
+    return recovered;
+  }
+
+  /** The number of a queue in which nothing is due any more; `null` where there is no such queue. */
+  async settled(name: string, deadlineMs: number): Promise<number | null> {
+    const { connection, statements } = this.#parts;
+    const num = await this.#numberOf(name, deadlineMs);
+    if (num === null) return null;
+    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.isDue, [num]));
+    if (row?.due === true) await this.#settle(num, deadlineMs);
+    return num;
+  }
+
+  async #claim({ queue, leaseMs }: PreparedClaim, limit: number, deadlineMs: number): Promise<Row[]> {
+    const { connection, statements } = this.#parts;
+    for (let looks = 1;; looks++) {
+      const num = await this.#numberOf(queue, deadlineMs);
+      if (num === null) return [];
+      const rows = await connection.write(
+        deadlineMs,
+        (session) => session.query(statements.claim, [num, limit, leaseMs, randomId()]),
+      );
+      const [first] = rows;
+      if (first?.due === true) await this.#settle(num, deadlineMs);
+      else if (typeof first?.id === "string") return [...rows];
+      else if (first?.ready !== true) {
+        // The queue may be another one by now: one that was taken away and made anew.
+        this.#parts.queues.forget(queue);
+        return [];
+      }
+      if (looks >= MAX_LOOKS) return [];
+    }
+  }
+
+  async #settle(num: number, deadlineMs: number): Promise<number> {
+    const { connection, statements } = this.#parts;
+    return await connection.transaction(deadlineMs, () => Promise.resolve(), async (session) => {
+      const [, , [expired]] = await Promise.all([
+        session.query(statements.lockQueues, [arrayLiteral([num])]),
+        session.query(statements.promote, [num]),
+        session.query(statements.expire, [num]),
+      ]);
+      return Number(expired?.moved ?? 0);
+    });
+  }
+
+  async #numberOf(name: string, deadlineMs: number): Promise<number | null> {
+    const { connection, queues } = this.#parts;
+    const known = queues.get(name);
+    if (known !== undefined) return known;
+    const found = await connection.read(deadlineMs, (session) => queues.find(session, [name]));
+    return found.get(name) ?? null;
+  }
+}
+
+/** The indices of claims that are for the same queue and time, as many together as one statement takes. */
+function groupsOf(calls: readonly ClaimCall[]): number[][] {
+  const groups: number[][] = [];
+  const open = new Map<string, { readonly group: number[]; limit: number }>();
+  for (const [index, { claim }] of calls.entries()) {
+    const key = `${claim.leaseMs}:${claim.queue}`;
+    const last = open.get(key);
+    if (last && last.limit + claim.limit <= MAX_TOGETHER) {
+      last.group.push(index);
+      last.limit += claim.limit;
+    } else {
+      const group = [index];
+      groups.push(group);
+      open.set(key, { group, limit: claim.limit });
+    }
+  }
+  return groups;
+}
+
+function toDelivery(row: Row, queue: Key): Delivery {
+  return {
+    queue,
+    id: unescapeText(String(row.id)),
+    token: String(row.token),
+    value: JSON.parse(String(row.value)),
+    priority: Number(row.priority),
+    attempt: Number(row.attempts),
+    maxAttempts: Number(row.max_attempts),
+    enqueuedAtMs: Number(row.enqueued_at),
+    leaseExpiresAtMs: Number(row.due_at),
+    ...(row.last_error !== null && { lastError: unescapeText(String(row.last_error)) }),
+  };
+}

@@ -1,0 +1,154 @@
+/** Calls on the server: bounded in time, tried again as long as they certainly have changed nothing. @module */
+
+import { sleep, systemClock } from "../../src/clock.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import type { Driver, Session } from "./driver.ts";
+import { faultOf, LateError, translate } from "./faults.ts";
+import { prepareSchema } from "./schema.ts";
+import type { Statements } from "./statements.ts";
+
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 250;
+
+// A transaction whose limit the server enforces ends there a little later than here, where its caller is told.
+const SERVER_GRACE_MS = 500;
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly name: string;
+  readonly schema: string;
+  readonly statements: Statements;
+  readonly open: () => Promise<Driver>;
+}
+
+/** One server and its schema, which is made at the first call. */
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #closing = new AbortController();
+  #driver: Promise<Driver> | null = null;
+  #prepared: Promise<void> | null = null;
+
+  /** Connects to nothing before the first call. */
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  /** A read, which is made again after any fault that may pass. */
+  read<Result>(deadlineMs: number, look: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#run(deadlineMs, (driver) => look(driver));
+  }
+
+  /**
+   * A statement that writes, on its own.
+   *
+   * @throws {OutcomeUnknownError} When its answer was lost.
+   */
+  write<Result>(deadlineMs: number, work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#run(deadlineMs, (driver, sent) => {
+      sent();
+      return work(driver);
+    });
+  }
+
+  /**
+   * A transaction; `before` is made ahead of it, each time.
+   *
+   * @throws {OutcomeUnknownError} When the answer to its commit was lost.
+   */
+  transaction<Result, Prepared>(
+    deadlineMs: number,
+    before: (session: Session) => Promise<Prepared>,
+    work: (session: Session, prepared: Prepared) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#run(deadlineMs, async (driver, sent) => {
+      const prepared = await before(driver);
+      return await driver.transaction(async (session) => {
+        // Sent first, and answered with the rest.
+        const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
+        const [result] = await Promise.all([work(session, prepared), limits]);
+        // Its caller was told that nothing has happened.
+        if (systemClock.now() >= deadlineMs) throw new LateError("the transaction took too long");
+        sent();
+        return result;
+      });
+    });
+  }
+
+  /** The driver, with the schema prepared. */
+  async driver(): Promise<Driver> {
+    const { open, schema, name } = this.#parts;
+    this.#driver ??= open();
+    const driver = await this.#driver.catch((error) => {
+      this.#driver = null;
+      throw error;
+    });
+    this.#prepared ??= prepareSchema(driver, schema, name);
+    await this.#prepared.catch((error) => {
+      this.#prepared = null;
+      throw error;
+    });
+    return driver;
+  }
+
+  /** Lets go of all connections; nothing is tried again any more. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const driver = await this.#driver?.catch(() => null);
+    await driver?.close();
+  }
+
+  #limit(session: Session, deadlineMs: number): Promise<unknown> {
+    const limitMs = Math.max(deadlineMs - systemClock.now(), 0) + SERVER_GRACE_MS;
+    return session.query(this.#parts.statements.limits, [String(Math.ceil(limitMs))]);
+  }
+
+  async #run<Result>(
+    deadlineMs: number,
+    attempt: (driver: Driver, sent: () => void) => Promise<Result>,
+  ): Promise<Result> {
+    const { name } = this.#parts;
+    for (let attempts = 0;; attempts++) {
+      let isSent = false;
+      let isForeign = false;
+      try {
+        return await within(deadlineMs, async () => {
+          const driver = await this.driver();
+          isForeign = driver.isForeign;
+          return await attempt(driver, () => isSent = true);
+        });
+      } catch (error) {
+        const fault = faultOf(error);
+        if (error instanceof LateError) await this.#reset();
+        if (fault === "final" || isForeign) throw translate(name, error);
+        if (fault === "lost" && isSent) {
+          throw new OutcomeUnknownError(`Cannot know what became of a write to "${name}": the connection was lost`, {
+            cause: new Error(error instanceof Error ? error.message : String(error)),
+          });
+        }
+        const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempts, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
+        if (systemClock.now() + pauseMs >= deadlineMs) throw translate(name, error);
+        await sleep(systemClock, pauseMs, this.#closing.signal).catch(() => {
+          throw translate(name, error);
+        });
+      }
+    }
+  }
+
+  async #reset(): Promise<void> {
+    const driver = await within(systemClock.now() + 1, async () => await this.#driver).catch(() => null);
+    driver?.reset();
+  }
+}
+
+/** Waits for `work` until a deadline. */
+async function within<Result>(deadlineMs: number, work: () => Promise<Result>): Promise<Result> {
+  const leftMs = deadlineMs - systemClock.now();
+  if (leftMs <= 0) throw new BackendUnavailableError("Cannot reach the backend: the time for the call is over");
+  const late = Promise.withResolvers<never>();
+  const cancel = systemClock.setTimer(() => late.reject(new LateError("the server did not answer in time")), leftMs);
+  try {
+    return await Promise.race([work(), late.promise]);
+  } finally {
+    cancel();
+  }
+}

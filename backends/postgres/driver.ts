@@ -1,0 +1,240 @@
+/** What this backend needs of a PostgreSQL client, and how `postgres` and PGlite give it. @module */
+
+import { CoordinationError } from "../../src/errors.ts";
+
+/** What a statement is given. */
+export type Parameter = string | number | null;
+
+/** A row of a result. */
+export type Row = { readonly [column: string]: unknown };
+
+/** Where statements run. Those that are started together run in their order. */
+export interface Session {
+  /** Runs one statement. */
+  query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
+}
+
+/** Ends a listening. */
+export type Unlisten = () => Promise<void>;
+
+/** A client, whichever it is. */
+export interface Driver extends Session {
+  /** Whether it is a transaction of the caller's, in which nothing is set, repeated or waited for by a limit of ours. */
+  readonly isForeign: boolean;
+  /** Does all of `work`, or nothing. */
+  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  /** Calls `onPayload` for each notification, and `onListening` whenever the server has been told. */
+  listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<Unlisten>;
+  /** Lets go of connections that do not answer. */
+  reset(): void;
+  /** Lets go of everything that is not the caller's. */
+  close(): Promise<void>;
+}
+
+/** A transaction of a `postgres` client: what `sql.begin` hands in. */
+export interface PostgresTransaction {
+  unsafe(text: string, parameters?: Parameter[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  savepoint<Result>(work: (sql: PostgresTransaction) => Promise<Result>): Promise<unknown>;
+}
+
+/** The part of a `postgres` client that is used. */
+export interface PostgresClient {
+  unsafe(text: string, parameters?: Parameter[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  begin<Result>(work: (sql: PostgresTransaction) => Promise<Result>): Promise<unknown>;
+  listen(
+    channel: string,
+    onPayload: (payload: string) => void,
+    onListening?: () => void,
+  ): Promise<{ unlisten(): Promise<void> }>;
+  end(options?: { timeout?: number }): Promise<void>;
+}
+
+/** A transaction of PGlite. */
+export interface PGliteTransaction {
+  query(text: string, parameters?: Parameter[]): Promise<{ readonly rows: unknown[] }>;
+}
+
+/** The part of PGlite that is used. */
+export interface PGliteClient extends PGliteTransaction {
+  transaction<Result>(work: (transaction: PGliteTransaction) => Promise<Result>): Promise<Result>;
+  listen(channel: string, onPayload: (payload: string) => void): Promise<() => Promise<void>>;
+}
+
+/** How connections of our own are made. */
+export interface ConnectOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  readonly prepare: boolean;
+  readonly connectTimeoutMs: number;
+}
+
+// The client waits so long, at most, before it tries to connect again; by itself it would wait up to 20 s.
+const LONGEST_BACKOFF_S = 0.2;
+
+/** How long connections have to say goodbye. */
+const CLOSE_S = 1;
+
+/** Whether a client is PGlite. */
+export function isPGlite(client: PostgresClient | PGliteClient): client is PGliteClient {
+  return "transaction" in client;
+}
+
+/** A driver with connections of its own. The package is loaded now, and not before. */
+export async function connect({ url, maxConnections, prepare, connectTimeoutMs }: ConnectOptions): Promise<Driver> {
+  let postgres: typeof import("postgres");
+  try {
+    ({ default: postgres } = await import("postgres"));
+  } catch (cause) {
+    throw new CoordinationError("DRIVER_MISSING", "Cannot use PostgreSQL: it needs the package postgres", { cause });
+  }
+  const make = () =>
+    postgres(url, {
+      max: maxConnections,
+      prepare,
+      connect_timeout: Math.max(1, Math.ceil(connectTimeoutMs / 1000)),
+      backoff: (retries: number) => Math.min(0.01 * 2 ** retries, LONGEST_BACKOFF_S) * (0.5 + Math.random() / 2),
+      fetch_types: false,
+      max_lifetime: null,
+      onnotice: () => {},
+      connection: { application_name: "agent-coordination" },
+    });
+  let client = make();
+  const ending = new Set<Promise<void>>();
+  const end = (old: typeof client, timeoutS: number) => {
+    const ended = old.end({ timeout: timeoutS }).catch(() => {}).finally(() => ending.delete(ended));
+    ending.add(ended);
+  };
+  return {
+    isForeign: false,
+    query: (text, parameters) => runOn(client, text, parameters, prepare),
+    transaction: (work) => begin(client, work, prepare),
+    listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
+    reset: () => {
+      end(client, 0);
+      client = make();
+    },
+    close: async () => {
+      end(client, CLOSE_S);
+      await Promise.all(ending);
+    },
+  };
+}
+
+/** A driver over the caller's own client, which stays open. */
+export function adapt(client: PostgresClient | PGliteClient, prepare: boolean): Driver {
+  if (isPGlite(client)) return adaptPGlite(client);
+  return {
+    isForeign: false,
+    query: (text, parameters) => runOn(client, text, parameters, prepare),
+    transaction: (work) => begin(client, work, prepare),
+    listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
+    reset: () => {},
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A driver over an open transaction of the caller's. */
+export function adaptTransaction(transaction: PostgresTransaction | PGliteTransaction, prepare: boolean): Driver {
+  const cannotListen = () => {
+    throw new TypeError("Cannot listen in a transaction: use the backend itself");
+  };
+  const over = { isForeign: true, listen: cannotListen, reset: () => {}, close: () => Promise.resolve() };
+  if (!("unsafe" in transaction)) {
+    const session = sessionOfPGlite(transaction);
+    let savepoints: Promise<unknown> = Promise.resolve();
+    return {
+      ...over,
+      query: session.query,
+      // PGlite has no savepoints of its own; one after the other, for they are a stack.
+      transaction: (work) => {
+        const result = savepoints.then(async () => {
+          await session.query("SAVEPOINT agent_coordination");
+          try {
+            const done = await work(session);
+            await session.query("RELEASE SAVEPOINT agent_coordination");
+            return done;
+          } catch (error) {
+            await session.query("ROLLBACK TO SAVEPOINT agent_coordination");
+            throw error;
+          }
+        });
+        savepoints = result.catch(() => {});
+        return result;
+      },
+    };
+  }
+  return {
+    ...over,
+    query: (text, parameters) => runOn(transaction, text, parameters, prepare),
+    transaction: (work) =>
+      capture((resolve) =>
+        transaction.savepoint(async (inner) => {
+          resolve(await work({ query: (text, parameters) => runOn(inner, text, parameters, prepare) }));
+        })
+      ),
+  };
+}
+
+function adaptPGlite(client: PGliteClient): Driver {
+  return {
+    isForeign: false,
+    query: sessionOfPGlite(client).query,
+    transaction: (work) => client.transaction((transaction) => work(sessionOfPGlite(transaction))),
+    listen: async (channel, onPayload, onListening) => {
+      const unlisten = await client.listen(channel, onPayload);
+      onListening();
+      return () => unlisten();
+    },
+    reset: () => {},
+    close: () => Promise.resolve(),
+  };
+}
+
+function sessionOfPGlite(client: PGliteTransaction): Session {
+  return { query: async (text, parameters = []) => rowsOf((await client.query(text, [...parameters])).rows) };
+}
+
+async function runOn(
+  client: Pick<PostgresTransaction, "unsafe">,
+  text: string,
+  parameters: readonly Parameter[] = [],
+  prepare = true,
+): Promise<readonly Row[]> {
+  return rowsOf(await client.unsafe(text, [...parameters], { prepare }));
+}
+
+function begin<Result>(
+  client: PostgresClient,
+  work: (session: Session) => Promise<Result>,
+  prepare: boolean,
+): Promise<Result> {
+  return capture((resolve) =>
+    client.begin(async (sql) => {
+      resolve(await work({ query: (text, parameters) => runOn(sql, text, parameters, prepare) }));
+    })
+  );
+}
+
+async function listenOn(
+  client: PostgresClient,
+  channel: string,
+  onPayload: (payload: string) => void,
+  onListening: () => void,
+): Promise<Unlisten> {
+  const { unlisten } = await client.listen(channel, onPayload, onListening);
+  return () => unlisten();
+}
+
+/** The result of what runs inside of a transaction: clients differ in what they hand back of it. */
+async function capture<Result>(run: (resolve: (result: Result) => void) => Promise<unknown>): Promise<Result> {
+  const captured: Result[] = [];
+  await run((result) => captured.push(result));
+  const [result] = captured;
+  if (captured.length === 0) throw new Error("Cannot tell what became of the transaction: it was not run");
+  return result as Result;
+}
+
+function rowsOf(result: unknown): readonly Row[] {
+  if (!Array.isArray(result)) throw new TypeError("Cannot use the client: it gave no rows");
+  return result;
+}

@@ -1,0 +1,186 @@
+/** Listings, counts and single records. @module */
+
+import type { Entry, ListOptions, MessageState, QueueStats, StoredMessage } from "../../src/storage/backend.ts";
+import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import type { Connection } from "./connection.ts";
+import type { Row } from "./driver.ts";
+import { placesOf, stateAt } from "./place.ts";
+import type { Statements } from "./statements.ts";
+import { arrayLiteral, unescapeText } from "./text.ts";
+
+/** What reads work with. */
+export interface ReadsParts {
+  readonly connection: Connection;
+  readonly statements: Statements;
+  readonly namespace: string;
+}
+
+const LIST_PAGE = 500;
+const DETAILS_PAGE = 500;
+const CLEAR_PAGE = 1000;
+/** Larger than any number of rows. */
+const ALL = Number.MAX_SAFE_INTEGER;
+
+/** Reads one namespace; and `clear`, which goes through a listing as they do. */
+export class Reads {
+  readonly #parts: ReadsParts;
+
+  /** Made of these parts. */
+  constructor(parts: ReadsParts) {
+    this.#parts = parts;
+  }
+
+  /** The records with these encoded keys. */
+  async get(keys: readonly string[], deadlineMs: number): Promise<(Entry | null)[]> {
+    const { connection, statements, namespace } = this.#parts;
+    if (keys.length === 0) return [];
+    const distinct = [...new Set(keys)].map((key) => namespace + key);
+    const rows = await connection.read(
+      deadlineMs,
+      (session) => session.query(statements.get, [arrayLiteral(distinct)]),
+    );
+    const found = new Map(rows.map((row) => [String(row.key).slice(namespace.length), row]));
+    return keys.map((key) => {
+      const row = found.get(key);
+      return row ? this.#toEntry(row) : null;
+    });
+  }
+
+  /** Pages of the records below a prefix. */
+  async *list(
+    prefix: Key,
+    { reverse = false, after, limit = Infinity }: ListOptions,
+    deadline: () => number,
+  ): AsyncGenerator<readonly Entry[]> {
+    const { connection, statements, namespace } = this.#parts;
+    const range = prefixRange(prefix);
+    let from = namespace + range.from;
+    let to = namespace + range.to;
+    if (after !== undefined) {
+      const key = namespace + encodeKey(after);
+      if (reverse && compareEncoded(key, to) < 0) to = key;
+      if (!reverse && compareEncoded(key, from) > 0) from = key;
+    }
+    for (let left = limit; left > 0;) {
+      const size = Math.min(left, LIST_PAGE);
+      const text = reverse ? statements.listReverse : statements.list;
+      const rows = await connection.read(deadline(), (session) => session.query(text, [from, to, size]));
+      if (rows.length > 0) yield rows.map((row) => this.#toEntry(row));
+      if (rows.length < size) return;
+      left -= rows.length;
+      const last = String(rows.at(-1)?.key);
+      if (reverse) to = last;
+      else from = last;
+    }
+  }
+
+  /** How many records are below a prefix. */
+  async count(prefix: Key, deadlineMs: number): Promise<number> {
+    const { connection, statements } = this.#parts;
+    const range = this.#range(prefix);
+    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.count, range));
+    return Number(row?.count);
+  }
+
+  /** Deletes the records below a prefix, some at a time. */
+  async clear(prefix: Key, deadline: () => number): Promise<number> {
+    const { connection, statements } = this.#parts;
+    const range = this.#range(prefix);
+    for (let cleared = 0;;) {
+      const [row] = await connection.write(
+        deadline(),
+        (session) => session.query(statements.clear, [...range, CLEAR_PAGE]),
+      );
+      cleared += Number(row?.live);
+      if (Number(row?.deleted) < CLEAR_PAGE) return cleared;
+    }
+  }
+
+  /** Pages of the messages in one state. Those that leave it while the caller looks are left out. */
+  async *messages(
+    queue: Key,
+    num: number,
+    state: MessageState,
+    limit: number,
+    deadline: () => number,
+  ): AsyncGenerator<readonly StoredMessage[]> {
+    const { connection, statements } = this.#parts;
+    const { first, last } = placesOf(state);
+    if (limit === 0) return;
+    const order = await connection.read(
+      deadline(),
+      (session) => session.query(statements.order, [num, first, last, Math.min(limit, ALL)]),
+    );
+    for (let start = 0; start < order.length; start += DETAILS_PAGE) {
+      const nums = order.slice(start, start + DETAILS_PAGE).map((row) => Number(row.num));
+      const rows = await connection.read(
+        deadline(),
+        (session) => session.query(statements.details, [num, arrayLiteral(nums), first, last]),
+      );
+      const found = new Map(rows.map((row) => [Number(row.num), row]));
+      yield nums.flatMap((each) => {
+        const row = found.get(each);
+        return row ? [toStoredMessage(row, queue)] : [];
+      });
+    }
+  }
+
+  /** How many messages a queue holds. */
+  async stats(num: number | null, deadlineMs: number): Promise<QueueStats> {
+    const { connection, statements } = this.#parts;
+    const [row] = num === null
+      ? []
+      : await connection.read(deadlineMs, (session) => session.query(statements.stats, [num]));
+    return {
+      ready: Number(row?.ready ?? 0),
+      delayed: Number(row?.delayed ?? 0),
+      leased: Number(row?.leased ?? 0),
+      dead: Number(row?.dead ?? 0),
+      nextDueInMs: typeof row?.next === "number" ? Math.max(row.next, 0) : null,
+    };
+  }
+
+  /** Pages of the encoded names of queues with messages. */
+  async *queues(prefix: Key, deadline: () => number): AsyncGenerator<readonly string[]> {
+    const { connection, statements, namespace } = this.#parts;
+    let [from, to] = this.#range(prefix);
+    for (;;) {
+      const rows = await connection.read(
+        deadline(),
+        (session) => session.query(statements.queues, [from, to, LIST_PAGE]),
+      );
+      if (rows.length > 0) yield rows.map(({ name }) => String(name).slice(namespace.length));
+      if (rows.length < LIST_PAGE) return;
+      from = String(rows.at(-1)?.name);
+    }
+  }
+
+  #range(prefix: Key): [from: string, to: string] {
+    const { from, to } = prefixRange(prefix);
+    return [this.#parts.namespace + from, this.#parts.namespace + to];
+  }
+
+  #toEntry({ key, value, version, expires_at }: Row): Entry {
+    return {
+      key: decodeKey(String(key).slice(this.#parts.namespace.length)),
+      value: JSON.parse(String(value)),
+      version: String(version),
+      ...(typeof expires_at === "number" && { expiresAtMs: expires_at }),
+    };
+  }
+}
+
+function toStoredMessage(row: Row, queue: Key): StoredMessage {
+  return {
+    queue,
+    id: unescapeText(String(row.id)),
+    value: JSON.parse(String(row.value)),
+    priority: Number(row.priority),
+    state: stateAt(Number(row.place)),
+    attempts: Number(row.attempts),
+    maxAttempts: Number(row.max_attempts),
+    enqueuedAtMs: Number(row.enqueued_at),
+    dueAtMs: Number(row.due_at),
+    ...(row.last_error !== null && { lastError: unescapeText(String(row.last_error)) }),
+  };
+}

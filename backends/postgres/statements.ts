@@ -1,0 +1,233 @@
+/** Every statement of the PostgreSQL backend. @module */
+
+import { LEASE_EXPIRED_ERROR } from "../../src/storage/backend.ts";
+import { identifier } from "./text.ts";
+
+const NOW = "floor(extract(epoch FROM clock_timestamp()) * 1000)::float8";
+
+/** All statements, for one schema. */
+export type Statements = ReturnType<typeof statementsFor>;
+
+/** Makes the statements for a schema. Arrays come as literals in text. */
+// deno-lint-ignore explicit-module-boundary-types -- the names of all statements, written once
+export function statementsFor(schemaName: string) {
+  const schema = identifier(schemaName);
+  return {
+    // The limits hold for one transaction, so that a proxy may give the connection to another afterwards.
+    limits: `
+      SELECT set_config('lock_timeout', $1::text, true), set_config('statement_timeout', $1::text, true),
+        set_config('idle_in_transaction_session_timeout', $1::text, true)`,
+    // In the order of the array, which is sorted, as everybody's is.
+    lockRecords: `
+      SELECT pg_advisory_xact_lock($1::int, slot) FROM unnest($2::text::int[]) AS slot`,
+    lockQueues: `
+      SELECT num, live, sequence FROM ${schema}.queues WHERE num = ANY ($1::text::bigint[]) ORDER BY num FOR UPDATE`,
+    findQueues: `
+      SELECT num, name FROM ${schema}.queues WHERE name = ANY ($1::text::text[])`,
+    makeQueues: `
+      INSERT INTO ${schema}.queues (name, touched_at)
+      SELECT name, ${NOW} FROM unnest($1::text::text[]) AS name
+      ON CONFLICT (name) DO NOTHING`,
+    loadRecords: `
+      SELECT key, version, expires_at FROM ${schema}.records
+      WHERE key = ANY ($1::text::text[]) ORDER BY key FOR UPDATE`,
+    loadIds: `
+      SELECT i.queue, i.id, i.forget_at,
+        EXISTS (SELECT 1 FROM ${schema}.messages AS m WHERE m.queue = i.queue AND m.num = i.num) AS present
+      FROM unnest($1::text::bigint[], $2::text::text[]) AS asked (queue, id)
+      JOIN ${schema}.ids AS i ON i.queue = asked.queue AND i.id = asked.id`,
+    loadByNum: `
+      SELECT m.queue, m.num, m.id, m.place, m.priority, m.attempts, m.max_attempts, m.due_at, m.sequence, m.token
+      FROM unnest($1::text::bigint[], $2::text::bigint[]) AS asked (queue, num)
+      JOIN ${schema}.messages AS m ON m.queue = asked.queue AND m.num = asked.num`,
+    // Claims take messages without the lock of the queue.
+    loadById: `
+      SELECT m.queue, m.num, m.id, m.place, m.priority, m.attempts, m.max_attempts, m.due_at, m.sequence, m.token
+      FROM unnest($1::text::bigint[], $2::text::text[]) AS asked (queue, id)
+      JOIN ${schema}.ids AS i ON i.queue = asked.queue AND i.id = asked.id
+      JOIN ${schema}.messages AS m ON m.queue = i.queue AND m.num = i.num
+      FOR UPDATE OF m`,
+    time: `
+      SELECT ${NOW} AS now, coalesce((SELECT until > ${NOW} FROM ${schema}.listeners WHERE namespace = $1::text), false)
+        AS listening`,
+
+    saveQueues: `
+      UPDATE ${schema}.queues AS q SET live = s.live, sequence = s.sequence, touched_at = $4::float8
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[]) AS s (num, live, sequence)
+      WHERE q.num = s.num`,
+    insertMessages: `
+      INSERT INTO ${schema}.messages
+        (queue, num, sequence, due_at, enqueued_at, attempts, max_attempts, place, priority, token, id, last_error, value)
+      SELECT queue, num, sequence, due_at, $9::float8, 0, max_attempts, place, priority, '', id, NULL, value
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::float8[], $5::text::int[],
+        $6::text::int[], $7::text::int[], $8::text::text[], $10::text::text[])
+        AS s (queue, num, sequence, due_at, max_attempts, place, priority, id, value)`,
+    updateMessages: `
+      UPDATE ${schema}.messages AS m
+      SET place = s.place, due_at = s.due_at, sequence = s.sequence, attempts = s.attempts,
+        last_error = coalesce(s.last_error, m.last_error)
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::int[], $4::text::float8[], $5::text::bigint[],
+        $6::text::int[], $7::text::text[]) AS s (queue, num, place, due_at, sequence, attempts, last_error)
+      WHERE m.queue = s.queue AND m.num = s.num`,
+    deleteMessages: `
+      DELETE FROM ${schema}.messages AS m USING unnest($1::text::bigint[], $2::text::bigint[]) AS s (queue, num)
+      WHERE m.queue = s.queue AND m.num = s.num`,
+    saveIds: `
+      INSERT INTO ${schema}.ids (queue, num, forget_at, sweep_at, id)
+      SELECT queue, num, forget_at, greatest(forget_at, $5::float8), id
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::float8[], $4::text::text[])
+        AS s (queue, num, forget_at, id)
+      ON CONFLICT (queue, id) DO UPDATE
+      SET num = excluded.num, forget_at = excluded.forget_at, sweep_at = excluded.sweep_at`,
+    saveRecords: `
+      INSERT INTO ${schema}.records (key, version, expires_at, value)
+      SELECT key, version, expires_at, value
+      FROM unnest($1::text::text[], $2::text::text[], $3::text::float8[], $4::text::text[])
+        AS s (key, version, expires_at, value)
+      ON CONFLICT (key) DO UPDATE
+      SET version = excluded.version, expires_at = excluded.expires_at, value = excluded.value`,
+    deleteRecords: `
+      DELETE FROM ${schema}.records WHERE key = ANY ($1::text::text[])`,
+    notify: `
+      SELECT pg_notify($1::text, $2::text)`,
+
+    // One statement and one round trip; where something is due, nothing is taken before it stands in line.
+    claim: `
+      WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
+      state AS MATERIALIZED (
+        SELECT
+          EXISTS (SELECT 1 FROM ${schema}.messages, clock
+            WHERE queue = $1::bigint AND place = 10 AND due_at <= now) OR
+          EXISTS (SELECT 1 FROM ${schema}.messages, clock
+            WHERE queue = $1::bigint AND place = 11 AND due_at <= now) AS due,
+          EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place <= 9) AS ready
+      ),
+      line AS MATERIALIZED (
+        SELECT num, place, due_at, sequence FROM ${schema}.messages
+        WHERE queue = $1::bigint AND place <= 9 AND NOT (SELECT due FROM state)
+        ORDER BY place, due_at, sequence LIMIT $2::int FOR UPDATE SKIP LOCKED
+      ),
+      first AS MATERIALIZED (
+        SELECT num, row_number() OVER (ORDER BY place, due_at, sequence) AS nth FROM line
+      ),
+      delivery AS MATERIALIZED (
+        SELECT CASE WHEN EXISTS (SELECT 1 FROM line) THEN nextval('${schema}.deliveries') * 1024 END AS base
+      ),
+      claimed AS (
+        UPDATE ${schema}.messages AS m
+        SET place = 11, due_at = clock.now + $3::float8, sequence = delivery.base + first.nth, attempts = attempts + 1,
+          token = m.num || '.' || md5($4::text || m.num)
+        FROM first, clock, delivery WHERE m.queue = $1::bigint AND m.num = first.num
+        RETURNING m.*, first.nth
+      )
+      SELECT due, ready, id, token, value, priority, attempts, max_attempts, enqueued_at, due_at, last_error
+      FROM state LEFT JOIN claimed ON true ORDER BY nth`,
+    promote: `
+      UPDATE ${schema}.messages SET place = 9 - priority
+      WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}`,
+    expire: `
+      WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
+      queue AS MATERIALIZED (SELECT sequence FROM ${schema}.queues WHERE num = $1::bigint),
+      expired AS MATERIALIZED (
+        SELECT num, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
+        FROM ${schema}.messages, clock WHERE queue = $1::bigint AND place = 11 AND due_at <= now
+      ),
+      moved AS (
+        UPDATE ${schema}.messages AS m
+        SET place = CASE WHEN dies THEN 12 ELSE 9 - priority END, due_at = now, sequence = queue.sequence + nth,
+          last_error = '${LEASE_EXPIRED_ERROR}'
+        FROM expired, clock, queue WHERE m.queue = $1::bigint AND m.num = expired.num
+        RETURNING dies
+      ),
+      counted AS (SELECT count(*) AS moved, count(*) FILTER (WHERE dies) AS died FROM moved)
+      UPDATE ${schema}.queues SET sequence = sequence + moved, live = live - died
+      FROM counted WHERE num = $1::bigint RETURNING moved`,
+    queuesWithExpired: `
+      SELECT num FROM ${schema}.queues WHERE name > $1::text AND name < $2::text AND live > 0 AND EXISTS (
+        SELECT 1 FROM ${schema}.messages WHERE queue = queues.num AND place = 11 AND due_at <= ${NOW})`,
+
+    stats: `
+      WITH clock AS MATERIALIZED (SELECT ${NOW} AS now)
+      SELECT
+        count(*) FILTER (WHERE place <= 9) AS ready,
+        count(*) FILTER (WHERE place = 10) AS delayed,
+        count(*) FILTER (WHERE place = 11) AS leased,
+        count(*) FILTER (WHERE place = 12) AS dead,
+        min(due_at) FILTER (WHERE place IN (10, 11)) - (SELECT now FROM clock) AS next
+      FROM ${schema}.messages WHERE queue = $1::bigint`,
+    isDue: `
+      SELECT EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}) OR
+        EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 11 AND due_at <= ${NOW}) AS due`,
+    order: `
+      SELECT num FROM ${schema}.messages WHERE queue = $1::bigint AND place >= $2::int AND place <= $3::int
+      ORDER BY place, due_at, sequence LIMIT $4::bigint`,
+    details: `
+      SELECT num, id, value, priority, place, attempts, max_attempts, enqueued_at, due_at, last_error
+      FROM ${schema}.messages
+      WHERE queue = $1::bigint AND num = ANY ($2::text::bigint[]) AND place >= $3::int AND place <= $4::int`,
+    queues: `
+      SELECT name FROM ${schema}.queues WHERE name > $1::text AND name < $2::text AND EXISTS (
+        SELECT 1 FROM ${schema}.messages WHERE queue = queues.num)
+      ORDER BY name LIMIT $3::int`,
+
+    get: `
+      SELECT key, value, version, expires_at FROM ${schema}.records
+      WHERE key = ANY ($1::text::text[]) AND (expires_at IS NULL OR expires_at > ${NOW})`,
+    list: `
+      SELECT key, value, version, expires_at FROM ${schema}.records
+      WHERE key > $1::text AND key < $2::text AND (expires_at IS NULL OR expires_at > ${NOW})
+      ORDER BY key LIMIT $3::int`,
+    listReverse: `
+      SELECT key, value, version, expires_at FROM ${schema}.records
+      WHERE key > $1::text AND key < $2::text AND (expires_at IS NULL OR expires_at > ${NOW})
+      ORDER BY key DESC LIMIT $3::int`,
+    count: `
+      SELECT count(*) AS count FROM ${schema}.records
+      WHERE key > $1::text AND key < $2::text AND (expires_at IS NULL OR expires_at > ${NOW})`,
+    clear: `
+      WITH page AS MATERIALIZED (
+        SELECT key FROM ${schema}.records WHERE key > $1::text AND key < $2::text
+        ORDER BY key LIMIT $3::int FOR UPDATE
+      ),
+      gone AS (
+        DELETE FROM ${schema}.records AS r USING page WHERE r.key = page.key
+        RETURNING expires_at IS NULL OR expires_at > ${NOW} AS live
+      )
+      SELECT count(*) AS deleted, count(*) FILTER (WHERE live) AS live FROM gone`,
+
+    listening: `
+      INSERT INTO ${schema}.listeners (namespace, until) VALUES ($1::text, ${NOW} + $2::float8)
+      ON CONFLICT (namespace) DO UPDATE SET until = greatest(excluded.until, listeners.until)`,
+
+    sweepRecords: `
+      DELETE FROM ${schema}.records WHERE key IN (
+        SELECT key FROM ${schema}.records WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT $1::int
+        FOR UPDATE SKIP LOCKED)`,
+    // The id of a message that is still there is looked at again later: it may be long until that is gone.
+    sweepIds: `
+      WITH due AS MATERIALIZED (
+        SELECT i.queue, i.id, EXISTS (
+          SELECT 1 FROM ${schema}.messages AS m WHERE m.queue = i.queue AND m.num = i.num) AS present
+        FROM ${schema}.ids AS i WHERE sweep_at <= ${NOW} ORDER BY sweep_at LIMIT $1::int FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (
+        DELETE FROM ${schema}.ids AS i USING due WHERE i.queue = due.queue AND i.id = due.id AND NOT present
+      )
+      UPDATE ${schema}.ids AS i SET sweep_at = ${NOW} + 600000
+      FROM due WHERE i.queue = due.queue AND i.id = due.id AND present`,
+    // A queue that is used meanwhile has another touched_at, which is looked at again once its row is locked.
+    sweepQueues: `
+      WITH page AS MATERIALIZED (
+        SELECT num FROM ${schema}.queues WHERE num > $1::bigint ORDER BY num LIMIT $2::int
+      ),
+      empty AS MATERIALIZED (
+        SELECT num FROM ${schema}.queues AS q
+        WHERE num IN (SELECT num FROM page) AND touched_at < ${NOW} - 60000
+          AND NOT EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = q.num)
+          AND NOT EXISTS (SELECT 1 FROM ${schema}.ids WHERE queue = q.num)
+        FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (DELETE FROM ${schema}.queues WHERE num IN (SELECT num FROM empty))
+      SELECT max(num) AS last FROM page`,
+  } as const;
+}

@@ -1,0 +1,51 @@
+/** Cleaning: who makes the store remember something cleans in passing what others need no more. @module */
+
+import { systemClock } from "../../src/clock.ts";
+import type { Connection } from "./connection.ts";
+import type { Statements } from "./statements.ts";
+
+// For each new row two are taken away, where so many are over: they can never pile up.
+const ROWS_A_NEW_ONE = 2;
+const NEW_ROWS_A_STEP = 500;
+const QUEUES_A_STEP = 500;
+const LIMIT_MS = 30_000;
+
+/** Takes away records that have expired, ids that need no more be remembered, and queues that are empty. */
+export class Sweep {
+  readonly #connection: Connection;
+  readonly #statements: Statements;
+  // By chance, so that processes too short-lived for a whole step do their part too.
+  #owed = Math.floor(Math.random() * NEW_ROWS_A_STEP);
+  #running: Promise<void> | null = null;
+  #lastQueue = 0;
+
+  /** Cleans over a connection. */
+  constructor(connection: Connection, statements: Statements) {
+    this.#connection = connection;
+    this.#statements = statements;
+  }
+
+  /** Pays for so many new rows; the work goes on beside other calls. */
+  pay(newRows: number): void {
+    this.#owed += newRows;
+    if (this.#owed < NEW_ROWS_A_STEP || this.#running) return;
+    const rows = this.#owed * ROWS_A_NEW_ONE;
+    this.#owed = 0;
+    this.#running = this.#clean(rows).catch(() => {}).finally(() => this.#running = null); // the next one does it
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  async #clean(rows: number): Promise<void> {
+    const { sweepRecords, sweepIds, sweepQueues } = this.#statements;
+    await this.#connection.write(systemClock.now() + LIMIT_MS, async (session) => {
+      await session.query(sweepRecords, [rows]);
+      await session.query(sweepIds, [rows]);
+      const [row] = await session.query(sweepQueues, [this.#lastQueue, QUEUES_A_STEP]);
+      this.#lastQueue = Number(row?.last ?? 0);
+    });
+  }
+}

@@ -1,0 +1,168 @@
+/** Who listens: one connection that the server tells of commits, and a slow poll beside it. @module */
+
+import { sleep, systemClock } from "../../src/clock.ts";
+import { randomId } from "../../src/ids.ts";
+import type { Unlisten } from "../../src/storage/backend.ts";
+import { Listeners } from "../../src/storage/listeners.ts";
+import type { Connection } from "./connection.ts";
+import type { Statements } from "./statements.ts";
+
+/** However quiet it is, everybody is woken this often: a notification may be lost, and proxies pass none on. */
+export const POLL_MS = 1000;
+
+/** Others notify for so long after somebody has said that he listens, which is said again well before. */
+const LISTENING_MS = 60_000;
+const SAY_EVERY_MS = 20_000;
+
+/** The server takes a little less than 8000 bytes. */
+const MAX_PAYLOAD = 7900;
+
+/** What a listener needs. */
+export interface WakeupParts {
+  readonly connection: Connection;
+  readonly statements: Statements;
+  readonly namespace: string;
+  readonly channel: string;
+  readonly limitMs: number;
+}
+
+/** The listeners of one backend. */
+export class Wakeups {
+  readonly #parts: WakeupParts;
+  readonly #listeners = new Listeners();
+  /** Put before every payload, so that a process does not wake itself twice. */
+  readonly #self = randomId();
+  #polling: AbortController | null = null;
+  #hearing: Promise<() => Promise<void>> | null = null;
+  #saidAtMs = -Infinity;
+  #saying: Promise<void> | null = null;
+  readonly #running = new Set<Promise<void>>();
+
+  /** Made of these parts. */
+  constructor(parts: WakeupParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether anybody listens here. */
+  get isListening(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** Calls `wake` whenever the topic is woken, from when the returned promise resolves. */
+  async listen(topic: string, wake: () => void): Promise<Unlisten> {
+    const unlisten = this.#listeners.add(topic, wake, () => this.#rest());
+    if (this.#polling === null) this.#start();
+    try {
+      await this.#say();
+      await this.#hearing;
+      return unlisten;
+    } catch (error) {
+      await unlisten();
+      throw error;
+    }
+  }
+
+  /** Wakes those of this process. */
+  wake(topics: Iterable<string>): void {
+    for (const topic of topics) this.#listeners.wake(topic);
+  }
+
+  /** What others are told of topics: which, or that there were too many to say. */
+  payload(topics: ReadonlySet<string>): string {
+    const payload = JSON.stringify([this.#self, ...topics]);
+    // A character takes at most 3 bytes, and what takes more two of these.
+    return payload.length * 3 <= MAX_PAYLOAD ? payload : JSON.stringify([this.#self]);
+  }
+
+  /** Ends the connection; nobody is woken any more. */
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    await this.#rest();
+    await Promise.all(this.#running);
+  }
+
+  #start(): void {
+    const polling = this.#polling = new AbortController();
+    const running = this.#poll(polling.signal).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    this.#hear();
+  }
+
+  /** Lets go of everything while nobody listens. */
+  async #rest(): Promise<void> {
+    this.#polling?.abort();
+    this.#polling = null;
+    const hearing = this.#hearing;
+    this.#hearing = null;
+    const stop = await hearing?.catch(() => null);
+    await stop?.().catch(() => {});
+  }
+
+  #hear(): void {
+    const { connection, channel, limitMs } = this.#parts;
+    const hearing = (async () => {
+      const driver = await connection.driver();
+      const listening = driver.listen(channel, (payload) => this.#onPayload(payload), () => this.#listeners.wakeAll());
+      // Without it, the poll is left: a proxy may take no listener, and the client tries by itself to connect again.
+      const given = await limited(listening, limitMs);
+      return given ?? (() => listening.then((stop) => stop()));
+    })();
+    hearing.catch(() => {
+      if (this.#hearing === hearing) this.#hearing = null; // the poll tries again
+    });
+    this.#hearing = hearing;
+  }
+
+  #onPayload(payload: string): void {
+    const [from, ...topics] = parse(payload);
+    if (from === this.#self) return;
+    if (topics.length === 0) this.#listeners.wakeAll();
+    else this.wake(topics);
+  }
+
+  /** Tells others that somebody listens, where that has not been said of late. */
+  #say(): Promise<void> {
+    const { connection, statements, namespace, limitMs } = this.#parts;
+    if (systemClock.now() - this.#saidAtMs < SAY_EVERY_MS) return Promise.resolve();
+    return this.#saying ??= (async () => {
+      try {
+        await connection.read(systemClock.now() + limitMs, async (session) => {
+          await session.query(statements.listening, [namespace, LISTENING_MS]);
+        });
+        this.#saidAtMs = systemClock.now();
+      } finally {
+        this.#saying = null;
+      }
+    })();
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(systemClock, POLL_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      this.#listeners.wakeAll();
+      if (this.#hearing === null) this.#hear();
+      await this.#say().catch(() => {}); // the next round tries again
+    }
+  }
+}
+
+function parse(payload: string): string[] {
+  try {
+    const parsed: unknown = JSON.parse(payload);
+    return Array.isArray(parsed) ? parsed.map(String) : [];
+  } catch {
+    return []; // not ours: whoever sent it, to look is right
+  }
+}
+
+/** What a promise gives within a limit, else `null`. */
+async function limited<Result>(promise: Promise<Result>, limitMs: number): Promise<Result | null> {
+  const late = Promise.withResolvers<null>();
+  const cancel = systemClock.setTimer(() => late.resolve(null), limitMs);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    cancel();
+  }
+}

@@ -1,0 +1,161 @@
+/** PostgreSQL servers for tests: started on a free port of the loopback address, and stopped with the test. @module */
+
+import { PostgresBackend, type PostgresBackendOptions } from "../../backends/postgres.ts";
+import { freePort, GuardedProcess, until } from "./guarded.ts";
+import { findOrInstall } from "./install.ts";
+
+const ROOT = "/usr/lib/postgresql";
+
+/** Where the server's programs are, `null` where they can neither be found nor installed. */
+export const postgresPrograms: string | null = findPrograms() ??
+  (await findOrInstall("psql", "postgresql"), findPrograms());
+
+/** The server refuses to run as root. */
+const USER = Deno.uid() === 0 ? "postgres" : null;
+
+const START_LIMIT_MS = 60_000;
+
+/** A PostgreSQL server. Commits do not wait for the disk: what is tested survives the end of processes. */
+export class PostgresServer implements AsyncDisposable {
+  /** Where it listens. */
+  readonly port: number;
+  /** The directory that it keeps its files in. */
+  readonly directory: string;
+  readonly #flags: readonly string[];
+  #process: GuardedProcess | null = null;
+
+  private constructor(port: number, directory: string, settings: Readonly<Record<string, string>>) {
+    this.port = port;
+    this.directory = directory;
+    this.#flags = Object.entries({
+      port: String(port),
+      listen_addresses: "127.0.0.1",
+      unix_socket_directories: directory,
+      fsync: "off",
+      max_connections: "80",
+      shared_buffers: "64MB",
+      ...settings,
+    }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  }
+
+  /** Starts a server with an empty database, and these settings. */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+    const directory = await Deno.makeTempDir({ prefix: "postgres-" });
+    if (USER !== null) await run("chown", USER, directory);
+    await run(...command("initdb", "-D", `${directory}/data`, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync"));
+    const server = new PostgresServer(freePort(), directory, settings);
+    await server.restart();
+    return server;
+  }
+
+  /** Its URL. */
+  get url(): string {
+    return `postgres://test@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** Kills it and the processes that it started, as a crash would. */
+  async kill(): Promise<void> {
+    for (const pid of this.#children()) signal(pid, "SIGKILL");
+    await this.#process?.kill();
+    this.#process = null;
+  }
+
+  /** Starts it again, after a kill, with the files that it left. */
+  async restart(): Promise<void> {
+    const [program, ...args] = command("postgres", "-D", `${this.directory}/data`, ...this.#flags);
+    const deadline = Date.now() + START_LIMIT_MS;
+    // The processes of the one before may take a moment to notice its end.
+    for (let isReady = false; !isReady;) {
+      if (Date.now() > deadline) throw new Error("Cannot start postgres: it does not answer");
+      const process = this.#process = await GuardedProcess.start(program, args);
+      await until("the server answers or has ended", async () => {
+        isReady = (await output(...command("pg_isready", "-q", "-h", "127.0.0.1", "-p", String(this.port)))).success;
+        return isReady || !isRunning(process.pid);
+      }, START_LIMIT_MS);
+      if (!isReady) await process.kill();
+    }
+  }
+
+  /** Stops it from doing anything, its connections left open. */
+  pause(): void {
+    this.#process?.signal("SIGSTOP");
+    for (const pid of this.#children()) signal(pid, "SIGSTOP");
+  }
+
+  /** Lets it go on after a pause. */
+  resume(): void {
+    for (const pid of this.#children()) signal(pid, "SIGCONT");
+    this.#process?.signal("SIGCONT");
+  }
+
+  /** Removes its files, once it has ended or is about to. */
+  removeFiles(): void {
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    this.removeFiles();
+  }
+
+  #children(): number[] {
+    const pid = this.#process?.pid;
+    if (pid === undefined) return [];
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
+    } catch {
+      return []; // it has ended
+    }
+  }
+}
+
+let schemas = 0;
+
+/** Makes backends on a schema of their own. */
+export function freshSchema(
+  { url }: { readonly url: string },
+): (options?: Omit<PostgresBackendOptions, "url" | "client" | "schema">) => PostgresBackend {
+  const schema = `test_${++schemas}`;
+  return (options = {}) => new PostgresBackend({ url, schema, maxConnections: 3, ...options });
+}
+
+/** The folder of the newest version that is there. */
+function findPrograms(): string | null {
+  try {
+    const versions = Array.from(Deno.readDirSync(ROOT), ({ name }) => Number(name)).filter((version) => version >= 13);
+    return versions.length > 0 ? `${ROOT}/${Math.max(...versions)}/bin` : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A command line, run by a user whom the server accepts. */
+function command(program: string, ...args: readonly string[]): [program: string, ...args: string[]] {
+  const path = `${postgresPrograms}/${program}`;
+  return USER ? ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", path, ...args] : [path, ...args];
+}
+
+async function run(program: string, ...args: readonly string[]): Promise<void> {
+  const { success, stderr } = await output(program, ...args);
+  if (!success) throw new Error(`Cannot run ${program}: ${new TextDecoder().decode(stderr)}`);
+}
+
+function output(program: string, ...args: readonly string[]): Promise<Deno.CommandOutput> {
+  return new Deno.Command(program, { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" }).output();
+}
+
+function signal(pid: number, name: Deno.Signal): void {
+  try {
+    Deno.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
