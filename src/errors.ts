@@ -19,7 +19,8 @@ export type ErrorCode =
   | "STALE_INCARNATION"
   | "JOURNAL_FULL"
   | "LEASE_LOST"
-  | "PERMANENT_FAILURE";
+  | "PERMANENT_FAILURE"
+  | "EMBEDDING_FAILED";
 
 /** The base of all errors of this library that are not a caller's mistake. */
 export class CoordinationError extends Error {

@@ -20,8 +20,8 @@ export interface SessionName {
 
 interface Session {
   readonly name: string;
-  /** The name, and how it was given: a session that was named and one that keys imply are two. */
-  readonly id: string;
+  /** How many of its entries were given it, and not by their keys. */
+  given: number;
   /** The places of its entries, in their order. */
   readonly places: number[];
   /** Its group; `null` when it is no conversation and each of its entries is a group by itself. */
@@ -51,6 +51,7 @@ export class Conversations {
   // By place, for entries of a session.
   readonly #sessionAt: (Session | undefined)[] = [];
   readonly #positions: (Position | undefined)[] = [];
+  readonly #isGiven: boolean[] = [];
   // By group.
   readonly #sizes: number[] = [];
   readonly #freeGroups: number[] = [];
@@ -90,44 +91,56 @@ export class Conversations {
       this.#enter(place, this.#newGroup());
       return;
     }
-    const session = this.#session(name);
-    if (name.isImplied && session.places.length === MAX_IMPLIED) this.#scatter(session);
+    const session = this.#session(name.name);
     this.#sessionAt[place] = session;
     this.#positions[place] = position;
+    this.#isGiven[place] = !name.isImplied;
+    if (!name.isImplied) session.given++;
     const index = this.#indexFor(position, session.places);
     session.places.splice(index, 0, place);
     this.#enter(place, session.group ?? this.#newGroup());
-    if (session.group === null) return;
-    this.#link(session.places[index - 1], place);
-    this.#link(place, session.places[index + 1]);
-    if (session.places.length === 2) this.#crowded++;
+    if (session.group !== null) {
+      this.#link(session.places[index - 1], place);
+      this.#link(place, session.places[index + 1]);
+      if (session.places.length === 2) this.#crowded++;
+    }
+    this.#reconsider(session);
   }
 
   /** Removes an entry. */
   delete(place: number): void {
     this.#leave(place);
     const session = this.#sessionAt[place];
-    if (session === undefined) return;
-    session.places.splice(session.places.indexOf(place), 1);
+    const position = this.#positions[place];
+    if (session === undefined || position === undefined) return;
+    session.places.splice(this.#indexFor(position, session.places) - 1, 1);
+    if (this.#isGiven[place]) session.given--;
     this.#sessionAt[place] = undefined;
     this.#positions[place] = undefined;
     this.#link(this.before.at(place), this.after.at(place));
     this.#unlink(place);
-    if (session.places.length === 0) this.#sessions.delete(session.id);
-    else if (session.group === null) this.#gather(session);
-    else if (session.places.length === 1) this.#crowded--;
+    if (session.places.length === 0) this.#sessions.delete(session.name);
+    else if (session.group !== null && session.places.length === 1) this.#crowded--;
+    this.#reconsider(session);
   }
 
-  #session({ name, isImplied }: SessionName): Session {
-    const id = (isImplied ? "k" : "s") + name;
-    let session = this.#sessions.get(id);
-    if (session === undefined) this.#sessions.set(id, session = { name, id, places: [], group: this.#newGroup() });
+  #session(name: string): Session {
+    let session = this.#sessions.get(name);
+    if (session === undefined) {
+      this.#sessions.set(name, session = { name, given: 0, places: [], group: this.#newGroup() });
+    }
     return session;
+  }
+
+  /** Looks whether a session still is what it was: a conversation, or a folder. */
+  #reconsider(session: Session): void {
+    const isFolder = session.given === 0 && session.places.length > MAX_IMPLIED;
+    if (isFolder && session.group !== null) this.#scatter(session);
+    else if (!isFolder && session.group === null) this.#gather(session);
   }
 
   /** Makes each entry of a session a group by itself. */
   #scatter(session: Session): void {
-    if (session.group === null) return;
     this.#crowded--;
     session.group = null;
     for (const place of session.places) {
@@ -136,9 +149,8 @@ export class Conversations {
     }
   }
 
-  /** Makes a session one group again, once it is small enough. */
+  /** Makes a session one group again. */
   #gather(session: Session): void {
-    if (session.places.length > MAX_IMPLIED) return;
     this.#crowded++;
     session.group = this.#newGroup();
     for (const [index, place] of session.places.entries()) {
@@ -176,6 +188,7 @@ export class Conversations {
     this.#freeGroups.push(group);
   }
 
+  /** Behind how many of these an entry with this position stands, itself among them. */
   #indexFor(position: Position, places: readonly number[]): number {
     let low = 0;
     let high = places.length;

@@ -1,7 +1,7 @@
 /** Ranks the entries of an index for a query: by words, by meaning, in their context. @module */
 
 import { Best } from "./best.ts";
-import { type KeywordQuery, KeywordScorer } from "./keyword_score.ts";
+import { type KeywordQuery, KeywordScorer, type Top } from "./keyword_score.ts";
 import { smooth } from "./context.ts";
 import { decayed, rounded, ROUNDING, SESSION_WEIGHT } from "./ranking.ts";
 import { Scores } from "./scores.ts";
@@ -59,28 +59,45 @@ export class Ranker {
 
   /** The entries that fit best, best first; of equals the one that was written last. */
   rank(query: RankQuery): readonly Ranked[] {
-    const index = this.#index;
-    const withContext = query.context && index.conversations.hasNeighbours;
-    const evidence = this.#gather(query, withContext);
-    const candidates = query.neighbours && withContext ? this.#conversationsOf(evidence.entries) : evidence.entries;
-    const scoreOf = withContext ? this.#inContext(evidence) : (place: number) => evidence.entries.values[place] ?? 0;
     const best = new Best<Ranked>(query.limit, (a, b) => this.#isBetter(a, b));
-    for (const place of candidates.places()) {
-      let score = scoreOf(place);
-      if (query.halfLifeMs !== Infinity) {
-        score = decayed(score, query.nowMs - index.updatedAtMs(place), query.halfLifeMs);
-      }
-      const { worst } = best;
-      if (worst !== undefined && score < worst.score - ROUNDING) continue;
-      if (query.isWanted(place)) best.add({ place, score: rounded(score) });
-    }
+    this.#score(query, query.limit, (ranked) => best.add(ranked), () => best.worst?.score);
     return best.items;
   }
 
-  #gather(query: RankQuery, withContext: boolean): Evidence {
-    const { limit, isWanted } = query;
-    const isPlain = query.vector === null && !withContext && query.halfLifeMs === Infinity;
-    this.#keywords.score(query, withContext, isPlain ? { limit, isWanted } : null);
+  /** The best entry of each of the conversations that fit best, best first. */
+  rankSessions(query: RankQuery): readonly Ranked[] {
+    const bySession = new Map<string, Ranked>();
+    this.#score(query, null, (ranked) => {
+      const session = this.#index.conversations.sessionOf(ranked.place);
+      const other = session === null ? undefined : bySession.get(session);
+      if (session !== null && (!other || this.#isBetter(ranked, other))) bySession.set(session, ranked);
+    }, () => undefined);
+    return [...bySession.values()].sort((a, b) => this.#isBetter(a, b) ? -1 : 1).slice(0, query.limit);
+  }
+
+  /** Hands out every entry that is found, with its score, but for those below `floor`. With `top`, only the best. */
+  #score(
+    query: RankQuery,
+    top: number | null,
+    take: (ranked: Ranked) => void,
+    floor: () => number | undefined,
+  ): void {
+    const { nowMs, halfLifeMs, isWanted } = query;
+    const withContext = query.context && this.#index.conversations.hasNeighbours;
+    const isPlain = query.vector === null && !withContext && halfLifeMs === Infinity;
+    const evidence = this.#gather(query, withContext, isPlain && top !== null ? { limit: top, isWanted } : null);
+    const candidates = query.neighbours && withContext ? this.#conversationsOf(evidence.entries) : evidence.entries;
+    const scoreOf = withContext ? this.#inContext(evidence) : (place: number) => evidence.entries.values[place] ?? 0;
+    for (const place of candidates.places()) {
+      let score = scoreOf(place);
+      if (halfLifeMs !== Infinity) score = decayed(score, nowMs - this.#index.updatedAtMs(place), halfLifeMs);
+      if (score < (floor() ?? -Infinity) - ROUNDING) continue;
+      if (isWanted(place)) take({ place, score: rounded(score) });
+    }
+  }
+
+  #gather(query: RankQuery, withContext: boolean, top: Top | null): Evidence {
+    this.#keywords.score(query, withContext, top);
     if (query.vector === null) return this.#keywords;
     this.#meaning.score(query.vector, withContext);
     const { entries, groups } = this.#blended;

@@ -1,0 +1,138 @@
+/** The memory with a backend of its own choice: it only wires what src/memory and backends hold. @module */
+
+import { MemoryBackend } from "../backends/memory.ts";
+import type { CompositeBackend } from "../backends/composite.ts";
+import { requireString, typeName } from "../src/check.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
+import { CoordinationError } from "../src/errors.ts";
+import { Memory, type MemoryOptions, type MemorySource } from "../src/memory/memory.ts";
+import type { StorageBackend } from "../src/storage/backend.ts";
+
+/** How to make a {@linkcode MemoryPrimitive}: with a backend, with the URL of a Redis server, or with neither. */
+export interface MemoryPrimitiveOptions extends MemoryOptions {
+  /** Where entries are kept. It belongs to the caller, who closes it. @default {this process} */
+  readonly backend?: StorageBackend;
+  /**
+   * The Redis server where entries are kept. While it is away they are kept in this process, and moved there when it
+   * appears. Needs `npm:ioredis`; where that is missing, entries stay in this process.
+   */
+  readonly redisUrl?: string;
+  /** Told once when Redis is away. @default {console.warn} */
+  readonly log?: (message: string) => void;
+}
+
+/**
+ * Context-aware memory for agents. It works at once, in this process; on a backend, all processes that use it share what
+ * it holds, and a search finds the same, in the same order, wherever it is kept.
+ *
+ * A search ranks an index that each process keeps in step with the backend: it takes about 1.2 kB of memory for an entry
+ * of 50 words, and the first search in a process reads all entries of the namespace.
+ *
+ * @example
+ * ```ts
+ * import { MemoryPrimitive } from "@tta/agent-coordination";
+ *
+ * await using memory = new MemoryPrimitive();
+ * await memory.add("user:1:session:2", { text: "asked about the weather" }, { ttlMs: 3_600_000 });
+ * const [hit] = await memory.search("weather", { limit: 5 });
+ * console.log(hit?.key); // user:1:session:2
+ * ```
+ */
+export class MemoryPrimitive extends Memory {
+  /**
+   * Makes a memory. Nothing is connected before the first call.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   */
+  constructor(options: MemoryPrimitiveOptions = {}) {
+    super(toSource(options), options);
+  }
+}
+
+function toSource({ backend, redisUrl, log = warn, clock = systemClock }: MemoryPrimitiveOptions): MemorySource {
+  if (backend !== undefined && redisUrl !== undefined) {
+    throw new TypeError("Cannot make the memory: it needs either backend or redisUrl");
+  }
+  if (typeof log !== "function") throw new TypeError(`Cannot use log: it must be a function, got ${typeName(log)}`);
+  if (backend !== undefined) return fixedSource(backend, false);
+  if (redisUrl === undefined) return fixedSource(new MemoryBackend({ clock }), true);
+  return redisSource(requireString("redisUrl", redisUrl, 1, 4096), log, clock);
+}
+
+/** A backend that is there already. */
+function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
+  return {
+    open: () => Promise.resolve(backend),
+    info: () => ({
+      backend: backend.name,
+      usingRedis: isRedis(backend.name),
+      fallbackAvailable: false,
+      reason: null,
+      pending: 0,
+    }),
+    close: async () => {
+      if (isOwn) await backend.close();
+    },
+  };
+}
+
+/** Redis, with this process to fall back to. */
+function redisSource(url: string, log: (message: string) => void, clock: Clock): MemorySource {
+  let opening: Promise<StorageBackend> | null = null;
+  let composite: CompositeBackend | null = null;
+  let reason = "no call was made yet";
+  let hasLogged = false;
+  const tell = (why: string) => {
+    reason = why;
+    if (hasLogged) return;
+    hasLogged = true;
+    log(`The memory is kept in this process until Redis can be used: ${why}`);
+  };
+  const open = async (): Promise<StorageBackend> => {
+    try {
+      const { RedisBackend } = await import("../backends/redis.ts");
+      const redis = new RedisBackend({ url });
+      const { CompositeBackend } = await import("../backends/composite.ts");
+      const router = new CompositeBackend({
+        default: { backend: redis, fallback: new MemoryBackend({ clock }) },
+        clock,
+      });
+      router.onStatus((status) => {
+        if (status.serving === "fallback") tell(status.reason);
+      });
+      await router.get([["memory"]]); // the first attempt: it ends within the time limit of Redis
+      return composite = router;
+    } catch (error) {
+      if (!(error instanceof CoordinationError) || error.code !== "DRIVER_MISSING") throw error;
+      tell(error.message);
+      return new MemoryBackend({ clock });
+    }
+  };
+  return {
+    open: () => opening ??= open(),
+    info: () => {
+      const status = composite?.status()[0];
+      const usingRedis = status?.serving === "primary";
+      return {
+        backend: usingRedis ? status.backend : "memory",
+        usingRedis,
+        fallbackAvailable: true,
+        reason: usingRedis ? null : status?.reason ?? reason,
+        pending: status?.journalled ?? 0,
+      };
+    },
+    close: async () => {
+      const backend = await opening?.catch(() => null);
+      await backend?.close();
+    },
+  };
+}
+
+function isRedis(name: string): boolean {
+  return /^rediss?\b/.test(name);
+}
+
+function warn(message: string): void {
+  // deno-lint-ignore no-console -- whoever asked for Redis and does not get it must hear of it somewhere
+  console.warn(message);
+}

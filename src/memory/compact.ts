@@ -1,0 +1,92 @@
+/** Replaces old entries of conversations by summaries, each in one atomic step. @module */
+
+import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
+import type { Clock } from "../clock.ts";
+import { randomId } from "../ids.ts";
+import { MAX_BATCH_SIZE, type StorageBackend } from "../storage/backend.ts";
+import { mergeBatches } from "../storage/batch.ts";
+import { checkEntry, type EntryStore, type ReadEntry, toMemoryEntry } from "./entry_store.ts";
+import type { Compacted, CompactOptions } from "./model.ts";
+
+// A check and two deletions for each entry, two operations for the summary.
+const MAX_GROUP = Math.floor((MAX_BATCH_SIZE - 2) / 3);
+
+/**
+ * Groups old entries by conversation, has each group summarised, and commits each summary together with the deletions.
+ *
+ * @throws {TypeError | RangeError} When an option breaks its rule, or a summary is no JSON.
+ */
+export async function compactEntries(
+  store: EntryStore,
+  backend: StorageBackend,
+  clock: Clock,
+  options: CompactOptions,
+): Promise<Compacted> {
+  const { olderThanMs, summarize, session, minEntries = 2, ttlMs } = options;
+  requireNumber("olderThanMs", olderThanMs, DURATION);
+  if (typeof summarize !== "function") {
+    throw new TypeError(`Cannot use summarize: it must be a function, got ${typeName(summarize)}`);
+  }
+  if (session !== undefined) requireString("session", session, 0, Infinity);
+  requireNumber("minEntries", minEntries, { min: 1, max: Infinity, integer: true });
+  if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);
+
+  const beforeMs = clock.now() - olderThanMs;
+  const sessions = new Map<string, ReadEntry[]>();
+  for await (const entry of store.entries()) {
+    if (entry.session === null || (session !== undefined && entry.session !== session)) continue;
+    if (entry.updatedAtMs > beforeMs) continue;
+    const entries = sessions.get(entry.session) ?? [];
+    sessions.set(entry.session, entries);
+    entries.push(entry);
+  }
+  const summaries: string[] = [];
+  let [replaced, skipped] = [0, 0];
+  for (const [name, entries] of sessions) {
+    if (entries.length < minEntries) continue;
+    entries.sort(byPosition);
+    for (let start = 0; start < entries.length; start += MAX_GROUP) {
+      const group = entries.slice(start, start + MAX_GROUP);
+      const key = await replace(store, backend, name, group, options);
+      if (key === null) skipped += group.length;
+      else {
+        summaries.push(key);
+        replaced += group.length;
+      }
+    }
+  }
+  return { summaries, replaced, skipped };
+}
+
+/** The key of the summary; `null` when one of the entries was written in the meantime. */
+async function replace(
+  store: EntryStore,
+  backend: StorageBackend,
+  session: string,
+  group: readonly ReadEntry[],
+  { summarize, ttlMs }: CompactOptions,
+): Promise<string | null> {
+  const value = await summarize(group.map(toMemoryEntry), session);
+  const key = `${session}:summary-${randomId()}`;
+  const last = group.at(-1);
+  const summary = checkEntry({
+    key,
+    value,
+    // Where the last of them stood, in the conversation that they belonged to.
+    session,
+    ...(last && { order: last.stored.order ?? last.createdAtMs }),
+    ...(ttlMs !== undefined && { ttlMs }),
+  });
+  const addition = await store.prepareAdd(summary);
+  const removals = {
+    checks: group.map((entry) => ({ key: store.keys.entry(entry.key), version: entry.version })),
+    operations: group.flatMap((entry) => store.deletions(entry.key)),
+  };
+  const result = await backend.commit(mergeBatches(addition, removals));
+  return result.committed ? key : null;
+}
+
+function byPosition(a: ReadEntry, b: ReadEntry): number {
+  const [left, right] = [a.stored.order ?? a.createdAtMs, b.stored.order ?? b.createdAtMs];
+  return left - right || a.stored.sequence - b.stored.sequence || (a.key < b.key ? -1 : 1);
+}

@@ -1,0 +1,75 @@
+/** Filters on fields: by an index of their short values, and by the values themselves. @module */
+
+import { typeName } from "../check.ts";
+import type { JsonValue } from "../storage/json.ts";
+import type { FieldValue, SearchOptions } from "./model.ts";
+import type { SearchIndex } from "./search_index.ts";
+import type { Token } from "./text.ts";
+
+// Longer values are not in the index: nearly each of them would be a term of its own.
+const MAX_INDEXED = 64;
+
+/** What the index knows of the fields of a value. */
+export function fieldTokens(value: JsonValue): Token[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([name, field]) =>
+    (Array.isArray(field) ? field : [field]).filter(isFieldValue).map((each) => fieldTerm(name, each))
+      .filter((term) => term !== null).map((term) => ({ form: term, term }))
+  );
+}
+
+/** A checked filter on fields. */
+export class FieldFilter {
+  readonly #fields: readonly (readonly [name: string, values: readonly FieldValue[]])[];
+
+  /**
+   * Checks what was asked for.
+   *
+   * @throws {TypeError} When a value is none that fields can be compared with.
+   */
+  constructor(where: SearchOptions["where"] = {}) {
+    if (typeof where !== "object" || where === null || Array.isArray(where)) {
+      throw new TypeError(`Cannot use where: it must be an object, got ${typeName(where)}`);
+    }
+    this.#fields = Object.entries(where).map(([name, given]): [string, readonly FieldValue[]] => {
+      const values: readonly unknown[] = Array.isArray(given) ? given : [given];
+      if (!values.every(isFieldValue)) {
+        throw new TypeError(
+          `Cannot use where.${name}: it must be a string, number, boolean or null, or a list of these`,
+        );
+      }
+      return [name, values];
+    });
+  }
+
+  /** Whether the entry at a place can pass, by what the index knows. */
+  mayPass(index: SearchIndex, place: number): boolean {
+    return this.#fields.every(([name, values]) =>
+      values.some((value) => {
+        const term = fieldTerm(name, value);
+        return term === null || (index.fields.get(term)?.postings.has(place) ?? false);
+      })
+    );
+  }
+
+  /** Whether a value passes. */
+  passes(value: JsonValue): boolean {
+    if (this.#fields.length === 0) return true;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+    const fields = new Map(Object.entries(value));
+    return this.#fields.every(([name, values]) => {
+      const field = fields.get(name);
+      return (Array.isArray(field) ? field : [field]).some((each) => values.includes(each));
+    });
+  }
+}
+
+/** The term of a field's value; `null` when it is too long to be one. */
+function fieldTerm(name: string, value: FieldValue): string | null {
+  const text = JSON.stringify(value);
+  return text.length <= MAX_INDEXED ? `${name}\0${text}` : null;
+}
+
+function isFieldValue(value: unknown): value is FieldValue {
+  return value === null || ["string", "number", "boolean"].includes(typeof value);
+}

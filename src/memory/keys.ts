@@ -1,0 +1,51 @@
+/** Where a memory keeps its records. @module */
+
+import { requireString, typeName } from "../check.ts";
+import { encodeKey, type Key } from "../storage/key.ts";
+
+/** The keys of one namespace. The number of its parts comes first, so that no namespace is within another. */
+export class MemoryKeys {
+  /** Below it are the entries; what listens for their changes listens to it. */
+  readonly entries: Key;
+  /** Below it are their former versions. */
+  readonly histories: Key;
+  /** The namespace. */
+  readonly namespace: Key;
+
+  /**
+   * Makes the keys of a namespace.
+   *
+   * @throws {TypeError | RangeError} When it is no list of strings, or too long.
+   */
+  constructor(namespace: Key) {
+    if (!Array.isArray(namespace) || namespace.some((part) => typeof part !== "string")) {
+      throw new TypeError(`Cannot use namespace: it must be an array of strings, got ${typeName(namespace)}`);
+    }
+    this.namespace = [...namespace];
+    const parts = [String(namespace.length), ...namespace];
+    this.entries = ["memory", ...parts];
+    this.histories = ["memory-history", ...parts];
+    encodeKey(this.histories);
+  }
+
+  /** Where an entry is. */
+  entry(key: string): Key {
+    return [...this.entries, requireString("key", key, 0, Infinity)];
+  }
+
+  /** Where the former versions of an entry are. */
+  history(key: string): Key {
+    return [...this.histories, requireString("key", key, 0, Infinity)];
+  }
+
+  /** The key of an entry, given that of its record. */
+  nameOf(record: Key): string {
+    return record.at(-1) ?? "";
+  }
+}
+
+/** The conversation that a key implies: what it says before its last ":"; `null` when there is none. */
+export function impliedSession(key: string): string | null {
+  const end = key.lastIndexOf(":");
+  return end <= 0 ? null : key.slice(0, end);
+}

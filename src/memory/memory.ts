@@ -1,0 +1,365 @@
+/** The memory of agents on any backend: values under keys, found again by what they say. @module */
+
+import { POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { BackendClosedError, CommitRefusedError } from "../errors.ts";
+import type { Batch, StorageBackend } from "../storage/backend.ts";
+import { copyJson, type JsonValue } from "../storage/json.ts";
+import type { Key } from "../storage/key.ts";
+import { compactEntries } from "./compact.ts";
+import { CheckedEmbedder } from "./embedding.ts";
+import { checkEntry, EntryStore, toMemoryEntry } from "./entry_store.ts";
+import { MemoryKeys } from "./keys.ts";
+import type {
+  AddOptions,
+  Compacted,
+  CompactOptions,
+  Embedder,
+  EntriesOptions,
+  MemoryBackendInfo,
+  MemoryChange,
+  MemoryEntry,
+  MemoryVersion,
+  NewEntry,
+  Recalled,
+  RecallOptions,
+  SearchHit,
+  SearchOptions,
+  SessionHit,
+} from "./model.ts";
+import { groupBatches } from "./group_batches.ts";
+import { Replica } from "./replica.ts";
+import { Searcher } from "./searcher.ts";
+import { Analyzer, type AnalyzerOptions } from "./text.ts";
+import { Watches } from "./watches.ts";
+
+/** How a memory behaves, wherever it is kept. */
+export interface MemoryOptions {
+  /** Only entries of the same namespace are seen: equal in all its parts. @default {[]} */
+  readonly namespace?: Key;
+  /** Finds by meaning what words do not find. @default {none: words have to do} */
+  readonly embedder?: Embedder;
+  /** How long the embedder may take for a call, in milliseconds. @default {30_000} */
+  readonly embedTimeoutMs?: number;
+  /** How text becomes words. @default {English} */
+  readonly analyzer?: AnalyzerOptions;
+  /** How many former versions of each entry are kept. @default {0} */
+  readonly history?: number;
+  /** From how many characters of JSON on values are compressed. @default {8192} */
+  readonly compressAbove?: number;
+  /** The source of time. @default {systemClock} */
+  readonly clock?: Clock;
+}
+
+/** Where a memory is kept. */
+export interface MemorySource {
+  /** The backend; the same one at every call. */
+  open(): Promise<StorageBackend>;
+  /** What there is to say about it. */
+  info(): Omit<MemoryBackendInfo, "namespace">;
+  /** Closes what belongs to the memory alone. */
+  close(): Promise<void>;
+}
+
+// Other processes may write in between; each of these fails only when another one's succeeds.
+const MAX_ATTEMPTS = 1000;
+
+/** A memory on a backend that is already known. `MemoryPrimitive` finds one by itself. */
+export class Memory implements AsyncDisposable {
+  readonly #source: MemorySource;
+  readonly #options: MemoryOptions;
+  readonly #keys: MemoryKeys;
+  readonly #store: EntryStore;
+  readonly #replica: Replica;
+  readonly #searcher: Searcher;
+  readonly #watches: Watches;
+  readonly #clock: Clock;
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #updates = new Map<string, Promise<unknown>>();
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Makes a memory; nothing is read or written yet.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   */
+  constructor(source: MemorySource, options: MemoryOptions = {}) {
+    const { namespace = [], embedTimeoutMs = 30_000, history = 0, compressAbove = 8192, clock = systemClock } = options;
+    requireNumber("embedTimeoutMs", embedTimeoutMs, POSITIVE_DURATION);
+    requireNumber("history", history, { min: 0, max: 1000, integer: true });
+    requireNumber("compressAbove", compressAbove, { min: 0, max: Infinity });
+    const embedder = options.embedder ? new CheckedEmbedder(options.embedder, embedTimeoutMs, clock) : null;
+    const analyzer = new Analyzer(options.analyzer);
+    const keys = new MemoryKeys(namespace);
+    const backend = () => source.open();
+    this.#source = source;
+    this.#options = options;
+    this.#clock = clock;
+    this.#keys = keys;
+    this.#store = new EntryStore({ backend, keys, clock, embedder, history, compressAbove });
+    this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0, clock });
+    this.#searcher = new Searcher(this.#store, this.#replica, analyzer, embedder);
+    this.#watches = new Watches(backend, keys.entries, this.#replica);
+  }
+
+  /**
+   * Stores a value, replacing the one with this key. It is found as soon as this resolves.
+   *
+   * @throws {TypeError | RangeError} When JSON cannot carry the value, or an option breaks its rule.
+   * @throws {CoordinationError} `EMBEDDING_FAILED`; nothing is stored then. And what the backend throws.
+   */
+  add(key: string, value: JsonValue, options: AddOptions = {}): Promise<void> {
+    return this.addMany([{ ...options, key, value }]);
+  }
+
+  /**
+   * Stores several values, up to 100 in one atomic step, in their order.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
+   */
+  async addMany(entries: readonly NewEntry[]): Promise<void> {
+    const checked = entries.map(checkEntry);
+    await this.#run(async (backend) => {
+      if (this.#store.history > 0) {
+        for (const entry of checked) await this.#addWithHistory(backend, entry);
+        return;
+      }
+      for (const batch of groupBatches(await this.#store.prepareMany(checked))) {
+        const result = await backend.commit(batch);
+        if (!result.committed) throw new CommitRefusedError("add to the memory", result.reason);
+      }
+    });
+  }
+
+  /**
+   * What {@linkcode add} would commit, to be committed together with something else, such as an acknowledgement:
+   * `message.ack({ also: await memory.prepareAdd(key, value) })`. Where former versions are kept, the step is refused
+   * when somebody else writes the entry in between.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
+   */
+  async prepareAdd(key: string, value: JsonValue, options: AddOptions = {}): Promise<Batch> {
+    const checked = checkEntry({ ...options, key, value });
+    return await this.#run(() => this.#store.prepareAdd(checked));
+  }
+
+  /** A copy of the value with this key, `undefined` when there is none. */
+  get(key: string): Promise<JsonValue | undefined> {
+    return this.#run(async () => (await this.#store.get(key))?.value);
+  }
+
+  /** Copies of the values with these keys, `undefined` where there is none. */
+  getMany(keys: readonly string[]): Promise<(JsonValue | undefined)[]> {
+    return this.#run(async () => (await this.#store.getMany(keys)).map((entry) => entry?.value));
+  }
+
+  /**
+   * Replaces a value by what `change` makes of it, and gives that back. Nothing that others write in between is lost:
+   * `change` is called again then, with what they wrote. It is given `undefined` when there is no entry, and leaves
+   * things as they are by returning `undefined`. The entry expires when it would have, unless `ttlMs` is given.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}, and what `change` throws.
+   */
+  async update(
+    key: string,
+    change: (value: JsonValue | undefined) => JsonValue | undefined | Promise<JsonValue | undefined>,
+    options: { readonly ttlMs?: number } = {},
+  ): Promise<JsonValue | undefined> {
+    const { ttlMs } = options;
+    if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);
+    return await this.#run((backend) =>
+      // One after the other within this process, so that they do not get in one another's way.
+      this.#inTurn(key, () =>
+        this.#attempt(backend, "update the entry", async () => {
+          const former = await this.#store.get(key);
+          const value = await change(former?.value);
+          if (value === undefined) return { value: former?.value, batch: null };
+          const batch = await this.#store.prepareUpdate(key, value, former, ttlMs);
+          return { value: copyJson(value), batch };
+        }))
+    );
+  }
+
+  /** Deletes an entry and its former versions, and tells whether there was one. */
+  delete(key: string): Promise<boolean> {
+    return this.#run(async (backend) => {
+      const result = await backend.commit({ operations: this.#store.deletions(key), notify: [this.#keys.entries] });
+      if (!result.committed) throw new CommitRefusedError("delete the entry", result.reason);
+      const [deleted] = result.results;
+      return deleted?.type === "delete" && deleted.existed;
+    });
+  }
+
+  /** The former versions of an entry, the newest first; as many as the memory was told to keep. */
+  history(key: string): Promise<MemoryVersion[]> {
+    return this.#run(() => this.#store.versions(key));
+  }
+
+  /**
+   * The entries that fit a query best, best first.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   * @throws {CoordinationError} `EMBEDDING_FAILED`, and what the backend throws.
+   */
+  search(query: string, options: SearchOptions = {}): Promise<SearchHit[]> {
+    return this.#run(() => this.#searcher.search(query, options));
+  }
+
+  /**
+   * The conversations that fit a query best, best first, each with its best entry.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode search}.
+   */
+  searchSessions(query: string, options: SearchOptions = {}): Promise<SessionHit[]> {
+    return this.#run(() => this.#searcher.searchSessions(query, options));
+  }
+
+  /**
+   * The best evidence for a query that fits a budget, in the order of time. What stands beside it in a conversation counts,
+   * unless `neighbours` is `false`.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode search}.
+   */
+  recall(query: string, options: RecallOptions): Promise<Recalled> {
+    return this.#run(() => this.#searcher.recall(query, options));
+  }
+
+  /** All keys, in their order by code points. */
+  keys(options: EntriesOptions = {}): Promise<string[]> {
+    return this.#run(async () => {
+      const keys: string[] = [];
+      for await (const key of this.#store.names(options)) keys.push(key);
+      return keys;
+    });
+  }
+
+  /** The entries in the order of their keys, read in pages. */
+  async *entries(options: EntriesOptions = {}): AsyncGenerator<MemoryEntry> {
+    this.#requireOpen();
+    for await (const entry of this.#store.entries(options)) {
+      yield toMemoryEntry(entry);
+      this.#requireOpen();
+    }
+  }
+
+  /** How many entries there are. */
+  size(): Promise<number> {
+    return this.#run((backend) => backend.count(this.#keys.entries));
+  }
+
+  /** Deletes all entries of the namespace, those of namespaces within it aside, and tells how many they were. */
+  clear(): Promise<number> {
+    return this.#run(async (backend) => {
+      const cleared = await backend.clear(this.#keys.entries);
+      await backend.clear(this.#keys.histories);
+      await backend.commit({ operations: [], notify: [this.#keys.entries] });
+      return cleared;
+    });
+  }
+
+  /**
+   * Calls `listener` for each entry that is written or deleted from now on, by whatever process, until the returned
+   * function is called. Of changes that follow one another quickly the last one may be all that is seen; that an entry
+   * expires is not told.
+   */
+  watch(
+    listener: (change: MemoryChange) => void,
+    options: { readonly prefix?: string } = {},
+  ): Promise<() => Promise<void>> {
+    return this.#run(() => this.#watches.add(listener, options.prefix ?? ""));
+  }
+
+  /**
+   * Replaces what a conversation's old entries say by what `summarize` makes of it. Up to 32 entries become one summary,
+   * in one atomic step: none is lost, and none is there beside its summary.
+   *
+   * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}, and what `summarize` throws.
+   */
+  compact(options: CompactOptions): Promise<Compacted> {
+    return this.#run((backend) => compactEntries(this.#store, backend, this.#clock, options));
+  }
+
+  /** A memory in a namespace within this one, on the same backend. It sees its own entries, and this one does not. */
+  within(...namespace: string[]): Memory {
+    const source: MemorySource = {
+      open: () => this.#source.open(),
+      info: () => this.#source.info(),
+      close: () => Promise.resolve(),
+    };
+    return new Memory(source, { ...this.#options, namespace: [...this.#keys.namespace, ...namespace] });
+  }
+
+  /** Whether entries are kept in Redis at the moment; known after the first call. */
+  isUsingRedis(): boolean {
+    return this.#source.info().usingRedis;
+  }
+
+  /** Where entries are kept at the moment. */
+  getBackendInfo(): MemoryBackendInfo {
+    return { ...this.#source.info(), namespace: this.#keys.namespace };
+  }
+
+  /** Waits for the calls under way, ends all watches, and closes the backend unless the caller made it. Idempotent. */
+  close(): Promise<void> {
+    return this.#closing ??= (async () => {
+      await Promise.allSettled(this.#underWay);
+      await this.#watches.close();
+      await this.#source.close();
+    })();
+  }
+
+  /** The same as {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new BackendClosedError("memory");
+  }
+
+  async #run<Result>(work: (backend: StorageBackend) => Promise<Result>): Promise<Result> {
+    this.#requireOpen();
+    const running = this.#source.open().then(work);
+    this.#underWay.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#underWay.delete(running);
+    }
+  }
+
+  #addWithHistory(backend: StorageBackend, entry: NewEntry): Promise<void> {
+    return this.#inTurn(entry.key, () =>
+      this.#attempt(backend, "add to the memory", async () => {
+        return { value: undefined, batch: await this.#store.prepareAdd(entry) };
+      }));
+  }
+
+  /** Commits what `prepare` makes, anew whenever somebody else was faster. */
+  async #attempt<Value>(
+    backend: StorageBackend,
+    action: string,
+    prepare: () => Promise<{ readonly value: Value; readonly batch: Batch | null }>,
+  ): Promise<Value> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const { value, batch } = await prepare();
+      if (batch === null) return value;
+      const result = await backend.commit(batch);
+      if (result.committed) return value;
+      if (result.reason !== "conflict") throw new CommitRefusedError(action, result.reason);
+    }
+    throw new CommitRefusedError(action, "conflict");
+  }
+
+  /** Runs what is about one key one after the other. */
+  #inTurn<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#updates.get(key) ?? Promise.resolve();
+    const running = before.catch(() => {}).then(work);
+    this.#updates.set(key, running);
+    const forget = () => {
+      if (this.#updates.get(key) === running) this.#updates.delete(key);
+    };
+    running.then(forget, forget);
+    return running;
+  }
+}

@@ -1,0 +1,165 @@
+/** Keeps an index of a memory in step with the backend, whoever writes there. @module */
+
+import type { Clock } from "../clock.ts";
+import { BackendCorruptError } from "../errors.ts";
+import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
+import type { JsonValue } from "../storage/json.ts";
+import { decodeEntry } from "./entry_record.ts";
+import { ExpiryQueue } from "./expiry_queue.ts";
+import { fieldTokens } from "./fields.ts";
+import { impliedSession, type MemoryKeys } from "./keys.ts";
+import type { MemoryChange } from "./model.ts";
+import { SearchIndex } from "./search_index.ts";
+import { type Analyzer, stringsOf } from "./text.ts";
+
+/** What is known of an entry beside the index. */
+interface Known {
+  readonly version: string;
+  readonly expiresAtMs: number;
+}
+
+/** What a replica is made of. */
+export interface ReplicaOptions {
+  readonly backend: () => Promise<StorageBackend>;
+  readonly keys: MemoryKeys;
+  readonly analyzer: Analyzer;
+  /** The length of vectors; 0 where there is no embedder. */
+  readonly dimensions: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Follows the entries of a memory through `changes`, or by listing them where the backend has none. Everything that was
+ * committed before `follow` was called is in the index when it resolves, and nothing that had expired is.
+ */
+export class Replica {
+  /** What is known of the entries. */
+  readonly index: SearchIndex = new SearchIndex();
+  /** The backend's time when it was last asked. */
+  nowMs = 0;
+  readonly #options: ReplicaOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #expiring = new ExpiryQueue();
+  readonly #watchers = new Set<(change: MemoryChange) => void>();
+  #cursor: string | undefined;
+  /** While everything is read anew: the keys that were not seen yet. */
+  #unseen: Set<string> | null = null;
+  #reading: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+
+  /** Follows one memory; nothing is read yet. */
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+  }
+
+  /** Brings the index up to date. Calls that are made while one is under way share the one after it. */
+  follow(): Promise<void> {
+    if (this.#reading === null) return this.#reading = this.#read().finally(() => this.#reading = null);
+    // What is under way may have asked the backend already, before the caller's last write.
+    return this.#next ??= this.#reading.catch(() => {}).then(() => {
+      this.#next = null;
+      return this.follow();
+    });
+  }
+
+  /** Calls `watcher` for each change that is seen from now on, until the returned function is called. */
+  watch(watcher: (change: MemoryChange) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  async #read(): Promise<void> {
+    const backend = await this.#options.backend();
+    if (backend.changes === undefined) await this.#readAll(backend);
+    else {
+      for (let more = true; more;) {
+        const page = await backend.changes(this.#options.keys.entries, this.#cursor);
+        await this.#apply(page);
+        more = page.more;
+      }
+    }
+    for (const key of this.#expiring.due(this.nowMs)) {
+      const known = this.#known.get(key);
+      if (known && known.expiresAtMs <= this.nowMs) this.#forget(key);
+    }
+  }
+
+  async #apply({ entries, deleted, cursor, more, reset, nowMs }: Changes): Promise<void> {
+    // Whatever fails below, the next page to be read is not behind what was not applied.
+    this.#cursor = undefined;
+    if (reset) this.#unseen = new Set(this.#known.keys());
+    for (const key of deleted) this.#remove(this.#options.keys.nameOf(key));
+    for (const entry of entries) await this.#put(entry);
+    if (!more && this.#unseen) {
+      for (const key of this.#unseen) this.#remove(key);
+      this.#unseen = null;
+    }
+    this.nowMs = nowMs;
+    this.#cursor = cursor;
+  }
+
+  async #readAll(backend: StorageBackend): Promise<void> {
+    this.nowMs = this.#options.clock.now();
+    const unseen = new Set(this.#known.keys());
+    this.#unseen = unseen;
+    for await (const entry of backend.list(this.#options.keys.entries)) await this.#put(entry);
+    for (const key of unseen) this.#remove(key);
+    this.#unseen = null;
+  }
+
+  async #put(entry: Entry): Promise<void> {
+    const key = this.#options.keys.nameOf(entry.key);
+    this.#unseen?.delete(key);
+    const { version, expiresAtMs = Infinity } = entry;
+    if (this.#known.get(key)?.version === version) return;
+    let value: JsonValue;
+    try {
+      value = await this.#index(key, entry);
+    } catch (error) {
+      // One record that somebody else put there must not end the search for all others; to get it says what it is.
+      if (error instanceof BackendCorruptError) return this.#remove(key);
+      throw error;
+    }
+    this.#known.set(key, { version, expiresAtMs });
+    if (expiresAtMs !== Infinity) this.#expiring.add(key, expiresAtMs);
+    this.#tell({ type: "set", key, value });
+  }
+
+  async #index(key: string, entry: Entry): Promise<JsonValue> {
+    const { analyzer, dimensions } = this.#options;
+    const { value, createdAtMs, updatedAtMs, sequence, session, order, vector } = await decodeEntry(entry.value);
+    const name = session === undefined ? impliedSession(key) : session;
+    this.index.set({
+      key,
+      tokens: stringsOf(value).flatMap((text) => analyzer.tokens(text)),
+      fields: fieldTokens(value),
+      session: name === null ? null : { name, isImplied: session === undefined },
+      position: { order: order ?? createdAtMs, sequence, key },
+      updatedAtMs,
+      // Of another embedder's vectors nothing can be told.
+      vector: vector?.length === dimensions ? vector : null,
+    });
+    return value;
+  }
+
+  #remove(key: string): void {
+    if (!this.#known.has(key)) return;
+    this.#forget(key);
+    this.#tell({ type: "delete", key });
+  }
+
+  #forget(key: string): void {
+    this.#known.delete(key);
+    this.index.delete(key);
+  }
+
+  #tell(change: MemoryChange): void {
+    for (const watcher of this.#watchers) {
+      try {
+        watcher(change);
+      } catch {
+        // A watcher's fault is the watcher's.
+      }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** A search as it was asked for, checked, with all defaults filled in. @module */
+
+import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
+import { FieldFilter } from "./fields.ts";
+import type { SearchMode, SearchOptions } from "./model.ts";
+
+/** A checked search. */
+export interface SearchQuery extends Required<Omit<SearchOptions, "where">> {
+  readonly text: string;
+  readonly where: FieldFilter;
+}
+
+const MODES: readonly SearchMode[] = ["substring", "keyword", "semantic", "hybrid"];
+
+/** What is asked for where nothing is said. */
+export const DEFAULT_LIMIT = 5;
+
+// Words find what they name; a meaning is worth less where the embedder is a small one.
+const DEFAULT_WEIGHTS = { keyword: 0.6, semantic: 0.4 };
+
+/**
+ * Checks a search.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function checkSearch(text: string, options: SearchOptions, hasEmbedder: boolean): SearchQuery {
+  const {
+    limit = DEFAULT_LIMIT,
+    mode = hasEmbedder ? "hybrid" : "keyword",
+    prefix = "",
+    sinceMs = -Infinity,
+    untilMs = Infinity,
+    where,
+    halfLifeMs = Infinity,
+    context = true,
+    neighbours = false,
+    weights = DEFAULT_WEIGHTS,
+  } = options;
+  requireString("query", text, 0, Infinity);
+  requireNumber("limit", limit, { min: 0, max: Infinity, integer: true });
+  if (!MODES.includes(mode)) throw new TypeError(`Cannot use mode: it must be one of ${MODES.join(", ")}`);
+  if (!hasEmbedder && (mode === "semantic" || mode === "hybrid")) {
+    throw new TypeError(`Cannot use mode ${mode}: the memory was made without an embedder`);
+  }
+  requireString("prefix", prefix, 0, Infinity);
+  requireNumber("sinceMs", sinceMs, { min: -Infinity, max: Infinity });
+  requireNumber("untilMs", untilMs, { min: -Infinity, max: Infinity });
+  if (halfLifeMs !== Infinity) requireNumber("halfLifeMs", halfLifeMs, POSITIVE_DURATION);
+  requireBoolean("context", context);
+  requireBoolean("neighbours", neighbours);
+  requireNumber("weights.keyword", weights.keyword, { min: 0, max: 1e6 });
+  requireNumber("weights.semantic", weights.semantic, { min: 0, max: 1e6 });
+  return {
+    text,
+    limit,
+    mode,
+    prefix,
+    sinceMs,
+    untilMs,
+    where: new FieldFilter(where),
+    halfLifeMs,
+    context,
+    neighbours,
+    weights,
+  };
+}
+
+function requireBoolean(field: string, value: unknown): void {
+  if (typeof value !== "boolean") throw new TypeError(`Cannot use ${field}: it must be a boolean, got ${typeof value}`);
+}

@@ -1,0 +1,55 @@
+/** Tells listeners of what changes in a memory, whoever changes it. @module */
+
+import { requireString, typeName } from "../check.ts";
+import type { StorageBackend, Unlisten } from "../storage/backend.ts";
+import type { Key } from "../storage/key.ts";
+import type { MemoryChange } from "./model.ts";
+import type { Replica } from "./replica.ts";
+
+/** The watches of one memory. */
+export class Watches {
+  readonly #backend: () => Promise<StorageBackend>;
+  readonly #topic: Key;
+  readonly #replica: Replica;
+  readonly #ends = new Set<() => Promise<void>>();
+
+  /** Watches what a replica follows; the topic is notified of every change. */
+  constructor(backend: () => Promise<StorageBackend>, topic: Key, replica: Replica) {
+    this.#backend = backend;
+    this.#topic = topic;
+    this.#replica = replica;
+  }
+
+  /** Calls a listener for changes of keys that begin with `prefix`, until the returned function is called. */
+  async add(listener: (change: MemoryChange) => void, prefix: string): Promise<() => Promise<void>> {
+    if (typeof listener !== "function") {
+      throw new TypeError(`Cannot use listener: it must be a function, got ${typeName(listener)}`);
+    }
+    requireString("prefix", prefix, 0, Infinity);
+    const backend = await this.#backend();
+    const following = new Set<Promise<void>>();
+    const unlisten: Unlisten = await backend.listen(this.#topic, () => {
+      // What cannot be read now is read after the next wake-up.
+      const reading = this.#replica.follow().catch(() => {}).then(() => void following.delete(reading));
+      following.add(reading);
+    });
+    // What is there already is no change.
+    await this.#replica.follow();
+    const unwatch = this.#replica.watch((change) => {
+      if (change.key.startsWith(prefix)) listener(change);
+    });
+    const end = async () => {
+      if (!this.#ends.delete(end)) return;
+      unwatch();
+      await unlisten();
+      await Promise.all(following);
+    };
+    this.#ends.add(end);
+    return end;
+  }
+
+  /** Ends all watches. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#ends].map((end) => end()));
+  }
+}
