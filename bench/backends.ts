@@ -1,5 +1,6 @@
 /** The backends that every benchmark runs on. One more is one more entry. @module */
 
+import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
@@ -35,5 +36,15 @@ export const sqlite: BenchBackend = {
   },
 };
 
+/** Deno KV on a file in the temporary directory. */
+export const denoKv: BenchBackend = {
+  name: "deno-kv",
+  open: async () => {
+    const directory = await Deno.makeTempDir({ prefix: "bench-" });
+    const backend = new DenoKvBackend({ path: `${directory}/bench.kv` });
+    return { backend, remove: () => Deno.removeSync(directory, { recursive: true }) };
+  },
+};
+
 /** All of them. */
-export const backends: readonly BenchBackend[] = [memory, sqlite];
+export const backends: readonly BenchBackend[] = [memory, sqlite, denoKv];
