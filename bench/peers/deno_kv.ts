@@ -23,8 +23,8 @@ function beside(name: string, ours: string, peer: string): Comparison {
 }
 
 /** Messages that are waiting when the server begins. */
-const CHUNK = 2000;
-const CHUNK_X1 = 200;
+const CHUNK = 1000;
+const CHUNK_X1 = 100;
 const SENDER = { type: "sender" };
 const RECIPIENT = { type: "recipient" };
 
