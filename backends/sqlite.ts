@@ -6,6 +6,7 @@ import { BackendClosedError, BackendUnavailableError, ValueTooLargeError } from 
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -202,6 +203,14 @@ export class SqliteBackend implements StorageBackend {
       cleared += call.result.live;
       if (call.result.deleted < CLEAR_SIZE) return cleared;
     }
+  }
+
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    this.#requireOpen();
+    const encoded = encodeKey(parent);
+    return await this.#read(({ records, connection }, now) =>
+      connection.read(() => records.changes(encoded, after, now))
+    );
   }
 
   async commit(batch: Batch): Promise<CommitResult> {

@@ -94,10 +94,8 @@ export class Committer {
     if (operation.type === "enqueue") return this.#enqueue(operation, now);
     if ("token" in operation) return this.#settle(operation, now);
     switch (operation.type) {
-      case "set": {
-        const { key, value, expiresInMs } = operation;
-        return { type: "set", version: this.#records.set(key, value, expiresInMs, now) };
-      }
+      case "set":
+        return { type: "set", version: this.#records.set(operation, now) };
       case "delete":
         return { type: "delete", existed: this.#records.delete(operation.key, now) };
       case "redrive": {

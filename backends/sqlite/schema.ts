@@ -22,9 +22,25 @@ const MIGRATIONS: readonly string[] = [
     key TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL,
     version INTEGER NOT NULL,
-    expires_at REAL
+    expires_at REAL,
+    feed INTEGER
   ) STRICT;
   CREATE INDEX records_by_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX records_by_feed ON records (feed, version) WHERE feed IS NOT NULL;
+
+  -- The parents of tracked records. Of deletions up to the version floor there may be no trace any more.
+  CREATE TABLE feeds (
+    num INTEGER PRIMARY KEY,
+    parent TEXT UNIQUE NOT NULL,
+    floor INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE deletions (
+    feed INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (feed, version)
+  ) STRICT, WITHOUT ROWID;
 
   -- With counters, so that a limit or the numbers of a queue cost no scan. Topics that are notified stand here too.
   CREATE TABLE queues (

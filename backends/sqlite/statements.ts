@@ -117,24 +117,27 @@ export function insert(rows: number): string {
 export const RECORDS = {
   get: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key=?)
-    SELECT key, value, version, expires_at FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)`,
+    SELECT key, value, version, expires_at, feed FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)`,
   version: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key=?)
     SELECT version FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)`,
   set: `
-    INSERT INTO records (key, value, version, expires_at) VALUES (?, ?, ?, ?)
+    INSERT INTO records (key, value, version, expires_at, feed) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE
-    SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at`,
+    SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at, feed = excluded.feed`,
+  feed: `
+    -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key=?)
+    SELECT feed FROM records WHERE key = ? AND feed IS NOT NULL`,
   delete: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key=?)
-    DELETE FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)`,
+    DELETE FROM records WHERE key = ? AND (expires_at IS NULL OR expires_at > ?) RETURNING feed`,
   list: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key>? AND key<?)
-    SELECT key, value, version, expires_at FROM records
+    SELECT key, value, version, expires_at, feed FROM records
     WHERE key > ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?`,
   listReverse: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key>? AND key<?)
-    SELECT key, value, version, expires_at FROM records
+    SELECT key, value, version, expires_at, feed FROM records
     WHERE key > ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key DESC LIMIT ?`,
   count: `
     -- SEARCH records USING INDEX sqlite_autoindex_records_1 (key>? AND key<?)
@@ -143,16 +146,53 @@ export const RECORDS = {
     -- SEARCH records USING INTEGER PRIMARY KEY (rowid=?)
     -- SEARCH records USING COVERING INDEX sqlite_autoindex_records_1 (key>? AND key<?)
     DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE key > ? AND key < ? LIMIT ?)
-    RETURNING expires_at`,
+    RETURNING expires_at, feed`,
   expire: `
     -- SEARCH records USING INTEGER PRIMARY KEY (rowid=?)
     -- SEARCH records USING COVERING INDEX records_by_expiry (expires_at<?)
     DELETE FROM records WHERE rowid IN (
-      SELECT rowid FROM records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+      SELECT rowid FROM records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+    RETURNING feed`,
   lastVersion: `
     SELECT last_version FROM store`,
   saveVersion: `
     UPDATE store SET last_version = ?`,
+} as const;
+
+/** Of the parents of tracked records, and what has changed there. */
+export const FEEDS = {
+  find: `
+    -- SEARCH feeds USING INDEX sqlite_autoindex_feeds_1 (parent=?)
+    SELECT num, floor FROM feeds WHERE parent = ?`,
+  insert: `
+    INSERT INTO feeds (parent, floor) VALUES (?, ?) RETURNING num`,
+  anyFeed: `
+    -- SEARCH feeds USING INTEGER PRIMARY KEY (rowid>?)
+    SELECT 1 FROM feeds WHERE num > 0 LIMIT 1`,
+  raise: `
+    -- SEARCH feeds USING INTEGER PRIMARY KEY (rowid=?)
+    UPDATE feeds SET floor = ? WHERE num = ?`,
+  noteDeletion: `
+    INSERT INTO deletions (feed, version, key) VALUES (?, ?, ?)`,
+  isEmpty: `
+    -- SEARCH records USING COVERING INDEX records_by_feed (feed=?)
+    SELECT 1 FROM records WHERE feed = ? LIMIT 1`,
+  oldest: `
+    -- SEARCH deletions USING PRIMARY KEY (feed=?)
+    SELECT version FROM deletions WHERE feed = ? ORDER BY version DESC LIMIT 1 OFFSET ?`,
+  forget: `
+    -- SEARCH deletions USING PRIMARY KEY (feed=? AND version<?)
+    DELETE FROM deletions WHERE feed = ? AND version <= ?`,
+  drop: `
+    -- SEARCH feeds USING INTEGER PRIMARY KEY (rowid=?)
+    DELETE FROM feeds WHERE num = ?`,
+  written: `
+    -- SEARCH records USING INDEX records_by_feed (feed=? AND version>?)
+    SELECT key, value, version, expires_at, feed FROM records
+    WHERE feed = ? AND version > ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY version LIMIT ?`,
+  deleted: `
+    -- SEARCH deletions USING PRIMARY KEY (feed=? AND version>? AND version<?)
+    SELECT key FROM deletions WHERE feed = ? AND version > ? AND version <= ?`,
 } as const;
 
 /** Of cleaning: a hand goes round the ids and the queues, a part of the way at a time. */

@@ -3,12 +3,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { prepareSchema } from "../../backends/sqlite/schema.ts";
-import { insert, MESSAGES, QUEUES, RECORDS, remember, SWEEP } from "../../backends/sqlite/statements.ts";
+import { FEEDS, insert, MESSAGES, QUEUES, RECORDS, remember, SWEEP } from "../../backends/sqlite/statements.ts";
 
 const statements: Record<string, string> = {
   ...prefixed("QUEUES", QUEUES),
   ...prefixed("MESSAGES", MESSAGES),
   ...prefixed("RECORDS", RECORDS),
+  ...prefixed("FEEDS", FEEDS),
   ...prefixed("SWEEP", SWEEP),
   "remember(1)": remember(1),
   "remember(10)": remember(10),
