@@ -61,6 +61,21 @@ Deno.test("queues that are empty and topics that are quiet are forgotten, but fo
   }, { clock });
 });
 
+Deno.test("a topic that was forgotten does not come back looking as it did", async () => {
+  const clock = new ManualClock();
+  await withBackend(async (backend, path) => {
+    const notify = (...topic: string[]) => backend.commit({ operations: [], notify: [topic] });
+    const look = () => query(path, "SELECT wakes FROM queues WHERE name LIKE '%topic%'")?.wakes;
+    await notify("topic");
+    const before = look();
+    await clock.advance(HOUR_MS);
+    for (let index = 0; index < 300; index++) await notify("new", String(index));
+    assertEquals(look(), undefined, "it is forgotten");
+    await notify("topic");
+    assert(typeof before === "number" && look() !== before, "who knew it then takes it for another");
+  }, { clock });
+});
+
 Deno.test("records that have expired go with those that are stored to expire", async () => {
   const clock = new ManualClock();
   await withBackend(async (backend, path) => {

@@ -3,8 +3,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteBackend } from "../../backends/sqlite.ts";
+import { SqliteBackend, type SqliteDatabase } from "../../backends/sqlite.ts";
 import { translate } from "../../backends/sqlite/driver.ts";
+import { prepareSchema } from "../../backends/sqlite/schema.ts";
 import { BackendCorruptError, BackendUnavailableError, CoordinationError, SchemaNewerError } from "../../src/errors.ts";
 import { codeOf, message, QUEUE, withFile } from "./files.ts";
 
@@ -44,6 +45,28 @@ Deno.test("SqliteBackend refuses a file of a newer version, and reads it again w
     await assertRejects(() => backend.claim(QUEUE, { leaseMs: 1000 }), SchemaNewerError);
     edit(path, `PRAGMA user_version = ${known}`);
     assertEquals((await backend.get([["key"]]))[0]?.value, "value");
+  });
+});
+
+Deno.test("prepareSchema() finds the tables made when another process was faster", async () => {
+  await withFile((path) => {
+    const database = new DatabaseSync(path);
+    const late: SqliteDatabase = {
+      exec: (sql) => {
+        if (sql === "BEGIN IMMEDIATE") {
+          const other = new DatabaseSync(path);
+          prepareSchema(other, "other");
+          other.close();
+        }
+        return database.exec(sql);
+      },
+      prepare: (sql) => database.prepare(sql),
+      close: () => database.close(),
+    };
+    prepareSchema(late, "late");
+    assertEquals(database.prepare("SELECT count(*) AS count FROM store").get()?.count, 1);
+    database.close();
+    return Promise.resolve();
   });
 });
 

@@ -37,7 +37,7 @@ Deno.test("claims of one turn for different times keep their own", async () => {
 Deno.test("duplicates among many sends of one turn are told apart, and counted once", async () => {
   await using backend = new SqliteBackend({ path: ":memory:" });
   await backend.commit({ operations: [message("m3")] });
-  const ids = Array.from({ length: 40 }, (_, index) => `m${index % 13}`);
+  const ids = Array.from({ length: 40 }, (_, index) => `m${index % 7}`);
   for (const dedupeMs of [3_600_000, 0]) {
     const queue = ["queue", String(dedupeMs)];
     await backend.commit({ operations: [message("m3", { queue, dedupeMs })] });
@@ -48,7 +48,7 @@ Deno.test("duplicates among many sends of one turn are told apart, and counted o
       outcome.committed && outcome.results[0]?.type === "enqueue" && outcome.results[0].duplicate
     );
     assertEquals(duplicates, ids.map((id, index) => id === "m3" || ids.indexOf(id) < index));
-    assertEquals((await backend.stats(queue)).ready, 13);
+    assertEquals((await backend.stats(queue)).ready, 7);
     const delivered = (await backend.claim(queue, { leaseMs: 1000, limit: 100 })).map(({ id }) => id);
     assertEquals(delivered, ["m3", ...new Set(ids.filter((id) => id !== "m3"))]);
   }

@@ -2,7 +2,6 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { SqliteBackend } from "../../backends/sqlite.ts";
-import { ManualClock } from "../../src/testing/mod.ts";
 import { message, QUEUE, until, withBackend, withFile } from "./files.ts";
 
 Deno.test("processes that open a fresh file at the same time make it once", async () => {
@@ -100,22 +99,6 @@ Deno.test("listen() is woken by another process, for its own topic alone, and no
     assertEquals(wakes.queue, before, "what does not concern a topic wakes nobody");
     for (const each of [...unlisten, mark]) await each();
   });
-});
-
-Deno.test("listen() is woken for a topic that was forgotten in the meantime", async () => {
-  const clock = new ManualClock();
-  await withBackend(async (backend, path) => {
-    await using other = new SqliteBackend({ path, clock });
-    await other.commit({ operations: [], notify: [["topic"]] });
-    let wakes = 0;
-    const unlisten = await backend.listen(["topic"], () => wakes++);
-    await clock.advance(3_600_000);
-    for (let index = 0; index < 300; index++) await other.commit({ operations: [], notify: [["new", `${index}`]] });
-    await other.commit({ operations: [], notify: [["topic"]] });
-    const before = wakes;
-    await until("it is woken", () => wakes > before);
-    await unlisten();
-  }, { clock });
 });
 
 /** Runs another process to its end and returns what it printed. */
