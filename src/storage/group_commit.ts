@@ -14,6 +14,11 @@ export interface GroupCommitOptions<Call, Result> {
   readonly maxWeight?: number;
   /** How many round trips may be under way at once. @default {1} */
   readonly maxInFlight?: number;
+  /**
+   * Spreads the calls evenly over the round trips that may be under way, in groups of at least so many: while the engine
+   * works on one, the caller works on another. Pays where both have a processor of their own. @default {Infinity}
+   */
+  readonly spreadFrom?: number;
   /** How many calls may wait; one more fails with `BACKEND_UNAVAILABLE`. @default {100_000} */
   readonly maxWaiting?: number;
 }
@@ -44,9 +49,11 @@ export class GroupCommit<Call, Result> {
   readonly #weigh: (call: Call) => number;
   readonly #maxWeight: number;
   readonly #maxInFlight: number;
+  readonly #spreadFrom: number;
   readonly #maxWaiting: number;
   #waiting: Waiting<Call, Result>[] = [];
   #inFlight = 0;
+  #callsInFlight = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
 
@@ -57,6 +64,7 @@ export class GroupCommit<Call, Result> {
     this.#weigh = options.weigh ?? (() => 1);
     this.#maxWeight = options.maxWeight ?? Infinity;
     this.#maxInFlight = options.maxInFlight ?? 1;
+    this.#spreadFrom = options.spreadFrom ?? Infinity;
     this.#maxWaiting = options.maxWaiting ?? 100_000;
   }
 
@@ -90,10 +98,12 @@ export class GroupCommit<Call, Result> {
 
   /** The calls that fit the next round trip, at least one. */
   #take(): Waiting<Call, Result>[] {
+    const share = Math.ceil((this.#waiting.length + this.#callsInFlight) / this.#maxInFlight);
+    const maxCalls = Math.min(this.#maxCalls, Math.max(share, this.#spreadFrom));
     let weight = 0;
     let count = 0;
     for (const waiting of this.#waiting) {
-      if (count > 0 && (count >= this.#maxCalls || weight + waiting.weight > this.#maxWeight)) break;
+      if (count > 0 && (count >= maxCalls || weight + waiting.weight > this.#maxWeight)) break;
       weight += waiting.weight;
       count++;
     }
@@ -107,6 +117,7 @@ export class GroupCommit<Call, Result> {
 
   async #depart(group: readonly Waiting<Call, Result>[]): Promise<void> {
     this.#inFlight++;
+    this.#callsInFlight += group.length;
     try {
       const outcomes = await this.#flush(group.map((waiting) => waiting.call));
       group.forEach((waiting, index) => {
@@ -119,6 +130,7 @@ export class GroupCommit<Call, Result> {
       for (const waiting of group) waiting.reject(error);
     } finally {
       this.#inFlight--;
+      this.#callsInFlight -= group.length;
       if (this.#waiting.length > 0) this.#schedule();
       else if (this.#inFlight === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
     }

@@ -201,3 +201,26 @@ Deno.test("GroupCommit.run() settles each of 10,000 calls with its own result", 
   assertEquals(await Promise.all(calls), calls.map((_, call) => call * 2));
   assertEquals(trips, 10);
 });
+
+Deno.test("GroupCommit.run() spreads many calls over the round trips that may be under way when told to", async () => {
+  const { group, trips, endAll } = makeGroup({ maxInFlight: 2, spreadFrom: 3 });
+  const calls = Array.from({ length: 10 }, (_, index) => group.run(index));
+  await turn();
+  assertEquals(trips.map((trip) => trip.calls.length), [5, 5]);
+  trips[0]?.end();
+  await turn();
+  calls.push(group.run(10), group.run(11), group.run(12), group.run(13));
+  await turn();
+  assertEquals(trips[2]?.calls, [10, 11, 12, 13], "fewer than its share, or than the smallest group, go together");
+  await endAll();
+  assertEquals((await Promise.all(calls)).length, 14);
+});
+
+Deno.test("GroupCommit.run() does not spread few calls", async () => {
+  const { group, trips, endAll } = makeGroup({ maxInFlight: 2, spreadFrom: 3 });
+  const calls = [group.run(1), group.run(2), group.run(3)];
+  await turn();
+  assertEquals(trips.map((trip) => trip.calls), [[1, 2, 3]]);
+  await endAll();
+  await Promise.all(calls);
+});
