@@ -66,6 +66,9 @@ const MAX_STEP_LENGTH = 1024 * 1024;
 /** What an operation weighs beside its value. */
 const OPERATION_LENGTH = 200;
 
+/** Fewer calls than these travel together, since a round trip costs as much as some dozen calls. */
+const SPREAD_FROM = 64;
+
 const LIST_PAGE = 1000;
 const QUEUE_PAGE = 1000;
 const RECOVER_PAGE = 100;
@@ -143,7 +146,9 @@ export class RedisBackend implements StorageBackend {
       flush: (calls) => this.#flushSteps(calls),
       weigh: weightOf,
       maxWeight: MAX_STEP_LENGTH,
-      maxInFlight: 2, // one is worked on by the server while the other is written or read here
+      // One is worked on by the server while the other is written or read here.
+      maxInFlight: 2,
+      spreadFrom: SPREAD_FROM,
     });
     this.#gets = new GroupCommit({ flush: (calls) => this.#flushGets(calls), maxInFlight: 2 });
   }

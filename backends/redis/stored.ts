@@ -43,7 +43,7 @@ export function readPlace(state: MessageState, name: string, stored: string, sco
       return { id: name, attempts: attemptsAt(stored, stored.indexOf(".") + 1), dueAtMs: parseInt(stored.slice(1)) };
     case "leased":
       return {
-        id: name.slice(name.indexOf(".") + 1 + RANDOM_LENGTH),
+        id: name.slice(name.indexOf(".", name.indexOf(":")) + 1 + RANDOM_LENGTH),
         attempts: attemptsAt(name, TOKEN_ATTEMPTS),
         dueAtMs: Number(score),
       };
@@ -79,7 +79,7 @@ const MARK_LENGTH = 17;
 /** Behind the mark and a flag. */
 const TOKEN_ATTEMPTS = MARK_LENGTH + 1;
 const RANDOM_LENGTH = 22;
-const TOKEN = /^\d{17}[FA]\d+\/\d+\.[\w-]{22}$/;
+const TOKEN = /^\d{17}[FA]\d+\/\d+\.\d+:\d+\.[\w-]{22}$/;
 
 /** Whether a text has the form of a token; any other would be put together with an id to a wrong member. */
 export function isToken(text: string): boolean {
@@ -91,15 +91,15 @@ function attemptsAt(text: string, start: number): number {
   return Number(text.slice(start, text.indexOf("/", start)));
 }
 
-/** When it was accepted, priority, most attempts, JSON. */
+/** When it was accepted, note, priority, most attempts, JSON. */
 function readMessage(text: string): Pick<StoredMessage, "enqueuedAtMs" | "priority" | "maxAttempts" | "value"> {
-  const [enqueuedAt, priority, rest] = split(text);
-  const end = rest.indexOf(" ");
+  const [enqueuedAt, , rest] = split(text);
+  const [priority, maxAttempts, value] = split(rest);
   return {
     enqueuedAtMs: Number(enqueuedAt),
     priority: Number(priority),
-    maxAttempts: Number(rest.slice(0, end)),
-    value: JSON.parse(rest.slice(end + 1)),
+    maxAttempts: Number(maxAttempts),
+    value: JSON.parse(value),
   };
 }
 

@@ -1,33 +1,44 @@
-/** Lua: live leases, and messages that leave their queue. Before it comes settling. @module */
+/** Lua: live leases, and messages that leave their queue. Before it come settling and dedupe. @module */
 
 /** `held(queue, ids, tokens)`, `acknowledge(...)` and `remove(queue, ids)`: O(k log n) for k leases or messages. */
 export const LEASES = `
--- Whether each of these tokens is that of a live lease, as when it ends, or false.
+-- Whether each of these tokens is that of a live lease. Times are compared as text, all of them having 13 digits.
 local function held(queue, ids, tokens)
   local members, live = {}, {}
   for position, token in ipairs(tokens) do members[position] = token .. ids[position] end
   for position, ends in ipairs(call('ZMSCORE', queue.leased, unpack(members))) do
-    live[position] = ends and (not someEnded(queue) or tonumber(ends) > now)
+    live[position] = ends and ends > nowText
   end
   return live, members
 end
 
--- Forgets messages that stand in no line and no sorted set any more; their states and errors too, where they may have any.
-local function remove(queue, ids, again)
+-- Forgets messages that stand in no line and no sorted set any more, but for their ids: notes is a list of ids by note.
+-- again lists those that may have a state or an error.
+local function remove(queue, ids, notes, again)
   call('HDEL', queue.messages, unpack(ids))
   if #again > 0 then
     call('HDEL', queue.states, unpack(again))
     call('HDEL', queue.errors, unpack(again))
   end
-  if call('EXISTS', queue.messages) == 0 then call('ZREM', root .. ':queues', queue.name) end
+  for note, some in pairs(notes) do recall(queue, note, some) end
+  queue.mayBeEmpty = true
+end
+
+-- Called last: queues are listed while they hold a message.
+local function unlist()
+  for name, queue in pairs(opened) do
+    if queue.mayBeEmpty and call('EXISTS', queue.messages) == 0 then call('ZREM', root .. ':queues', name) end
+  end
 end
 
 local function acknowledge(queue, ids, members)
-  local again = {}
+  local notes, again = {}, {}
   for position, member in ipairs(members) do
-    if string.byte(member, 18) == 65 then again[#again + 1] = ids[position] end -- A
+    local id = ids[position]
+    insert(notes, string.match(member, '^[^.]+%.([%d:]+)', 19), id)
+    if string.byte(member, 18) == 65 then again[#again + 1] = id end -- A
   end
   call('ZREM', queue.leased, unpack(members))
-  remove(queue, ids, again)
+  remove(queue, ids, notes, again)
 end
 `;

@@ -14,21 +14,23 @@ export const FORMAT = 1;
  * | `:index` | sorted set | the encoded keys of all records, for listing by key |
  * | `:expiring` | sorted set | the encoded keys of the records that expire, by when |
  * | `:queues` | sorted set | the encoded names of the queues that hold a message |
- * | `:m:QUEUE` | hash | by message id: when it was accepted, priority, most attempts, JSON text |
+ * | `:m:QUEUE` | hash | by message id: when it was accepted, note, priority, most attempts, JSON text |
  * | `:s:QUEUE` | hash | by message id, its state, where it has one |
  * | `:e:QUEUE` | hash | by message id, its last error |
  * | `:0:QUEUE` to `:9:QUEUE` | list | the ids that are ready, in line, a list for each priority |
  * | `:d:QUEUE`, `:l:QUEUE`, `:x:QUEUE` | sorted set | delayed, leased and dead, by when they are due, end, have died |
  * | `:w:QUEUE` | hash | the lengths of the dedupe windows in use, each with its newest bucket |
- * | `:i:WINDOW:BUCKET:QUEUE` | set | the ids that were accepted in a part of a window |
+ * | `:i:WINDOW:BUCKET:QUEUE` | set | the ids of messages that have left, and were accepted in this part of a window |
  *
  * A moment is a time in microseconds that was never given out before, also after a crash or a clock set back: 16 digits,
  * so that moments order as text. A mark is a moment and a priority. What is due at the same time comes in the order of
  * its marks, which stand first in the members of the three sorted sets:
  *
  * - of `:d` and `:x`: mark, id
- * - of `:l`: mark, `F` for a first delivery or `A`, attempts `/` most attempts `.` 22 random characters, id. All that
- *   stands before the id is the token of the lease.
+ * - of `:l`: mark, `F` for a first delivery or `A`, attempts `/` most attempts `.` note `.` 22 random characters, id. All
+ *   that stands before the id is the token of the lease.
+ *
+ * A note says what to remember of a message once it has left: `WINDOW:BUCKET`, the window 0 for nothing.
  *
  * A state is
  *

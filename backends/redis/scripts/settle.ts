@@ -46,26 +46,17 @@ local function promote(queue)
   until count < CHUNK
 end
 
--- Whether any lease has ended. Looked at once a script: what a script does to leases ends none.
-local function someEnded(queue)
-  if queue.someEnded == nil then
-    local first = call('ZRANGE', queue.leased, 0, 0, 'WITHSCORES')
-    queue.someEnded = first[2] ~= nil and tonumber(first[2]) <= now
-  end
-  return queue.someEnded
-end
-
 -- What a member or token of a lease says: priority, attempts, most attempts, and where the id begins.
 local function parseLease(member)
-  local attempts, most, last = string.match(member, '^(%d+)/(%d+)%.()', 19)
-  return string.sub(member, 17, 17), tonumber(attempts), tonumber(most), last + 22
+  local attempts, most, random = string.match(member, '^(%d+)/(%d+)%.%d+:%d+%.()', 19)
+  return string.sub(member, 17, 17), tonumber(attempts), tonumber(most), random + 22
 end
 
 -- Ends every expired lease, in the order of their ends, and then of their deliveries. Returns how many they were.
 local function settle(queue)
   promote(queue)
-  if not someEnded(queue) then return 0 end
-  queue.someEnded = false
+  local first = call('ZRANGE', queue.leased, 0, 0, 'WITHSCORES')
+  if not first[2] or tonumber(first[2]) > now then return 0 end
   local expired = 0
   repeat
     local members = call('ZRANGEBYSCORE', queue.leased, '-inf', nowText, 'LIMIT', 0, CHUNK)

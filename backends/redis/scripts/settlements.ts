@@ -75,6 +75,7 @@ end
 local function purge(queue, id)
   local message = call('HGET', queue.messages, id)
   if not message then return 0 end
+  local note, priority = string.match(message, '^%d+ (%S+) (%d)')
   local kind, state = stateOf(queue, id)
   if kind == 'D' then
     call('ZREM', queue.delayed, string.sub(state, 2, 18) .. id)
@@ -82,10 +83,9 @@ local function purge(queue, id)
     call('ZREM', queue.dead, string.sub(state, 2, 18) .. id)
   else
     promote(queue)
-    local priority = string.sub(message, 15, 15)
     if call('LREM', line(queue, priority), 1, id) == 0 then call('ZREM', queue.leased, leaseOf(queue, id)) end
   end
-  remove(queue, {id}, {id})
+  remove(queue, {id}, {[note] = {id}}, {id})
   return 1
 end
 `;

@@ -1,5 +1,6 @@
 /** Lua: one round trip of many commits and claims. Each commit is all or nothing; a Redis script cannot roll back. @module */
 
+import { DEDUPE } from "./dedupe.ts";
 import { ENQUEUE } from "./enqueue.ts";
 import { LEASES } from "./leases.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -23,6 +24,7 @@ const SWEEP = 200;
 export const STEP = script(
   PRELUDE,
   SETTLE,
+  DEDUPE,
   ENQUEUE,
   LEASES,
   `
@@ -124,6 +126,7 @@ units.claim = function()
     end
   until not popped or #ids >= limit
   if #ids == 0 then return {} end
+  queue.mayBeEmpty = false
   local ends = string.format('%.0f', now + lease)
   local reply, members, again = {ends, #ids}, {}, {}
   local states = call('HMGET', queue.states, unpack(ids))
@@ -133,8 +136,8 @@ units.claim = function()
       flag, attempts = 'A', string.format('%d', string.match(states[position], '%.(%d+)') + 1)
       again[#again + 1] = id
     end
-    local token = moment() .. priorities[position] .. flag .. attempts .. '/' .. string.match(message, '^%d+', 17) .. '.' ..
-      random
+    local note, most = string.match(message, '^%d+ (%S+) %d (%d+)')
+    local token = moment() .. priorities[position] .. flag .. attempts .. '/' .. most .. '.' .. note .. '.' .. random
     members[2 * position - 1] = ends
     members[2 * position] = token .. id
     reply[3 * position] = id
@@ -198,6 +201,7 @@ while cursor < #ARGV do
   replies[#replies + 1] = units[read()]()
 end
 if sweepRecords then sweepRecords(${SWEEP}) end
+unlist()
 remember()
 for topic in pairs(topics) do call(wakeCommand, root .. ':t:' .. topic, '') end
 return replies
