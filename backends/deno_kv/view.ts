@@ -177,18 +177,16 @@ export class View {
   }
 
   async #lookInto(queue: string, place: Place, id: string): Promise<Whereabouts | null> {
-    let reading = this.#bundles.get(place.rank);
-    if (reading === undefined) this.#bundles.set(place.rank, reading = this.#readBundle(queue, place));
+    const slot = slotOfBundle(queue, place);
+    let reading = this.#bundles.get(slot);
+    if (reading === undefined) this.#bundles.set(slot, reading = this.#readBundle(slot, queue, place));
     const bundle = await reading;
     const message = bundle?.messages.find((message) => message.id === id);
     return bundle && message ? { bundle, message } : null;
   }
 
-  async #readBundle(queue: string, place: Place): Promise<Bundle | null> {
-    const { key, value, versionstamp } = await this.#reads.get(
-      `p${place.rank}`,
-      this.#source.layout.place(queue, place),
-    );
+  async #readBundle(slot: string, queue: string, place: Place): Promise<Bundle | null> {
+    const { key, value, versionstamp } = await this.#reads.get(slot, this.#source.layout.place(queue, place));
     return versionstamp === null ? null : toBundle(queue, place.state, { key, value, versionstamp });
   }
 
@@ -196,8 +194,9 @@ export class View {
     const { lines, deadlineMs } = this.#source;
     for await (const found of lines.bundles(queue, "leased", () => deadlineMs)) {
       // Whatever else is looked for in this bundle has to be the same object.
-      let reading = this.#bundles.get(found.place.rank);
-      if (reading === undefined) this.#bundles.set(found.place.rank, reading = Promise.resolve(found));
+      const slot = slotOfBundle(queue, found.place);
+      let reading = this.#bundles.get(slot);
+      if (reading === undefined) this.#bundles.set(slot, reading = Promise.resolve(found));
       const bundle = await reading;
       const message = bundle?.messages.find((message) => message.id === id);
       if (bundle && message) return { bundle, message };
@@ -210,6 +209,11 @@ export class View {
 export function toCount(value: unknown): number {
   if (typeof value !== "object" || value === null || !("value" in value) || typeof value.value !== "bigint") return 0;
   return Number(BigInt.asIntN(64, value.value));
+}
+
+/** A token that somebody made up may name a place that no bundle of this rank is at. */
+function slotOfBundle(queue: string, { state, atMs, rank }: Place): string {
+  return `p${queue}\0${state} ${atMs} ${rank}`;
 }
 
 function known<State>(state: State | undefined): State {

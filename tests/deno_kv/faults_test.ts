@@ -165,3 +165,20 @@ Deno.test("a message that is never settled goes to the dead, whichever handles n
     assertEquals((await Array.fromAsync(two.messages(QUEUE, "dead"))).map(({ attempts }) => attempts), [3]);
   });
 });
+
+Deno.test("a token that somebody made up does no harm to the lease that it resembles", async () => {
+  await withFaulty({}, async (backend) => {
+    await commit(backend, [message("a")]);
+    const delivery = await claimOne(backend);
+    const [rank = "", atMs = ""] = delivery.token.split(".");
+    const forged = [`${rank}.${Number(atMs) + 1}`, `${rank}.`, `${rank}.1.2`, `.${atMs}`, atMs].map((token) => ({
+      ...lease(delivery),
+      token,
+    }));
+    const elsewhere = { ...lease(delivery), queue: ["other"] };
+    const results = await Promise.all(
+      [...forged, elsewhere, lease(delivery)].map((each) => backend.commit({ operations: [{ type: "ack", ...each }] })),
+    );
+    assertEquals(results.map(({ committed }) => committed), [false, false, false, false, false, false, true]);
+  });
+});
