@@ -12,7 +12,9 @@ import { PAYLOAD } from "./payload.mjs";
 import { startRedisServer } from "./redis_server.mjs";
 
 /** Each side has a server of its own, without persistence. What is served was sent before, untimed, on both sides. */
-export const comparisons: readonly Comparison[] = ["send x100", "send x500", "serve x50", "serve x1"].map((scenario) => ({
+export const comparisons: readonly Comparison[] = ["send x100", "send x500", "serve x50", "serve x1"].map((
+  scenario,
+) => ({
   name: `redis ${scenario} vs bullmq`,
   unit: "messages/s",
   ours: inDeno(import.meta.url, scenario),

@@ -88,10 +88,10 @@ export class Model {
       const existed = this.get(operation.key) !== undefined;
       this.records = this.records.filter(({ key }) => !isSame(key, operation.key));
       if (operation.type === "delete") return { type: "delete", existed };
-      const { type, expiresInMs, ...entry } = operation;
+      const { type, key, value, expiresInMs } = operation;
       const expiry = expiresInMs === undefined ? {} : { expiresAtMs: this.nowMs + expiresInMs };
       const version = `v${++this.events}`;
-      this.records = [...this.records, { ...entry, ...expiry, version }];
+      this.records = [...this.records, { key, value, ...expiry, version }];
       return { type, version };
     }
     const message = this.line.find((each) => isNamed(each, operation));
