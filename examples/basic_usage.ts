@@ -2,9 +2,11 @@
 
 // deno-lint-ignore-file no-console -- an example shows what it does
 
-import { MemoryBackend, MessageCoordinator, MessagePriority } from "@tta/agent-coordination";
+import { MessageCoordinator, MessagePriority } from "@tta/agent-coordination";
+import { openBackend } from "@tta/agent-coordination/open";
 
-await using backend = new MemoryBackend(); // SqliteBackend keeps the messages in a file
+// "sqlite:agents.sqlite" keeps the messages in a file, "redis://localhost" shares them with other hosts.
+await using backend = await openBackend(Deno.env.get("TTA_BACKEND_URL") ?? "memory:");
 const coordinator = new MessageCoordinator(backend);
 const editor = { type: "editor" };
 const writer = { type: "writer" };

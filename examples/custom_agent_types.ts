@@ -2,9 +2,10 @@
 
 // deno-lint-ignore-file no-console -- an example shows what it does
 
-import { type AgentId, MemoryBackend, MessageCoordinator, serveAgent } from "@tta/agent-coordination";
+import { type AgentId, MessageCoordinator, serveAgent } from "@tta/agent-coordination";
+import { openBackend } from "@tta/agent-coordination/open";
 
-await using backend = new MemoryBackend();
+await using backend = await openBackend(Deno.env.get("TTA_BACKEND_URL") ?? "memory:");
 const coordinator = new MessageCoordinator(backend);
 
 const translators: AgentId[] = ["de", "fr", "日本語"].map((instance) => ({ type: "translator", instance }));

@@ -2,15 +2,10 @@
 
 // deno-lint-ignore-file no-console -- an example shows what it does
 
-import {
-  CountingMetrics,
-  MemoryBackend,
-  MessageCoordinator,
-  PermanentFailureError,
-  serveAgent,
-} from "@tta/agent-coordination";
+import { CountingMetrics, MessageCoordinator, PermanentFailureError, serveAgent } from "@tta/agent-coordination";
+import { openBackend } from "@tta/agent-coordination/open";
 
-await using backend = new MemoryBackend();
+await using backend = await openBackend(Deno.env.get("TTA_BACKEND_URL") ?? "memory:");
 const metrics = new CountingMetrics();
 const coordinator = new MessageCoordinator(backend, { metrics, backoffBaseMs: 10, retryAttempts: 3 });
 const worker = { type: "worker" };
