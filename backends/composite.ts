@@ -5,6 +5,7 @@ import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -18,6 +19,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { readChanges } from "../src/storage/changes.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
 import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
 import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
@@ -139,6 +141,11 @@ export class CompositeBackend implements StorageBackend {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    this.#requireOpen();
+    return await readChanges(this.#routes.oneBelow(parent), parent, after);
   }
 
   commit(batch: Batch): Promise<CommitResult> {

@@ -4,6 +4,7 @@ import type { Clock } from "../../src/clock.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -17,6 +18,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../../src/storage/backend.ts";
+import { readChanges } from "../../src/storage/changes.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import { encodeKey, type Key } from "../../src/storage/key.ts";
 
@@ -107,6 +109,10 @@ export class CachedBackend implements StorageBackend {
 
   count(prefix: Key): Promise<number> {
     return this.#child.count(prefix);
+  }
+
+  changes(parent: Key, after?: string): Promise<Changes> {
+    return readChanges(this.#child, parent, after);
   }
 
   claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {

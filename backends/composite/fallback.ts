@@ -5,6 +5,7 @@ import { BackendClosedError, BackendUnavailableError, OutcomeUnknownError } from
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -20,6 +21,7 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { requireLimit } from "../../src/storage/batch.ts";
+import { readChanges } from "../../src/storage/changes.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
@@ -51,6 +53,10 @@ export interface FallbackOptions {
   /** How often the primary is probed while it is away, in milliseconds. @default {1000} */
   readonly probeIntervalMs?: number | undefined;
 }
+
+// Put before the cursors of either backend.
+const PRIMARY = "primary:";
+const FALLBACK = "fallback:";
 
 // While so few writes wait, new calls wait with them for the switch back: it takes one short moment.
 const FEW = 50;
@@ -131,6 +137,18 @@ export class FallbackBackend implements StorageBackend {
 
   clear(prefix: Key): Promise<number> {
     return this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
+  }
+
+  /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
+  changes(parent: Key, after = ""): Promise<Changes> {
+    const cursorOf = (mark: string) => after.startsWith(mark) ? after.slice(mark.length) : undefined;
+    return this.#read(
+      async () => withMark(PRIMARY, await readChanges(this.#primary, parent, cursorOf(PRIMARY))),
+      async () => {
+        const changes = await readChanges(this.#fallback, parent, cursorOf(FALLBACK));
+        return withMark(FALLBACK, { ...changes, entries: changes.entries.map(withFallbackVersion) });
+      },
+    );
   }
 
   async commit(given: Batch): Promise<CommitResult> {
@@ -355,6 +373,10 @@ function copyBatch(batch: Batch): Batch {
     "value" in operation ? { ...operation, value: copyJson(operation.value) } : { ...operation }
   );
   return { ...batch, operations };
+}
+
+function withMark(mark: string, changes: Changes): Changes {
+  return { ...changes, cursor: mark + changes.cursor };
 }
 
 function isAway(error: unknown): error is Error {

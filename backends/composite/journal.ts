@@ -149,7 +149,7 @@ export class Journal {
     const entries = await this.#fallback.get(marks.map(({ target }) => target));
     const operations: Operation[] = marks.flatMap((mark, index): Operation[] => {
       const entry = entries[index];
-      if (entry) return [{ type: "set", key: mark.target, value: entry.value, ...restOf(entry, this.#clock.now()) }];
+      if (entry) return [toSet(entry, this.#clock.now())];
       // Overwritten and expired since, it is gone as well; only what may never have happened leaves the old one.
       return mark.kind === "announced" ? [] : [{ type: "delete", key: mark.target }];
     });
@@ -220,6 +220,12 @@ export class Journal {
     }
     this.#messages = messages;
   }
+}
+
+/** The same record, with what is left of its time. */
+function toSet(entry: Entry, now: number): SetOperation {
+  const { key, value, tracked = false } = entry;
+  return { type: "set", key, value, tracked, ...restOf(entry, now) };
 }
 
 /** A record has one mark, whichever its fate; queues and prefixes are marked apart from records. */

@@ -97,7 +97,7 @@ export class Memory implements AsyncDisposable {
     this.#clock = clock;
     this.#keys = keys;
     this.#store = new EntryStore({ backend, keys, clock, embedder, history, compressAbove });
-    this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0, clock });
+    this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0 });
     this.#searcher = new Searcher(this.#store, this.#replica, analyzer, embedder);
     this.#watches = new Watches(backend, keys.entries, this.#replica);
   }

@@ -1,8 +1,8 @@
 /** Keeps an index of a memory in step with the backend, whoever writes there. @module */
 
-import type { Clock } from "../clock.ts";
 import { BackendCorruptError } from "../errors.ts";
 import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
+import { readChanges } from "../storage/changes.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { decodeEntry } from "./entry_record.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
@@ -25,12 +25,11 @@ export interface ReplicaOptions {
   readonly analyzer: Analyzer;
   /** The length of vectors; 0 where there is no embedder. */
   readonly dimensions: number;
-  readonly clock: Clock;
 }
 
 /**
- * Follows the entries of a memory through `changes`, or by listing them where the backend has none. Everything that was
- * committed before `follow` was called is in the index when it resolves, and nothing that had expired is.
+ * Follows the entries of a memory. Everything that was committed before `follow` was called is in the index when it
+ * resolves, and nothing that had expired is.
  */
 export class Replica {
   /** What is known of the entries. */
@@ -70,13 +69,10 @@ export class Replica {
 
   async #read(): Promise<void> {
     const backend = await this.#options.backend();
-    if (backend.changes === undefined) await this.#readAll(backend);
-    else {
-      for (let more = true; more;) {
-        const page = await backend.changes(this.#options.keys.entries, this.#cursor);
-        await this.#apply(page);
-        more = page.more;
-      }
+    for (let more = true; more;) {
+      const page = await readChanges(backend, this.#options.keys.entries, this.#cursor);
+      await this.#apply(page);
+      more = page.more;
     }
     for (const key of this.#expiring.due(this.nowMs)) {
       const known = this.#known.get(key);
@@ -96,15 +92,6 @@ export class Replica {
     }
     this.nowMs = nowMs;
     this.#cursor = cursor;
-  }
-
-  async #readAll(backend: StorageBackend): Promise<void> {
-    this.nowMs = this.#options.clock.now();
-    const unseen = new Set(this.#known.keys());
-    this.#unseen = unseen;
-    for await (const entry of backend.list(this.#options.keys.entries)) await this.#put(entry);
-    for (const key of unseen) this.#remove(key);
-    this.#unseen = null;
   }
 
   async #put(entry: Entry): Promise<void> {
