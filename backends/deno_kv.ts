@@ -50,13 +50,16 @@ export interface DenoKvBackendOptions {
   readonly namespace?: string;
   /** The time that decides about leases, delays and expiry. @default {systemClock} */
   readonly clock?: Clock;
-  /** How long a call may take, in milliseconds. @default {5000} */
+  /** How long a call may take, in milliseconds, at most 5 minutes. @default {5000} */
   readonly timeoutMs?: number;
   /** How often a listener looks for what other processes have sent, in milliseconds. @default {100, with `url` 1000} */
   readonly pollMs?: number;
   /** Whether to be told of it besides, which a local file cannot do. @default {true, with `path` false} */
   readonly watch?: boolean;
 }
+
+// Long before what a call has written ahead could be taken for left behind.
+const MAX_TIMEOUT_MS = 300_000;
 
 // After so many new queues, the counters of those that are empty are looked for.
 const NEW_QUEUES_A_SWEEP = 100;
@@ -114,7 +117,7 @@ export class DenoKvBackend implements StorageBackend {
     requireOne({ path, url, kv });
     requireString("namespace", namespace, 1, 64);
     if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
-    requireNumber("timeoutMs", timeoutMs, { min: 1, max: 600_000 });
+    requireNumber("timeoutMs", timeoutMs, { min: 1, max: MAX_TIMEOUT_MS });
     requireNumber("pollMs", pollMs, { min: 1, max: 600_000 });
     const inMemory = path === ":memory:";
     this.name = `deno-kv:${path ?? (url === undefined ? "default" : withoutCredentials(url))}`;

@@ -11,7 +11,6 @@ import { type NewContent, newContent, type Note, pieceBytes } from "./content.ts
 import { Draft } from "./draft.ts";
 import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } from "./driver.ts";
 import { AtomicTooLargeError } from "./engine.ts";
-import type { Layout } from "./layout.ts";
 import type { Parts } from "./parts.ts";
 import { View } from "./view.ts";
 
@@ -48,7 +47,7 @@ export class Committer {
     this.#parts = parts;
     this.#group = new GroupCommit({
       flush: (calls) => this.#flush(calls),
-      weigh: ({ batch }) => weigh(batch),
+      weigh,
       maxWeight: 1 + Number.EPSILON * 1000, // a hundred hundredths are a little more than one
       maxInFlight: IN_FLIGHT,
     });
@@ -138,7 +137,8 @@ export class Committer {
       const outcomes = batches.map((batch) => applyBatch({ view, draft, layout }, batch));
       if (view.torn) continue;
       outcomes.forEach((outcome, index) => {
-        if (typeof outcome === "function") takeOver(draft, layout, calls[index]?.note);
+        const note = calls[index]?.note;
+        if (note && typeof outcome === "function") draft.takeOver(note);
       });
       turn?.resolve();
       wakes.post(draft);
@@ -171,16 +171,9 @@ function late(): BackendUnavailableError {
   return new BackendUnavailableError("Cannot commit to Deno KV: the commits before this one took too long");
 }
 
-/** From here on the pieces that were written ahead belong to what refers to them. */
-function takeOver(draft: Draft, layout: Layout, note: Note | null | undefined): void {
-  if (!note) return;
-  draft.check(`o${note.id}`, layout.orphans(note.id), note.versionstamp);
-  draft.delete(`o${note.id}`, layout.orphans(note.id));
-}
-
 /** How much of an atomic a batch takes, about: what is guessed too low here is divided later. */
-function weigh({ checks, operations }: PreparedBatch<NewContent>): number {
-  let [checkCount, mutations, bytes, keyBytes] = [checks.length, 0, 0, 0];
+function weigh({ batch: { checks, operations }, note }: Call): number {
+  let [checkCount, mutations, bytes, keyBytes] = [checks.length + (note ? 1 : 0), 0, 0, 0];
   for (const { key } of checks) keyBytes += key.length + 20;
   for (const operation of operations) {
     checkCount += operation.type === "enqueue" && operation.capacity <= MAX_CHECKS ? 2 : 1;

@@ -11,7 +11,7 @@ import {
   type Message,
   type Pieces,
 } from "./codec.ts";
-import { expireIn, type NewContent } from "./content.ts";
+import { expireIn, type NewContent, type Note } from "./content.ts";
 import { type DenoKvAtomic, type DenoKvCheck, type DenoKvKey, MAX_CHECKS } from "./driver.ts";
 import { type Counter, COUNTERS, type Layout, type Place, slotOfId } from "./layout.ts";
 import type { Ranks } from "./ranks.ts";
@@ -37,6 +37,7 @@ export class Draft {
   readonly #layout: Layout;
   readonly #ranks: Ranks;
   readonly #checks = new Map<string, DenoKvCheck>();
+  readonly #noteChecks: DenoKvCheck[] = [];
   readonly #liveChecks = new Map<string, DenoKvCheck>();
   readonly #writes = new Map<string, Write>();
   readonly #bundles = new Set<Bundle>();
@@ -64,6 +65,16 @@ export class Draft {
   /** Requires that a queue still holds as many messages as were read, as far as there is room for such checks. */
   checkLive(queue: string, versionstamp: string | null): void {
     this.#liveChecks.set(queue, { key: this.#layout.counter(queue, "live"), versionstamp });
+  }
+
+  /**
+   * Makes pieces that were written ahead the draft's own. Where it is full of checks, there is none that the note still
+   * stands: no draft is committed after its deadline, and no note swept until long after that.
+   */
+  takeOver({ id, versionstamp }: Note): void {
+    const key = this.#layout.orphans(id);
+    this.#noteChecks.push({ key, versionstamp });
+    this.delete(`o${id}`, key);
   }
 
   /** Writes an entry. */
@@ -145,7 +156,9 @@ export class Draft {
       if (messages.length > 0) atomic.set(key, encodeMessages(messages));
       else if (versionstamp !== null) atomic.delete(key);
     }
-    for (const check of this.#liveChecks.values()) if (checks++ < MAX_CHECKS) atomic.check(check);
+    for (const check of [...this.#noteChecks, ...this.#liveChecks.values()]) {
+      if (checks++ < MAX_CHECKS) atomic.check(check);
+    }
     for (const { key, value, expireIn } of this.#writes.values()) {
       if (value === undefined) atomic.delete(key);
       else if (expireIn === null) atomic.set(key, value);

@@ -115,6 +115,7 @@ export class Engine {
   async commit(build: (atomic: DenoKvAtomic) => void, deadlineMs: number): Promise<string | null> {
     const kv = await this.opened(deadlineMs);
     for (let attempt = 0;; attempt++) {
+      if (systemClock.now() >= deadlineMs) throw unavailable("commit to", new Error("there is no time left"));
       try {
         const atomic = kv.atomic();
         build(atomic);
@@ -203,7 +204,7 @@ function isLocked(error: unknown): boolean {
 function commitError(error: unknown): Error {
   if (error instanceof CoordinationError) return error;
   const message = messageOf(error);
-  if (/too (large|many)|TooLarge|TooMany/.test(message)) return new AtomicTooLargeError(message, { cause: error });
+  if (/too ?(large|many)/i.test(message)) return new AtomicTooLargeError(message, { cause: error });
   // A client that is closed says so before it sends anything.
   if (/bad resource|after .*close/i.test(message)) return unavailable("commit to", error);
   return new OutcomeUnknownError(`Cannot tell whether Deno KV committed: ${message}`, { cause: error });

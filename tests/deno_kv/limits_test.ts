@@ -26,6 +26,18 @@ Deno.test("commit() takes a full batch of sends, however long the names are", as
   });
 });
 
+Deno.test("commit() takes a full batch of long values, as messages and as records", async () => {
+  await withFaulty({ timeoutMs: 30_000 }, async (backend, _kv, path) => {
+    const value = "v".repeat(5000);
+    const operations = Array.from({ length: 100 }, (_, index) => message(`m${index}`, { value, capacity: 100 }));
+    assert((await backend.commit({ operations })).committed);
+    const sets = operations.map(({ id }) => ({ type: "set", key: ["records", id], value }) as const);
+    assert((await backend.commit({ operations: sets })).committed);
+    const { o: notes = 0, p: pieces } = await stored(path);
+    assertEquals([notes, pieces], [0, 200]);
+  });
+});
+
 Deno.test("commit() takes a full batch of sends to as many queues", async () => {
   await withFaulty({}, async (backend) => {
     const operations = Array.from(
