@@ -64,7 +64,7 @@ export interface PostgresBackendOptions {
 }
 
 /** PostgreSQL takes 1 GB a column; long before that, one value holds up the connection that others share. */
-const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+const MAX_VALUE_BYTES = 16 * 1024 * 1024;
 
 /** A round trip carries no more than so much text, so that none takes long. */
 const MAX_GROUP_LENGTH = 1024 * 1024;
@@ -142,12 +142,19 @@ export class PostgresBackend implements StorageBackend {
     const statements = statementsFor(schema);
     const prefix = encodeKey([namespace]);
     const channel = `ao_${hashOf(`${schema}.${namespace}`)}`;
+    const inside = inTransactions.get(options);
     const open = async (): Promise<Driver> =>
-      inTransactions.get(options)?.() ??
+      inside?.driver ??
         (client === undefined
           ? await connect({ url: url ?? "", maxConnections, prepare, connectTimeoutMs: this.#limitMs })
           : adapt(client, prepare));
-    const connection = this.#connection = new Connection({ name: this.name, schema, statements, open });
+    const connection = this.#connection = new Connection({
+      name: this.name,
+      schema,
+      statements,
+      open,
+      outer: inside?.outer,
+    });
     const queues = new QueueNumbers(prefix, statements);
     this.#wakeups = new Wakeups({ connection, statements, namespace: prefix, channel, limitMs: this.#limitMs });
     const notify = { channel, payload: (topics: ReadonlySet<string>) => this.#wakeups.payload(topics) };
@@ -186,7 +193,12 @@ export class PostgresBackend implements StorageBackend {
   inTransaction(transaction: PostgresTransaction | PGliteTransaction): PostgresBackend {
     this.#begin();
     const options = { ...this.#options };
-    inTransactions.set(options, () => adaptTransaction(transaction, this.#options.prepare ?? true));
+    const isEmbedded = !("unsafe" in transaction);
+    inTransactions.set(options, {
+      driver: adaptTransaction(transaction, this.#options.prepare ?? true),
+      // PGlite has one connection, and the transaction has it.
+      outer: isEmbedded ? undefined : this.#connection,
+    });
     return new PostgresBackend(options);
   }
 
@@ -325,7 +337,10 @@ export class PostgresBackend implements StorageBackend {
 }
 
 /** How a backend within a transaction is made: by its options, which nobody else has. */
-const inTransactions = new WeakMap<PostgresBackendOptions, () => Driver>();
+const inTransactions = new WeakMap<
+  PostgresBackendOptions,
+  { readonly driver: Driver; readonly outer: Connection | undefined }
+>();
 
 /** JSON text of a value that is not too large. */
 function encodeValue(value: unknown, path: string): string {

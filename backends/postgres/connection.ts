@@ -19,6 +19,8 @@ export interface ConnectionParts {
   readonly schema: string;
   readonly statements: Statements;
   readonly open: () => Promise<Driver>;
+  /** For a transaction of the caller's: where the schema and queues are made, so that they are there for others at once. */
+  readonly outer?: Connection | undefined;
 }
 
 /** One server and its schema, which is made at the first call. */
@@ -61,7 +63,7 @@ export class Connection {
     work: (session: Session, prepared: Prepared) => Promise<Result>,
   ): Promise<Result> {
     return this.#run(deadlineMs, async (driver, sent) => {
-      const prepared = await before(driver);
+      const prepared = await before(await this.#parts.outer?.driver() ?? driver);
       return await driver.transaction(async (session) => {
         // Sent first, and answered with the rest.
         const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
@@ -76,13 +78,13 @@ export class Connection {
 
   /** The driver, with the schema prepared. */
   async driver(): Promise<Driver> {
-    const { open, schema, name } = this.#parts;
+    const { open, schema, name, outer } = this.#parts;
     this.#driver ??= open();
     const driver = await this.#driver.catch((error) => {
       this.#driver = null;
       throw error;
     });
-    this.#prepared ??= prepareSchema(driver, schema, name);
+    this.#prepared ??= outer ? outer.driver().then(() => {}) : prepareSchema(driver, schema, name);
     await this.#prepared.catch((error) => {
       this.#prepared = null;
       throw error;

@@ -1,6 +1,7 @@
 /** What this backend needs of a PostgreSQL client, and how `postgres` and PGlite give it. @module */
 
 import { CoordinationError } from "../../src/errors.ts";
+import { faultOf, LateError } from "./faults.ts";
 
 /** What a statement is given. */
 export type Parameter = string | number | null;
@@ -203,6 +204,10 @@ async function runOn(
   return rowsOf(await client.unsafe(text, [...parameters], { prepare }));
 }
 
+/**
+ * A transaction. Where its connection is lost, what runs in it never ends: else the client (postgres 3.4.9) would send a
+ * rollback to that connection, which throws where nobody can catch it. It rejects as soon as the connection has closed.
+ */
 function begin<Result>(
   client: PostgresClient,
   work: (session: Session) => Promise<Result>,
@@ -210,7 +215,12 @@ function begin<Result>(
 ): Promise<Result> {
   return capture((resolve) =>
     client.begin(async (sql) => {
-      resolve(await work({ query: (text, parameters) => runOn(sql, text, parameters, prepare) }));
+      try {
+        resolve(await work({ query: (text, parameters) => runOn(sql, text, parameters, prepare) }));
+      } catch (error) {
+        if (!(error instanceof LateError) && faultOf(error) === "lost") await new Promise<never>(() => {});
+        throw error;
+      }
     })
   );
 }

@@ -116,7 +116,7 @@ export function freshSchema(
   { url }: { readonly url: string },
 ): (options?: Omit<PostgresBackendOptions, "url" | "client" | "schema">) => PostgresBackend {
   const schema = `test_${++schemas}`;
-  return (options = {}) => new PostgresBackend({ url, schema, maxConnections: 3, ...options });
+  return (options = {}) => new PostgresBackend({ url, schema, maxConnections: 3, commandTimeoutMs: 1500, ...options });
 }
 
 /** The folder of the newest version that is there. */

@@ -1,0 +1,141 @@
+/** Work goes on after what servers do to their clients, and nothing accepted is lost or doubled. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import postgres from "postgres";
+import type { PostgresBackend } from "../../backends/postgres.ts";
+import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+
+const QUEUE = ["work"];
+const ignore = postgresPrograms === null; // no server here
+
+function connect(server: PostgresServer): postgres.Sql {
+  return postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+}
+
+/** Sends a message until that is certain; the id makes trying again safe. */
+async function send(backend: PostgresBackend, id: string): Promise<void> {
+  const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 600_000, capacity: 100_000 };
+  for (let tries = 0;; tries++) {
+    try {
+      const result = await backend.commit({
+        operations: [{ type: "enqueue", queue: QUEUE, id, value: id, ...bounds }],
+      });
+      assert(result.committed);
+      return;
+    } catch (error) {
+      if (tries > 50) throw error;
+    }
+  }
+}
+
+async function drain(backend: PostgresBackend): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const held = await backend.claim(QUEUE, { leaseMs: 60_000, limit: 100 });
+    if (held.length === 0) return ids;
+    ids.push(...held.map(({ id }) => id));
+    const result = await backend.commit({
+      operations: held.map(({ queue, id, token }) => ({ type: "ack", queue, id, token })),
+    });
+    assert(result.committed);
+  }
+}
+
+Deno.test({
+  name: "commit() loses and doubles nothing while the server ends its connections again and again",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)({ commandTimeoutMs: 5000 });
+    const sql = connect(server);
+    let isOver = false;
+    const terminator = (async () => {
+      while (!isOver) {
+        await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent-coordination'`;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    const ids = Array.from({ length: 200 }, (_, index) => `m${index}`);
+    for (let start = 0; start < ids.length; start += 20) {
+      await Promise.all(ids.slice(start, start + 20).map((id) => send(backend, id)));
+    }
+    isOver = true;
+    await terminator;
+    await sql.end();
+    assertEquals((await drain(backend)).sort(), ids.sort());
+  },
+});
+
+Deno.test({
+  name: "commit() loses and doubles nothing while the server is killed and started again",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)({ commandTimeoutMs: 2000 });
+    const sent: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      const ids = Array.from({ length: 50 }, (_, index) => `m${round}-${index}`);
+      await send(backend, `first-${round}`);
+      const sending = Promise.all(ids.map((id) => send(backend, id)));
+      await server.kill();
+      await server.restart();
+      await sending;
+      sent.push(`first-${round}`, ...ids);
+    }
+    assertEquals((await drain(backend)).sort(), sent.sort());
+  },
+});
+
+Deno.test({
+  name: "commit() waits for a connection while the server has none left, and goes on when it has",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start({ max_connections: "8", superuser_reserved_connections: "1" });
+    const others = postgres(server.url, { max: 8, onnotice: () => {}, max_lifetime: null });
+    await Promise.allSettled(Array.from({ length: 8 }, () => others`SELECT pg_sleep(0.5)`));
+    await using backend = freshSchema(server)({ commandTimeoutMs: 10_000 });
+    const sending = send(backend, "a");
+    await others.end();
+    await sending;
+    assertEquals(await drain(backend), ["a"]);
+  },
+});
+
+Deno.test({
+  name: "two backends that start at once on an empty database both work",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const open = freshSchema(server);
+    const backends = Array.from({ length: 6 }, () => open({ commandTimeoutMs: 10_000 }));
+    await Promise.all(backends.map((backend, index) => send(backend, `m${index}`)));
+    const [first] = backends;
+    assert(first);
+    assertEquals((await drain(first)).length, 6);
+    for (const backend of backends) await backend.close();
+  },
+});
+
+Deno.test({
+  name: "a schema that a newer version has written is refused, and left as it is, unless it says that this one may",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const open = freshSchema(server);
+    const sql = connect(server);
+    const first = open();
+    await send(first, "a");
+    await first.close();
+    const [found] = await sql`SELECT table_schema FROM information_schema.tables WHERE table_name = 'ids'`;
+    const table = sql(`${found?.table_schema}.format`);
+    await sql`UPDATE ${table} SET version = 99`;
+    const beside = open();
+    assertEquals(await drain(beside), ["a"]);
+    await beside.close();
+    await sql`UPDATE ${table} SET readable_by = 99`;
+    const refused = open();
+    assertEquals(await refused.get([["key"]]).catch(({ code }) => code), "BACKEND_SCHEMA_NEWER");
+    await refused.close();
+    await sql.end();
+  },
+});

@@ -1,0 +1,100 @@
+/** What is done in the caller's own transaction happens with it, or not at all. @module */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import postgres from "postgres";
+import { MessageCoordinator } from "../../src/messages/coordinator.ts";
+import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+
+const SHOP = { type: "shop" };
+const PACKER = { type: "packer" };
+
+Deno.test({
+  name: "inTransaction() sends and acknowledges with the caller's own rows, or does neither",
+  ignore: postgresPrograms === null, // no server here
+  fn: async (test) => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)();
+    const coordinator = new MessageCoordinator(backend);
+    const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
+    try {
+      await sql`CREATE TABLE orders (id int PRIMARY KEY)`;
+      const orders = async () => (await sql`SELECT id FROM orders ORDER BY id`).map(({ id }) => id);
+
+      await test.step("commits both", async () => {
+        await sql.begin(async (transaction) => {
+          await transaction`INSERT INTO orders VALUES (1)`;
+          const inside = new MessageCoordinator(backend.inTransaction(transaction));
+          await inside.sendMessage(SHOP, PACKER, { payload: { id: 1 } });
+          assertEquals(await coordinator.receive(PACKER), null);
+        });
+        assertEquals(await orders(), [1]);
+        const received = await coordinator.receive(PACKER);
+        assertEquals(received?.message.payload, { id: 1 });
+        assert(await received?.ack());
+      });
+
+      await test.step("rolls both back", async () => {
+        await assertRejects(() =>
+          sql.begin(async (transaction) => {
+            await transaction`INSERT INTO orders VALUES (2)`;
+            const inside = new MessageCoordinator(backend.inTransaction(transaction));
+            await inside.sendMessage(SHOP, PACKER, { payload: { id: 2 } });
+            throw new Error("no");
+          })
+        );
+        assertEquals(await orders(), [1]);
+        assertEquals(await coordinator.receive(PACKER), null);
+      });
+
+      await test.step("acknowledges with the effects of the work", async () => {
+        const queue = ["work"];
+        const operation = { type: "enqueue", queue, id: "a", value: 1, priority: 5 } as const;
+        const bounds = { maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        await backend.commit({ operations: [{ ...operation, ...bounds }] });
+        const [held] = await backend.claim(queue, { leaseMs: 60_000 });
+        assert(held);
+        const { id, token } = held;
+        const acknowledge = (work: () => Promise<void>) =>
+          sql.begin(async (transaction) => {
+            await transaction`INSERT INTO orders VALUES (3)`;
+            const result = await backend.inTransaction(transaction).commit({
+              operations: [{ type: "ack", queue, id, token }],
+            });
+            assert(result.committed);
+            await work();
+          });
+        await assertRejects(() => acknowledge(() => Promise.reject(new Error("the process died"))));
+        assertEquals((await backend.stats(queue)).leased, 1);
+        await acknowledge(() => Promise.resolve());
+        assertEquals((await backend.stats(queue)).leased, 0);
+        assertEquals(await orders(), [1, 3]);
+      });
+
+      await test.step("leaves the transaction usable when a batch is refused", async () => {
+        await sql.begin(async (transaction) => {
+          const inside = backend.inTransaction(transaction);
+          const checks = [{ key: ["key"], version: "other" }];
+          assertEquals(await inside.commit({ checks, operations: [] }), {
+            committed: false,
+            reason: "conflict",
+            index: 0,
+          });
+          await transaction`INSERT INTO orders VALUES (4)`;
+        });
+        assertEquals(await orders(), [1, 3, 4]);
+      });
+
+      await test.step("wakes a listener once the transaction has committed", async () => {
+        const woken = Promise.withResolvers<void>();
+        const unlisten = await backend.listen(["topic"], woken.resolve);
+        await sql.begin(async (transaction) => {
+          await backend.inTransaction(transaction).commit({ operations: [], notify: [["topic"]] });
+        });
+        await woken.promise;
+        await unlisten();
+      });
+    } finally {
+      await sql.end();
+    }
+  },
+});
