@@ -7,6 +7,7 @@ import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -28,6 +29,7 @@ import { Addresses } from "./redis/addresses.ts";
 import { Connection } from "./redis/connection.ts";
 import { loadClient, type RedisClient, type RedisClusterClient } from "./redis/driver.ts";
 import { Engine, type Reply } from "./redis/engine.ts";
+import { CHANGES } from "./redis/scripts/changes.ts";
 import { CLEAR } from "./redis/scripts/clear.ts";
 import { COUNT } from "./redis/scripts/count.ts";
 import { LIST } from "./redis/scripts/list.ts";
@@ -38,7 +40,15 @@ import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
-import { kindOf, type Place, readDelivery, readPlace, readRecord, readStoredMessage } from "./redis/stored.ts";
+import {
+  kindOf,
+  type Place,
+  readDelivery,
+  readPlace,
+  readRecord,
+  readRecords,
+  readStoredMessage,
+} from "./redis/stored.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
 export type { RedisClient, RedisClusterClient } from "./redis/driver.ts";
@@ -74,6 +84,9 @@ const QUEUE_PAGE = 1000;
 const RECOVER_PAGE = 100;
 const CONTENTS_PAGE = 500;
 const CONTENTS_BYTES = "1000000";
+
+/** Two moments: up to which the changes are known, and from which on they were followed. */
+const CURSOR = /^(\d{16})\.(\d{16})$/;
 
 /** The records of these encoded keys. */
 interface Get {
@@ -165,10 +178,8 @@ export class RedisBackend implements StorageBackend {
     while (limit > 0) {
       const args = [low, high, reverse ? "1" : "0", String(Math.min(limit, LIST_PAGE))];
       const [reached, ...found] = await this.#read(LIST, args);
-      for (let index = 0; index < found.length; index += 2) {
-        yield readRecord(String(found[index]), String(found[index + 1]));
-        limit--;
-      }
+      yield* readRecords(found);
+      limit -= found.length / 2;
       if (reached === "") return;
       if (reverse) high = `(${reached}`;
       else low = `(${reached}`;
@@ -195,6 +206,23 @@ export class RedisBackend implements StorageBackend {
         cleared += Number(count);
         if (again === 0) return cleared;
       }
+    });
+  }
+
+  changes(parent: Key, after = ""): Promise<Changes> {
+    return this.#track(async () => {
+      const [, position = "", since = ""] = CURSOR.exec(after) ?? [];
+      const reply = await this.#engine.read(CHANGES, [encodeKey(parent), position, since], this.#deadline());
+      const [now, known, more, reached, began, count, ...rest] = reply;
+      const deletions = Number(count);
+      return {
+        entries: readRecords(rest.slice(deletions)),
+        deleted: rest.slice(0, deletions).map((key) => decodeKey(String(key))),
+        cursor: `${reached}.${began}`,
+        more: more === 1,
+        reset: known === 0,
+        nowMs: Number(now),
+      };
     });
   }
 

@@ -326,6 +326,7 @@ function fieldsOf(operation: PreparedOperation<string>): string[] {
       return [
         operation.key,
         operation.expiresInMs === null ? "" : String(Math.ceil(operation.expiresInMs)),
+        operation.tracked ? "1" : "0",
         operation.value,
       ];
     case "delete":

@@ -11,12 +11,26 @@ export function kindOf(state: MessageState): string {
   return KINDS[state];
 }
 
-/** A record of its key and its text: version, expiry or `-`, JSON. */
+/** A record of its key and its text: version; expiry or `-`, and `t` where it is tracked; JSON. */
 export function readRecord(key: string, text: string): Entry {
   const [version, expiry, value] = split(text);
-  const entry = { key: decodeKey(key), value: JSON.parse(value), version };
-  return expiry === "-" ? entry : { ...entry, expiresAtMs: Number(expiry) };
+  return {
+    key: decodeKey(key),
+    value: JSON.parse(value),
+    version,
+    ...(!expiry.startsWith("-") && { expiresAtMs: parseInt(expiry) }),
+    ...(expiry.endsWith("t") && TRACKED),
+  };
 }
+
+/** Records of their keys and texts in turn. */
+export function readRecords(found: readonly unknown[]): Entry[] {
+  const entries: Entry[] = [];
+  for (let at = 0; at < found.length; at += 2) entries.push(readRecord(String(found[at]), String(found[at + 1])));
+  return entries;
+}
+
+const TRACKED = { tracked: true } as const;
 
 /** A delivery of what a claim gave. */
 export function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {

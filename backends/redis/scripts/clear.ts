@@ -19,6 +19,8 @@ local names = {}
 for position, key in ipairs(keys) do names[position] = recordKey(key) end
 call('ZREM', index, unpack(keys))
 call('ZREM', expiring, unpack(keys))
+for _, key in ipairs(keys) do untrack(key) end
+remember()
 return {'ok', now, #keys == CHUNK and 1 or 0, call('UNLINK', unpack(names))}
 `,
 );

@@ -6,8 +6,8 @@ export const OPERATIONS = `
 -- growth is by how many live messages the operations before it change their queues.
 local operations = {
   set = {
-    read = function() return {key = read(), expiresIn = read(), value = read()} end,
-    apply = function(op) return setRecord(op.key, op.value, op.expiresIn) end,
+    read = function() return {key = read(), expiresIn = read(), tracked = read() == '1', value = read()} end,
+    apply = function(op) return setRecord(op.key, op.value, op.expiresIn, op.tracked) end,
   },
   delete = {
     read = function() return {key = read()} end,

@@ -10,9 +10,11 @@ export const FORMAT = 1;
  *
  * | key | type | holds |
  * |---|---|---|
- * | `:v:KEY` | string | a record: version, expiry or `-`, JSON text |
+ * | `:v:KEY` | string | a record: version; expiry or `-`, and `t` behind it where the record is tracked; JSON text |
  * | `:index` | sorted set | the encoded keys of all records, for listing by key |
  * | `:expiring` | sorted set | the encoded keys of the records that expire, by when |
+ * | `:c:PARENT` | sorted set | the encoded keys of the tracked records right below a key, by version |
+ * | `:g:PARENT` | sorted set | the encoded keys of tracked records that were deleted, by when; empty: until when they are forgotten |
  * | `:queues` | sorted set | the encoded names of the queues that hold a message |
  * | `:m:QUEUE` | hash | by message id: when it was accepted, note, priority, most attempts, JSON text |
  * | `:s:QUEUE` | hash | by message id, its state, where it has one |
