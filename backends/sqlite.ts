@@ -311,6 +311,7 @@ export class SqliteBackend implements StorageBackend {
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#opened?.connection.close();
     this.#opened = null;
+    await this.#turns.end();
   }
 
   #requireOpen(): void {

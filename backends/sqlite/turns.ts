@@ -2,27 +2,33 @@
 
 import { systemClock } from "../../src/clock.ts";
 
-// A turn takes 10 µs by itself, so that one every 10 ms costs nothing that could be measured.
+/** After so long without a turn, a call waits for one. */
 const BUSY_MS = 10;
 
 /**
  * SQLite answers at once, so that a loop of calls never leaves the microtasks: without this, no timer would fire and no
- * server would answer until it ends.
+ * server would answer until it ends. Whoever makes a call now and then waits for nothing.
  */
 export class Turns {
-  #lastMs = -Infinity;
-  #turn: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #sinceMs = 0;
 
-  /** A promise of the next turn when it is time for one, else `null`. */
+  /** The next turn, when it has been waited for since the first of these calls; `null` when there is time. */
   due(): Promise<void> | null {
-    if (this.#turn === null && Math.abs(systemClock.now() - this.#lastMs) >= BUSY_MS) this.#turn = this.#next();
-    return this.#turn;
+    if (this.#next !== null) return systemClock.now() - this.#sinceMs >= BUSY_MS ? this.#next : null;
+    this.#sinceMs = systemClock.now();
+    this.#next = new Promise((resolve) => {
+      // 10 µs; a timer of 0 ms takes 1 to 2, and behind a message channel Deno may let no timer fire.
+      globalThis.setImmediate(() => {
+        this.#next = null;
+        resolve();
+      });
+    });
+    return null;
   }
 
-  async #next(): Promise<void> {
-    // Not a timer of 0 ms, which takes 1 to 2, nor a message channel, behind which Deno lets no timer fire.
-    await new Promise<void>((resolve) => void globalThis.setImmediate(resolve));
-    this.#turn = null;
-    this.#lastMs = systemClock.now();
+  /** Resolves once nothing is waited for any more. */
+  async end(): Promise<void> {
+    await this.#next;
   }
 }
