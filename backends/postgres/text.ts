@@ -1,21 +1,24 @@
 /** Text on its way to PostgreSQL and back: no NUL may be in it, and arrays travel as literals. @module */
 
 // deno-lint-ignore no-control-regex -- control characters are what this is about
-const NEEDS_ESCAPE = /[\0\x01]/;
+const NEEDS_ESCAPE = /[\0\x01\ufeff]/;
 // deno-lint-ignore no-control-regex -- control characters are what this is about
-const EVERY_ESCAPE = /[\0\x01]/g;
+const EVERY_ESCAPE = /[\0\x01\ufeff]/g;
 // deno-lint-ignore no-control-regex -- control characters are what this is about
-const ESCAPED = /\x01([01])/g;
+const ESCAPED = /\x01([012])/g;
 
-/** Text without NULs, different for different text. */
+// The server takes no NUL, and PGlite drops a byte order mark that text begins with.
+const SPECIAL = "\0\x01\ufeff";
+
+/** Text without what is lost on the way, different for different text. */
 export function escapeText(text: string): string {
   if (!NEEDS_ESCAPE.test(text)) return text;
-  return text.replace(EVERY_ESCAPE, (character) => character === "\0" ? "\x010" : "\x011");
+  return text.replace(EVERY_ESCAPE, (character) => `\x01${SPECIAL.indexOf(character)}`);
 }
 
 /** The text that {@linkcode escapeText} escaped. */
 export function unescapeText(text: string): string {
-  return text.includes("\x01") ? text.replace(ESCAPED, (_, digit) => digit === "0" ? "\0" : "\x01") : text;
+  return text.includes("\x01") ? text.replace(ESCAPED, (_, digit) => SPECIAL[Number(digit)] ?? "") : text;
 }
 
 /**
