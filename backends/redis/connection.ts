@@ -73,7 +73,7 @@ export class Connection {
       } catch (error) {
         const isOver = this.#clock.now() >= deadlineMs;
         if (error instanceof LostError) {
-          this.#leave(link);
+          this.#forget(link);
           if (kind === "write") {
             throw new OutcomeUnknownError(`Cannot know what became of a write to "${this.#name}": ${error.message}`, {
               cause: error,
@@ -93,7 +93,7 @@ export class Connection {
 
   /** Lets go of the link; the next call makes another. */
   async disconnect(): Promise<void> {
-    this.#leave(this.#link);
+    this.#link = null;
     await this.#dropAll();
   }
 
@@ -144,14 +144,15 @@ export class Connection {
     return link;
   }
 
+  /** Another server is the one to talk to; this one still answers what it was asked. */
   async #moveFrom(link: Link, error: unknown): Promise<void> {
     const address = movedTo(error);
     if (address) (await this.#addresses()).prefer(address);
-    this.#leave(link);
+    this.#forget(link);
+    link.retire();
   }
 
-  #leave(link: Link | null): void {
-    link?.drop();
+  #forget(link: Link): void {
     if (this.#link === link) this.#link = null;
   }
 

@@ -30,6 +30,7 @@ export class Link {
   readonly #client: RedisConnection;
   readonly #waiting = new Set<(error: Error) => void>();
   #isOpen = true;
+  #isRetired = false;
   #isCluster = false;
   #clockOffsetMs = 0;
   #lastError: Error | null = null;
@@ -114,6 +115,7 @@ export class Link {
       const settle = () => {
         cancel();
         this.#waiting.delete(fail);
+        if (this.#isRetired && this.#waiting.size === 0) this.drop();
       };
       const fail = (error: unknown) => {
         settle();
@@ -166,6 +168,12 @@ export class Link {
   onMessage(receive: (channel: string) => void): void {
     this.#client.on("message", receive);
     this.#client.on("smessage", receive);
+  }
+
+  /** Ends the connection once nothing waits on it any more: what is under way still gets its answer. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#waiting.size === 0) this.drop();
   }
 
   /** Ends the connection; what waits on it fails with `why`. Idempotent. */
