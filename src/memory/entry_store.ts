@@ -4,6 +4,7 @@ import { DURATION, requireNumber, requireString } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
 import { requireLimit } from "../storage/batch.ts";
+import { readChanges } from "../storage/changes.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import { compareEncoded } from "../storage/key.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
@@ -203,12 +204,9 @@ export class EntryStore {
   async #restOf(entry: ReadEntry | null): Promise<number | undefined> {
     if (entry?.expiresAtMs === undefined) return undefined;
     const backend = await this.#options.backend();
-    const isInjected = backend.traits.clock === "injected" || backend.changes === undefined;
-    // Where the engine has a clock of its own, what nobody writes to is asked for, only to hear the time.
-    const now = isInjected
-      ? this.#options.clock.now()
-      : (await backend.changes?.([...this.keys.entries, "clock"]))?.nowMs;
-    return Math.max(1, entry.expiresAtMs - (now ?? 0));
+    // Whoever asks what has changed where nothing is hears the backend's time.
+    const { nowMs } = await readChanges(backend, [...this.keys.entries, "clock"]);
+    return Math.max(1, entry.expiresAtMs - (nowMs || this.#options.clock.now()));
   }
 
   async #read(entry: Entry): Promise<ReadEntry> {

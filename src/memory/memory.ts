@@ -98,7 +98,7 @@ export class Memory implements AsyncDisposable {
     this.#keys = keys;
     this.#store = new EntryStore({ backend, keys, clock, embedder, history, compressAbove });
     this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0 });
-    this.#searcher = new Searcher(this.#store, this.#replica, analyzer, embedder);
+    this.#searcher = new Searcher({ store: this.#store, replica: this.#replica, analyzer, embedder, clock });
     this.#watches = new Watches(backend, keys.entries, this.#replica);
   }
 

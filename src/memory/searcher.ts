@@ -1,5 +1,6 @@
 /** Searches a memory: ranks by the index, then fetches what is to be shown. @module */
 
+import type { Clock } from "../clock.ts";
 import { Best } from "./best.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
 import type { EntryStore, ReadEntry } from "./entry_store.ts";
@@ -11,20 +12,31 @@ import { checkSearch, type SearchQuery } from "./search_query.ts";
 import { containsText } from "./substring.ts";
 import type { Analyzer, QueryWord } from "./text.ts";
 
+/** What a searcher works with. */
+export interface SearcherParts {
+  readonly store: EntryStore;
+  readonly replica: Replica;
+  readonly analyzer: Analyzer;
+  readonly embedder: CheckedEmbedder | null;
+  readonly clock: Clock;
+}
+
 /** The searches of one memory. */
 export class Searcher {
   readonly #store: EntryStore;
   readonly #replica: Replica;
   readonly #analyzer: Analyzer;
   readonly #embedder: CheckedEmbedder | null;
+  readonly #clock: Clock;
   readonly #ranker: Ranker;
 
   /** Searches what a store holds, by a replica of it. */
-  constructor(store: EntryStore, replica: Replica, analyzer: Analyzer, embedder: CheckedEmbedder | null) {
+  constructor({ store, replica, analyzer, embedder, clock }: SearcherParts) {
     this.#store = store;
     this.#replica = replica;
     this.#analyzer = analyzer;
     this.#embedder = embedder;
+    this.#clock = clock;
     this.#ranker = new Ranker(replica.index);
   }
 
@@ -92,7 +104,7 @@ export class Searcher {
     prefix: string | null,
     vector: Float32Array | null,
   ): RankQuery {
-    const { index, nowMs } = this.#replica;
+    const { index } = this.#replica;
     const terms = new Map<string, number>();
     for (const { tokens } of words) for (const { term } of tokens) terms.set(term, (terms.get(term) ?? 0) + 1);
     const { limit, context, neighbours, halfLifeMs, weights } = query;
@@ -105,7 +117,7 @@ export class Searcher {
       context,
       neighbours,
       halfLifeMs,
-      nowMs,
+      nowMs: this.#clock.now(),
       limit,
       isWanted: (place) =>
         index.keyAt(place).startsWith(query.prefix) &&

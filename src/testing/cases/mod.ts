@@ -25,6 +25,8 @@ import { leaseCases } from "./leases.ts";
 import { lifecycleCases } from "./lifecycle.ts";
 import { listCases } from "./lists.ts";
 import { listenCases } from "./listen.ts";
+import { memoryCases } from "./memory.ts";
+import { memorySearchCases } from "./memory_search.ts";
 import { orderCases } from "./order.ts";
 import { outageCases } from "./outages.ts";
 import { recordCases } from "./records.ts";
@@ -72,4 +74,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...registryLivenessCases,
   ...registryStateCases,
   ...registryWatchCases,
+  ...memoryCases,
+  ...memorySearchCases,
 ];
