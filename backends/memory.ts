@@ -202,6 +202,7 @@ export class MemoryBackend implements StorageBackend {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#listeners.wakeAll(); // whoever waits is to learn of it now
     this.#listeners.clear();
     return Promise.resolve();
   }

@@ -22,6 +22,16 @@ export type ErrorCode =
   | "PERMANENT_FAILURE"
   | "EMBEDDING_FAILED";
 
+/** Calls what the caller gave us to be told: what it throws, now or as a rejected promise, is its own affair. */
+export function tellSafely(call: () => unknown): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch(() => {});
+  } catch {
+    // Telling is not worth the work that is told of.
+  }
+}
+
 /** The base of all errors of this library that are not a caller's mistake. */
 export class CoordinationError extends Error {
   /** A stable, upper-case name of the condition. */

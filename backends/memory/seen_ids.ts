@@ -21,6 +21,7 @@ export class SeenIds {
     if (dedupeMs <= 0) return;
     let window = this.#windows.find((each) => each.dedupeMs === dedupeMs);
     if (window === undefined) {
+      this.#forgetEmpty(now);
       window = { dedupeMs, current: new Set(), previous: new Set(), turnedAtMs: now };
       this.#windows.push(window);
     }
@@ -37,13 +38,23 @@ export class SeenIds {
     return false;
   }
 
+  /** Windows that senders do not use any more go, so that there are never many. */
+  #forgetEmpty(now: number): void {
+    for (let index = this.#windows.length - 1; index >= 0; index--) {
+      const window = this.#windows[index];
+      if (window && isEmpty(window, now)) this.#windows.splice(index, 1);
+    }
+  }
+
   /** Whether nothing is remembered any more. */
   isEmpty(now: number): boolean {
-    return this.#windows.every((window) => {
-      turn(window, now);
-      return window.current.size === 0 && window.previous.size === 0;
-    });
+    return this.#windows.every((window) => isEmpty(window, now));
   }
+}
+
+function isEmpty(window: Generations, now: number): boolean {
+  turn(window, now);
+  return window.current.size === 0 && window.previous.size === 0;
 }
 
 /** Once a window, the generation before the current one goes. */

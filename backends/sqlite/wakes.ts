@@ -45,6 +45,7 @@ export class Wakes {
   /** Forgets everybody. */
   clear(): void {
     this.#stop();
+    this.#listeners.wakeAll(); // whoever waits is to learn of it now
     this.#listeners.clear();
     this.#seen.clear();
   }

@@ -1,5 +1,6 @@
 /** What a registry tells its own process; what happens to agents anywhere, `watch` tells. @module */
 
+import { tellSafely } from "../errors.ts";
 import type { AgentId } from "../messages/model.ts";
 import type { StaleIncarnationError } from "./stale_incarnation.ts";
 
@@ -38,12 +39,6 @@ export class RegistryEvents {
 
   /** Tells an event to those who listen to its type. */
   emit<Type extends keyof RegistryEventMap>(type: Type, event: RegistryEventMap[Type]): void {
-    for (const listener of this.#listeners[type]) {
-      try {
-        listener(event);
-      } catch {
-        // A listener's fault is the listener's.
-      }
-    }
+    for (const listener of this.#listeners[type]) tellSafely(() => listener(event));
   }
 }

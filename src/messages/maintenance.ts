@@ -42,7 +42,7 @@ export async function* deadLetters(
 
 /** Puts dead letters back into the line and tells how many. */
 export async function redrive(backend: StorageBackend, queue: Key, filter: DeadLetterFilter): Promise<number> {
-  const { where, limit = Infinity } = filter;
+  const { where, limit = Infinity } = requireFilter(filter, ["ids", "where", "limit"]);
   const ids: string[] = [];
   const wanted = filter.ids && new Set(filter.ids);
   for await (const stored of backend.messages(queue, "dead")) {
@@ -56,7 +56,7 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
 
 /** Removes messages and tells how many. */
 export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFilter, now: number): Promise<number> {
-  const { states = ALL_STATES, olderThanMs = 0 } = filter;
+  const { states = ALL_STATES, olderThanMs = 0 } = requireFilter(filter, ["states", "ids", "olderThanMs"]);
   requireNumber("olderThanMs", olderThanMs, DURATION);
   const wanted = filter.ids && new Set(filter.ids);
   const isMeant = (id: string, enqueuedAtMs: number) =>
@@ -66,6 +66,24 @@ export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFi
     for await (const { id, enqueuedAtMs } of backend.messages(queue, state)) if (isMeant(id, enqueuedAtMs)) ids.add(id);
   }
   return await forEachId(backend, queue, "purge", [...ids]);
+}
+
+/** A misspelt condition would widen what is meant, up to everything. */
+function requireFilter<Filter extends DeadLetterFilter | PurgeFilter>(
+  filter: Filter,
+  names: readonly string[],
+): Filter {
+  const unknown = Object.keys(filter).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new TypeError(`Cannot use ${unknown}: a filter has only ${names.join(", ")}`);
+  for (const field of ["ids", "states"]) {
+    const list: unknown = Reflect.get(filter, field);
+    if (list !== undefined && !Array.isArray(list)) throw new TypeError(`Cannot use ${field}: it must be an array`);
+  }
+  const limit: unknown = Reflect.get(filter, "limit");
+  if (limit !== undefined && limit !== Infinity) {
+    requireNumber("limit", limit, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
+  }
+  return filter;
 }
 
 /** Commits one operation for each id, in batches, and counts those that found their message. */

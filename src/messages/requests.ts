@@ -54,15 +54,20 @@ export class Requests {
     signal?: AbortSignal,
   ): Promise<AgentMessage> {
     signal?.throwIfAborted();
+    let isOver = false;
     let cancel = () => {};
     let onAbort = () => {};
     const replied = new Promise<AgentMessage>((resolve, reject) => {
       this.#pending.set(correlationId, { recipient, resolve, reject });
-      cancel = this.#clock.setTimer(() => reject(new RequestTimeoutError(recipient, timeoutMs)), timeoutMs);
-      onAbort = () => reject(signal?.reason);
+      const giveUp = (reason: unknown) => {
+        isOver = true;
+        reject(reason);
+      };
+      cancel = this.#clock.setTimer(() => giveUp(new RequestTimeoutError(recipient, timeoutMs)), timeoutMs);
+      onAbort = () => giveUp(signal?.reason);
       signal?.addEventListener("abort", onAbort);
     });
-    const sent = this.#begin().then(send);
+    const sent = this.#begin().then(() => isOver ? undefined : send());
     // Either may fail while the other is awaited; the race below tells of whichever fails first.
     for (const promise of [replied, sent]) promise.catch(() => {});
     try {

@@ -12,7 +12,7 @@ import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
-import type { AgentMessage } from "./model.ts";
+import { type AgentMessage, checkMessage } from "./model.ts";
 import type { AckOptions, NackOptions } from "./options.ts";
 import { prepareAnswer } from "./requests.ts";
 
@@ -109,6 +109,7 @@ export class Settler {
    */
   prepareReply(request: AgentMessage, payload: JsonObject): Batch {
     const { recipient, sender, correlationId } = request;
+    checkMessage({ payload });
     const reply = toMessage(recipient, sender, { messageType: "response", payload, correlationId }, this.#clock.now());
     const batch = prepareAnswer(this.#keys, request, reply);
     if (batch === null) throw new TypeError("Cannot reply to the message: it is not a request that awaits a reply");

@@ -2,7 +2,7 @@
 
 import { POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { sleep } from "../clock.ts";
-import { LeaseLostError, PermanentFailureError } from "../errors.ts";
+import { LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
@@ -230,10 +230,12 @@ class MailboxServer implements AgentServer {
   }
 
   async #acknowledge(received: ReceivedMessage, result: ProcessResult, also: readonly Batch[]): Promise<void> {
-    const awaitsReply = received.message.replyTo !== undefined;
+    const { messageId, replyTo, correlationId } = received.message;
+    const awaitsReply = replyTo !== undefined && correlationId !== undefined;
     try {
-      if (awaitsReply) await received.reply(result ?? {}, { also });
-      else await received.ack({ also });
+      const isSettled = awaitsReply ? await received.reply(result ?? {}, { also }) : await received.ack({ also });
+      // Another receiver has the message by now, and nothing of this handling was stored.
+      if (!isSettled) this.#report(new LeaseLostError(messageId), received.message);
     } catch (error) {
       if (isOutage(error)) throw error;
       // What was to happen with the acknowledgement could not be: the message has not been handled.
@@ -248,11 +250,7 @@ class MailboxServer implements AgentServer {
   }
 
   #report(error: unknown, message?: AgentMessage): void {
-    try {
-      this.#onError(error, message);
-    } catch {
-      // Reporting is not worth a message.
-    }
+    tellSafely(() => this.#onError(error, message));
   }
 }
 

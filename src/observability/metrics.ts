@@ -1,5 +1,7 @@
 /** What the coordinator counts: a protocol that any metrics library fits behind, and two small implementations. @module */
 
+import { tellSafely } from "../errors.ts";
+
 /**
  * Called at every outcome. The optional methods came after the first five, which are those of the Python original.
  * A method that throws harms nothing: the coordinator ignores it.
@@ -124,26 +126,17 @@ export class CountingMetrics implements Required<MessageMetrics> {
   }
 }
 
-/** Wraps metrics so that one that throws harms nothing. */
+/** Wraps metrics so that one that throws, or rejects, or lacks a method harms nothing. */
 export function safeMetrics(metrics: MessageMetrics): Required<MessageMetrics> {
-  const guard =
-    <Arguments extends number[]>(method: ((...counts: Arguments) => void) | undefined) =>
-    (...counts: Arguments): void => {
-      try {
-        method?.apply(metrics, counts);
-      } catch {
-        // Counting is not worth a message.
-      }
-    };
   return {
-    incDeliveredOk: guard(metrics.incDeliveredOk),
-    incDeliveredError: guard(metrics.incDeliveredError),
-    incRetriesScheduled: guard(metrics.incRetriesScheduled),
-    incNacks: guard(metrics.incNacks),
-    incPermanent: guard(metrics.incPermanent),
-    incReceived: guard(metrics.incReceived),
-    incAcknowledged: guard(metrics.incAcknowledged),
-    incLeasesLost: guard(metrics.incLeasesLost),
-    incRecovered: guard(metrics.incRecovered),
+    incDeliveredOk: (count) => tellSafely(() => metrics.incDeliveredOk(count)),
+    incDeliveredError: (count) => tellSafely(() => metrics.incDeliveredError(count)),
+    incRetriesScheduled: (count, seconds) => tellSafely(() => metrics.incRetriesScheduled(count, seconds)),
+    incNacks: (count) => tellSafely(() => metrics.incNacks(count)),
+    incPermanent: (count) => tellSafely(() => metrics.incPermanent(count)),
+    incReceived: (count) => tellSafely(() => metrics.incReceived?.(count)),
+    incAcknowledged: (count) => tellSafely(() => metrics.incAcknowledged?.(count)),
+    incLeasesLost: (count) => tellSafely(() => metrics.incLeasesLost?.(count)),
+    incRecovered: (count) => tellSafely(() => metrics.incRecovered?.(count)),
   };
 }

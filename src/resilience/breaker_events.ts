@@ -1,5 +1,6 @@
 /** What a circuit breaker tells those who watch it. @module */
 
+import { tellSafely } from "../errors.ts";
 import type { BreakerStateName } from "./breaker_state.ts";
 
 /** The breaker has come into another state. Each process tells each generation once. */
@@ -62,12 +63,6 @@ export class BreakerEvents {
 
   /** Tells an event to those who listen to its type. */
   emit<Type extends keyof BreakerEventMap>(type: Type, event: BreakerEventMap[Type]): void {
-    for (const listener of this.#listeners[type]) {
-      try {
-        listener(event);
-      } catch {
-        // A listener's fault is the listener's.
-      }
-    }
+    for (const listener of this.#listeners[type]) tellSafely(() => listener(event));
   }
 }

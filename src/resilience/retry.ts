@@ -2,6 +2,7 @@
 
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, sleep, systemClock } from "../clock.ts";
+import { tellSafely } from "../errors.ts";
 import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
 import { backoffDelays, type JitterKind, type RandomSource, requireCurve } from "./backoff.ts";
 import { classifyError, isRetryable } from "./error_category.ts";
@@ -194,9 +195,5 @@ const success = <Value>(value: Value) => ({ ok: true, value }) as const;
 const failure = (error: unknown) => ({ ok: false, error }) as const;
 
 function tell(onRetry: RetryPlan["onRetry"], error: unknown, attempt: number, delayMs: number): void {
-  try {
-    onRetry?.(error, attempt, delayMs);
-  } catch {
-    // Whoever watches the retries does not decide about them.
-  }
+  tellSafely(() => onRetry?.(error, attempt, delayMs));
 }

@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 import { RequestFailedError, RequestTimeoutError } from "../../errors.ts";
+import { MessageCoordinator } from "../../messages/coordinator.ts";
 import type { AgentMessageInput, MessageType } from "../../messages/model.ts";
+import { serveAgent } from "../../messages/worker.ts";
+import { NullMetrics } from "../../observability/metrics.ts";
+import type { JsonObject } from "../../storage/json.ts";
 import type { ConformanceCase } from "../case.ts";
 import { AGENT, coordinate, SENDER } from "../coordinator_steps.ts";
 
@@ -96,6 +100,73 @@ export const exchangeCases: readonly ConformanceCase[] = [
       assert.throws(() => coordinator.configure({ queueSize: 5, retryAttempts: -1 }), /retryAttempts.*from 0/);
       assert.equal(coordinator.configuration.queueSize, 10_000, "a refused change changes nothing");
       assert.deepEqual(await coordinator.stats(), []);
+    },
+  },
+  {
+    name: "coordinator: callbacks that reject harm nothing, and are told of no more than once",
+    run: async ({ backend, until }) => {
+      let told = 0;
+      const reject = () => {
+        told++;
+        return Promise.reject(new Error("not today"));
+      };
+      const metrics = { ...new NullMetrics(), incDeliveredOk: reject, incDeliveredError: reject, incNacks: reject };
+      const coordinator = new MessageCoordinator(backend, {
+        metrics: { ...metrics, incRetriesScheduled: reject, incPermanent: reject },
+        retryAttempts: 0,
+      });
+      await coordinator.sendMessage(SENDER, AGENT, {});
+      const server = serveAgent(coordinator, {
+        agentId: AGENT,
+        process: () => Promise.reject(new Error("cannot do it")),
+      }, { onError: reject });
+      await until("it is given up", async () => (await coordinator.stats(AGENT)).dead === 1);
+      await server.stop();
+      assert.ok(told >= 3);
+    },
+  },
+  {
+    name: "coordinator: a filter with a misspelt condition is refused instead of meaning everything",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      await coordinator.sendMessage(SENDER, AGENT, {});
+      const misspelt: object = { id: ["message-9"] };
+      await assert.rejects(coordinator.purge(AGENT, misspelt), /id: a filter has only states, ids, olderThanMs/);
+      await assert.rejects(coordinator.redrive(AGENT, misspelt), /id: a filter has only ids, where, limit/);
+      await assert.rejects(coordinator.redrive(AGENT, { limit: NaN }), /limit.*integer/);
+      await assert.rejects(coordinator.redrive(AGENT, { limit: -1 }), /limit.*from 0/);
+      const noList: object = { ids: "message-9" };
+      await assert.rejects(coordinator.purge(AGENT, noList), /ids: it must be an array/);
+      assert.equal((await coordinator.stats(AGENT)).ready, 1);
+    },
+  },
+  {
+    name: "coordinator: a request that is aborted before it is sent is not sent",
+    run: async ({ backend }) => {
+      const [coordinator] = coordinate(backend);
+      const controller = new AbortController();
+      const asked = coordinator.request(AGENT, {}, { signal: controller.signal });
+      controller.abort(new Error("never mind"));
+      await assert.rejects(asked, /never mind/);
+      assert.deepEqual(await coordinator.stats(), []);
+    },
+  },
+  {
+    name: "coordinator: a reply is a JSON object, and what asks for none properly is acknowledged all the same",
+    run: async ({ backend, until }) => {
+      const [coordinator] = coordinate(backend);
+      await coordinator.sendMessage(SENDER, AGENT, { replyTo: "an address without a correlation" });
+      let handled = 0;
+      const server = serveAgent(coordinator, { agentId: AGENT, process: () => void handled++ });
+      await until("it is handled", async () => handled === 1 && (await coordinator.stats()).length === 0);
+      await server.stop();
+      const asked = coordinator.request(AGENT, {}, { timeoutMs: 20_000 });
+      const [received] = await coordinator.receive(AGENT, { limit: 1, waitMs: 20_000 });
+      assert.ok(received);
+      const list: object = [1];
+      await assert.rejects(async () => await received.reply(list as JsonObject), /payload.*JSON object/);
+      await received.reply({ fine: true });
+      assert.deepEqual((await asked).payload, { fine: true });
     },
   },
 ];

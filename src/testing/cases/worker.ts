@@ -200,6 +200,7 @@ export const workerCases: readonly ConformanceCase[] = [
     run: async ({ backend }) => {
       const server = serveAgent(new MessageCoordinator(backend), { agentId: AGENT, process: () => {} });
       await backend.close();
+      // At once: whoever waits is woken, and does not go on for as long as it would have waited.
       await assert.rejects(server.finished, { code: "BACKEND_CLOSED" });
     },
   },
