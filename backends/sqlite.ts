@@ -421,15 +421,21 @@ function nextDueAt({ next_due_at, next_end_at }: Stats): number {
   return Math.min(next_due_at ?? Infinity, next_end_at ?? Infinity);
 }
 
-function toDelivery({ id, token, value, lastError, ...claimed }: Claimed, queue: Key): Delivery {
-  return {
+function toDelivery(claimed: Claimed, queue: Key): Delivery {
+  const { id, token, value, priority, attempt, maxAttempts, enqueuedAtMs, leaseExpiresAtMs, lastError } = claimed;
+  // Field by field: a rest and a spread would take as long as the parsing.
+  const delivery = {
     queue,
     id: unescapeText(id),
     token,
     value: JSON.parse(value),
-    ...claimed,
-    ...(lastError !== null && { lastError: unescapeText(lastError) }),
+    priority,
+    attempt,
+    maxAttempts,
+    enqueuedAtMs,
+    leaseExpiresAtMs,
   };
+  return lastError === null ? delivery : { ...delivery, lastError: unescapeText(lastError) };
 }
 
 function toStoredMessage(message: Stored, queue: Key): StoredMessage {

@@ -4,10 +4,11 @@ import { randomId } from "../../src/ids.ts";
 import { LEASE_EXPIRED_ERROR, type MessageState, type OperationResult } from "../../src/storage/backend.ts";
 import type { PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
 import type { Connection, Statement } from "./connection.ts";
+import type { SqliteValue } from "./driver.ts";
 import { Inserts } from "./inserts.ts";
 import { PLACE, placesOf, stateAt } from "./place.ts";
 import type { Queue, Queues } from "./queues.ts";
-import { MESSAGES } from "./statements.ts";
+import { LEASE_TEN, MESSAGES } from "./statements.ts";
 import { escapeText } from "./text.ts";
 
 /** What decides about the next step of a message. */
@@ -54,6 +55,9 @@ export interface Stored extends Standing {
   readonly last_error: string | null;
 }
 
+// A lease is written from three values: its sequence, its secret and the message's number.
+const LEASE_VALUES = 3;
+
 // A token is a secret and the message's number, by which it is found without a look into the ids.
 const SECRET_CHARACTERS = 22;
 
@@ -71,6 +75,7 @@ export class Messages {
   readonly #expired: Statement<Standing>;
   readonly #line: (queue: number, limit: number) => LineRow[];
   readonly #lease: Statement;
+  readonly #leaseTen: Statement;
   readonly #page: Statement<Stored>;
 
   /** Prepares what it needs. */
@@ -87,6 +92,7 @@ export class Messages {
     this.#expired = connection.prepare(MESSAGES.expired);
     this.#line = connection.prepareArrays(MESSAGES.line);
     this.#lease = connection.prepare(MESSAGES.lease);
+    this.#leaseTen = connection.prepare(LEASE_TEN);
     this.#page = connection.prepare(MESSAGES.page);
   }
 
@@ -190,10 +196,11 @@ export class Messages {
   /** Leases the first messages of the line. */
   claim(queue: Queue, limit: number, leaseMs: number, now: number): Claimed[] {
     const leaseExpiresAtMs = now + leaseMs;
+    const leases: SqliteValue[] = [];
     const claimed = this.#line(queue.num, limit).map((row) => {
       const [num, id, value, priority, attempts, maxAttempts, enqueuedAtMs, lastError] = row;
       const secret = randomId();
-      this.#lease.run(leaseExpiresAtMs, ++queue.sequence, secret, num);
+      leases.push(++queue.sequence, secret, num);
       return {
         id,
         token: secret + num,
@@ -206,6 +213,11 @@ export class Messages {
         lastError,
       };
     });
+    for (let start = 0; start < leases.length;) {
+      const ten = leases.length - start >= 10 * LEASE_VALUES;
+      const some = leases.slice(start, start += LEASE_VALUES * (ten ? 10 : 1));
+      (ten ? this.#leaseTen : this.#lease).run(leaseExpiresAtMs, ...some);
+    }
     if (claimed.length > 0) this.#queues.move(queue, "ready", "leased", claimed.length);
     return claimed;
   }

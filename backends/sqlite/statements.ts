@@ -77,8 +77,6 @@ export const MESSAGES = {
     -- SEARCH messages USING INDEX messages_in_order (queue=? AND place=? AND due_at<?)
     SELECT num, place, priority, attempts, max_attempts FROM messages
     WHERE queue = ? AND place = 11 AND due_at <= ? ORDER BY due_at, sequence`,
-  // A select and an update for each row, 5.3 µs a message of 100; one UPDATE ... RETURNING took 4.9, but gives all of
-  // them the same token, and in no order; an UPDATE ... FROM json_each of numbers and tokens took 6.4.
   line: `
     -- SEARCH messages USING INDEX messages_in_order (queue=? AND place<?)
     SELECT num, id, value, priority, attempts, max_attempts, enqueued_at, last_error FROM messages
@@ -112,6 +110,16 @@ export function insert(rows: number): string {
       (num, queue, place, due_at, sequence, attempts, max_attempts, priority, enqueued_at, token, id, last_error, value)
     VALUES ${repeat(row, rows)}`;
 }
+
+/**
+ * Leases ten messages, each by its sequence, its secret and its number. To select the line and lease ten at a time takes
+ * 4.6 µs a message in groups of 100; one at a time 5.3; one UPDATE ... RETURNING 4.9, but it gives all of them the same
+ * secret, and in no order.
+ */
+export const LEASE_TEN = `
+    -- SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)
+    UPDATE messages SET place = 11, due_at = ?, sequence = v.column1, token = v.column2, attempts = attempts + 1
+    FROM (VALUES ${repeat("(?, ?, ?)", 10)}) AS v WHERE num = v.column3`;
 
 /** Of records. */
 export const RECORDS = {

@@ -3,7 +3,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { prepareSchema } from "../../backends/sqlite/schema.ts";
-import { FEEDS, insert, MESSAGES, QUEUES, RECORDS, remember, SWEEP } from "../../backends/sqlite/statements.ts";
+import {
+  FEEDS,
+  insert,
+  LEASE_TEN,
+  MESSAGES,
+  QUEUES,
+  RECORDS,
+  remember,
+  SWEEP,
+} from "../../backends/sqlite/statements.ts";
 
 const statements: Record<string, string> = {
   ...prefixed("QUEUES", QUEUES),
@@ -13,6 +22,7 @@ const statements: Record<string, string> = {
   ...prefixed("SWEEP", SWEEP),
   "remember(1)": remember(1),
   "remember(10)": remember(10),
+  LEASE_TEN,
   "insert(1)": insert(1),
   "insert(10)": insert(10),
 };
