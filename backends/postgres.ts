@@ -6,6 +6,7 @@ import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -219,6 +220,11 @@ export class PostgresBackend implements StorageBackend {
 
   async clear(prefix: Key): Promise<number> {
     return await this.#track(() => this.#reads.clear(prefix, () => this.#deadline()));
+  }
+
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    const encoded = encodeKey(parent);
+    return await this.#track(() => this.#reads.changes(encoded, after, this.#deadline()));
   }
 
   async commit(batch: Batch): Promise<CommitResult> {

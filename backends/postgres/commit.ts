@@ -3,9 +3,10 @@
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedOperation } from "../../src/storage/batch.ts";
 import { randomId } from "../../src/ids.ts";
+import { encodedParent } from "../../src/storage/key.ts";
 import type { Parameter, Row, Session } from "./driver.ts";
 import { StaleError } from "./faults.ts";
-import { Ledger, type Message, numberOf, type Queue } from "./ledger.ts";
+import { Ledger, type Message, numberOf, type Queue, type StoredRecord } from "./ledger.ts";
 import type { QueueNumbers } from "./queues.ts";
 import { LOCK_CLASS } from "./schema.ts";
 import type { Statements } from "./statements.ts";
@@ -125,14 +126,16 @@ export class Committer {
       queues.forget(name);
       throw new StaleError("the queue was taken away and is to be made anew");
     }
-    for (const { key, version, expires_at } of recordRows) {
-      if (expires_at !== null && Number(expires_at) <= ledger.nowMs) continue;
+    for (const { key, version, expires_at, tracked } of recordRows) {
+      const hasExpired = expires_at !== null && Number(expires_at) <= ledger.nowMs;
       const bare = String(key).slice(namespace.length);
       ledger.records.set(bare, {
         key: bare,
-        version: String(version),
+        version: hasExpired ? null : String(version),
         value: null,
         expiresAtMs: null,
+        isTracked: tracked === true,
+        wasTracked: tracked === true,
         isChanged: false,
       });
     }
@@ -168,6 +171,8 @@ export class Committer {
     const records = [...ledger.records.values()].filter(({ isChanged }) => isChanged);
     const set = records.filter(({ version }) => version !== null);
     const deleted = records.filter(({ version }) => version === null);
+    const forgotten = records.filter(({ isTracked, wasTracked }) => wasTracked && !isTracked);
+    const changes = await this.#numberChanges(session, records, nowMs);
     const writes: Promise<unknown>[] = [];
     const write = <Item>(
       text: string,
@@ -214,13 +219,53 @@ export class Committer {
       ({ key }) => namespace + key,
       ({ version }) => version,
       ({ expiresAtMs }) => expiresAtMs,
+      (record) => record.isTracked ? changes.get(record)?.feed ?? null : null,
+      (record) => record.isTracked ? changes.get(record)?.change ?? null : null,
       ({ value }) => value,
     ]);
+    write(
+      statements.saveDeletions,
+      forgotten,
+      [
+        (record) => changes.get(record)?.feed ?? 0,
+        (record) => changes.get(record)?.change ?? 0,
+        ({ key }) => namespace + key,
+      ],
+      nowMs,
+    );
     write(statements.deleteRecords, deleted, [({ key }) => namespace + key]);
     if (topics.size > 0) writes.push(session.query(statements.notify, [notify.channel, notify.payload(topics)]));
     await Promise.all(writes);
-    return ids.length + set.filter(({ expiresAtMs }) => expiresAtMs !== null).length;
+    return ids.length + set.filter(({ expiresAtMs }) => expiresAtMs !== null).length + forgotten.length;
   }
+
+  /** Numbers what readers of changes are to be told, under locks that are held until the transaction ends. */
+  async #numberChanges(
+    session: Session,
+    records: readonly StoredRecord[],
+    nowMs: number,
+  ): Promise<ReadonlyMap<StoredRecord, Change>> {
+    const { statements, namespace } = this.#parts;
+    const told = records.filter(({ isTracked, wasTracked }) => isTracked || wasTracked);
+    if (told.length === 0) return new Map();
+    const byParent = Map.groupBy(told, ({ key }) => namespace + encodedParent(key));
+    const parents = [...byParent.keys()].sort();
+    const counts = parents.map((parent) => byParent.get(parent)?.length ?? 0);
+    const rows = await session.query(statements.touchFeeds, [arrayLiteral(parents), arrayLiteral(counts), nowMs]);
+    const changes = new Map<StoredRecord, Change>();
+    for (const { num, parent, sequence } of rows) {
+      const members = byParent.get(String(parent)) ?? [];
+      const first = Number(sequence) - members.length + 1;
+      members.forEach((record, index) => changes.set(record, { feed: Number(num), change: first + index }));
+    }
+    return changes;
+  }
+}
+
+/** The number of a change among those of one parent. */
+interface Change {
+  readonly feed: number;
+  readonly change: number;
 }
 
 function scopeOf(batches: readonly PreparedBatch<string>[]): Scope {

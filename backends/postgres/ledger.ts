@@ -50,6 +50,9 @@ export interface StoredRecord {
   version: string | null;
   value: string | null;
   expiresAtMs: number | null;
+  isTracked: boolean;
+  /** Whether readers of changes know it, as it was loaded. */
+  readonly wasTracked: boolean;
   isChanged: boolean;
 }
 
@@ -109,14 +112,14 @@ export class Ledger {
   #apply(operation: PreparedOperation<string>): Outcome {
     switch (operation.type) {
       case "set": {
-        const { key, value, expiresInMs } = operation;
+        const { key, value, expiresInMs, tracked } = operation;
         const version = `${this.#version}${(this.#versions++).toString(36)}`;
-        this.#setRecord(key, version, value, expiresInMs === null ? null : this.nowMs + expiresInMs);
+        this.#setRecord(key, version, value, expiresInMs === null ? null : this.nowMs + expiresInMs, tracked);
         return { type: "set", version };
       }
       case "delete": {
         const existed = (this.records.get(operation.key)?.version ?? null) !== null;
-        if (existed) this.#setRecord(operation.key, null, null, null);
+        if (existed) this.#setRecord(operation.key, null, null, null, false);
         return { type: "delete", existed };
       }
       case "enqueue":
@@ -277,13 +280,22 @@ export class Ledger {
     return ++queue.sequence;
   }
 
-  #setRecord(key: string, version: string | null, value: string | null, expiresAtMs: number | null): void {
+  #setRecord(
+    key: string,
+    version: string | null,
+    value: string | null,
+    expiresAtMs: number | null,
+    isTracked: boolean,
+  ): void {
     const before = this.records.get(key);
     this.#undo.push(() => {
       if (before) this.records.set(key, before);
       else this.records.delete(key);
     });
-    this.records.set(key, { key, version, value, expiresAtMs, isChanged: true });
+    const wasTracked = before?.wasTracked ?? false;
+    // What was written last comes last.
+    this.records.delete(key);
+    this.records.set(key, { key, version, value, expiresAtMs, isTracked, wasTracked, isChanged: true });
   }
 }
 

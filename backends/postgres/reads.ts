@@ -1,6 +1,13 @@
 /** Listings, counts and single records. @module */
 
-import type { Entry, ListOptions, MessageState, QueueStats, StoredMessage } from "../../src/storage/backend.ts";
+import type {
+  Changes,
+  Entry,
+  ListOptions,
+  MessageState,
+  QueueStats,
+  StoredMessage,
+} from "../../src/storage/backend.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
@@ -82,6 +89,36 @@ export class Reads {
     return Number(row?.count);
   }
 
+  /** What has changed among the tracked records of an encoded parent since a cursor. */
+  async changes(parent: string, after: string | undefined, deadlineMs: number): Promise<Changes> {
+    const { connection, statements, namespace } = this.#parts;
+    return await connection.read(deadlineMs, async (session) => {
+      const [feed] = await session.query(statements.feed, [namespace + parent]);
+      const nowMs = Number(feed?.now);
+      if (!feed || feed.num === null) {
+        return { entries: [], deleted: [], cursor: "", more: false, reset: true, nowMs };
+      }
+      const [num, sequence, floor] = [Number(feed.num), Number(feed.sequence), Number(feed.floor)];
+      // Whoever begins from the start at the change `since` need not be told of deletions before it.
+      const [, known, position, since] = /^(\d{1,15})\.(\d{1,15})\.(\d{1,15})$/.exec(after ?? "")?.map(Number) ?? [];
+      const isKnown = known === num && position !== undefined && since !== undefined && position <= sequence &&
+        Math.max(position, since) >= floor;
+      const start = isKnown ? position : 0;
+      const rows = await session.query(statements.written, [num, start, sequence, LIST_PAGE]);
+      const more = rows.length === LIST_PAGE;
+      const end = more ? Number(rows.at(-1)?.change) : sequence;
+      const deleted = isKnown ? await session.query(statements.deleted, [num, start, end]) : [];
+      return {
+        entries: rows.map((row) => this.#toEntry(row)),
+        deleted: deleted.map(({ key }) => decodeKey(String(key).slice(namespace.length))),
+        cursor: `${num}.${end}.${isKnown ? since : sequence}`,
+        more,
+        reset: !isKnown,
+        nowMs,
+      };
+    });
+  }
+
   /** Deletes the records below a prefix, some at a time. */
   async clear(prefix: Key, deadline: () => number): Promise<number> {
     const { connection, statements } = this.#parts;
@@ -160,12 +197,13 @@ export class Reads {
     return [this.#parts.namespace + from, this.#parts.namespace + to];
   }
 
-  #toEntry({ key, value, version, expires_at }: Row): Entry {
+  #toEntry({ key, value, version, expires_at, tracked }: Row): Entry {
     return {
       key: decodeKey(String(key).slice(this.#parts.namespace.length)),
       value: JSON.parse(String(value)),
       version: String(version),
       ...(typeof expires_at === "number" && { expiresAtMs: expires_at }),
+      ...(tracked === true && { tracked }),
     };
   }
 }

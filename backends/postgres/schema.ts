@@ -30,9 +30,30 @@ const MIGRATIONS: readonly Migration[] = [{
       key text COLLATE "C" PRIMARY KEY,
       version text NOT NULL,
       expires_at double precision,
+      feed bigint,
+      change bigint,
       value text NOT NULL
     ) WITH (fillfactor = 80, ${CLEANED_OFTEN})`,
     `CREATE INDEX records_by_expiry ON ~.records (expires_at) WHERE expires_at IS NOT NULL`,
+    `CREATE INDEX records_by_change ON ~.records (feed, change) WHERE feed IS NOT NULL`,
+
+    // The parents of tracked records. Each commit that changes one locks its row until it ends, so that changes are
+    // numbered in the order in which they can be seen. Of deletions up to the floor there may be no trace any more.
+    `CREATE TABLE ~.feeds (
+      num bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      parent text COLLATE "C" NOT NULL UNIQUE,
+      sequence bigint NOT NULL,
+      floor bigint NOT NULL DEFAULT 0,
+      touched_at double precision NOT NULL
+    ) WITH (fillfactor = 50)`,
+    `CREATE TABLE ~.deletions (
+      feed bigint NOT NULL,
+      change bigint NOT NULL,
+      deleted_at double precision NOT NULL,
+      key text COLLATE "C" NOT NULL,
+      PRIMARY KEY (feed, change)
+    )`,
+    `CREATE INDEX deletions_by_time ON ~.deletions (deleted_at)`,
 
     // Each commit that touches a queue locks its row: so order and capacity are exact. No index is on what changes, and
     // half of each page is free, so that a change stays on its page and needs no index entry (HOT).

@@ -29,7 +29,7 @@ export function statementsFor(schemaName: string) {
       SELECT name, ${NOW} FROM unnest($1::text::text[]) AS name
       ON CONFLICT (name) DO NOTHING`,
     loadRecords: `
-      SELECT key, version, expires_at FROM ${schema}.records
+      SELECT key, version, expires_at, feed IS NOT NULL AS tracked FROM ${schema}.records
       WHERE key = ANY ($1::text::text[]) ORDER BY key FOR UPDATE`,
     loadIds: `
       SELECT i.queue, i.id, i.forget_at,
@@ -80,14 +80,25 @@ export function statementsFor(schemaName: string) {
       ON CONFLICT (queue, id) DO UPDATE
       SET num = excluded.num, forget_at = excluded.forget_at, sweep_at = excluded.sweep_at`,
     saveRecords: `
-      INSERT INTO ${schema}.records (key, version, expires_at, value)
-      SELECT key, version, expires_at, value
-      FROM unnest($1::text::text[], $2::text::text[], $3::text::float8[], $4::text::text[])
-        AS s (key, version, expires_at, value)
+      INSERT INTO ${schema}.records (key, version, expires_at, feed, change, value)
+      SELECT key, version, expires_at, feed, change, value
+      FROM unnest($1::text::text[], $2::text::text[], $3::text::float8[], $4::text::bigint[], $5::text::bigint[],
+        $6::text::text[]) AS s (key, version, expires_at, feed, change, value)
       ON CONFLICT (key) DO UPDATE
-      SET version = excluded.version, expires_at = excluded.expires_at, value = excluded.value`,
+      SET version = excluded.version, expires_at = excluded.expires_at, feed = excluded.feed, change = excluded.change,
+        value = excluded.value`,
     deleteRecords: `
       DELETE FROM ${schema}.records WHERE key = ANY ($1::text::text[])`,
+    // In the order of the array, which is sorted, as everybody's is.
+    touchFeeds: `
+      INSERT INTO ${schema}.feeds AS f (parent, sequence, touched_at)
+      SELECT parent, count, $3::float8 FROM unnest($1::text::text[], $2::text::bigint[]) AS s (parent, count)
+      ON CONFLICT (parent) DO UPDATE SET sequence = f.sequence + excluded.sequence, touched_at = excluded.touched_at
+      RETURNING num, parent, sequence`,
+    saveDeletions: `
+      INSERT INTO ${schema}.deletions (feed, change, key, deleted_at)
+      SELECT feed, change, key, $4::float8
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::text[]) AS s (feed, change, key)`,
     notify: `
       SELECT pg_notify($1::text, $2::text)`,
 
@@ -171,14 +182,14 @@ export function statementsFor(schemaName: string) {
       ORDER BY name LIMIT $3::int`,
 
     get: `
-      SELECT key, value, version, expires_at FROM ${schema}.records
+      SELECT key, value, version, expires_at, feed IS NOT NULL AS tracked FROM ${schema}.records
       WHERE key = ANY ($1::text::text[]) AND (expires_at IS NULL OR expires_at > ${NOW})`,
     list: `
-      SELECT key, value, version, expires_at FROM ${schema}.records
+      SELECT key, value, version, expires_at, feed IS NOT NULL AS tracked FROM ${schema}.records
       WHERE key > $1::text AND key < $2::text AND (expires_at IS NULL OR expires_at > ${NOW})
       ORDER BY key LIMIT $3::int`,
     listReverse: `
-      SELECT key, value, version, expires_at FROM ${schema}.records
+      SELECT key, value, version, expires_at, feed IS NOT NULL AS tracked FROM ${schema}.records
       WHERE key > $1::text AND key < $2::text AND (expires_at IS NULL OR expires_at > ${NOW})
       ORDER BY key DESC LIMIT $3::int`,
     count: `
@@ -191,9 +202,25 @@ export function statementsFor(schemaName: string) {
       ),
       gone AS (
         DELETE FROM ${schema}.records AS r USING page WHERE r.key = page.key
-        RETURNING expires_at IS NULL OR expires_at > ${NOW} AS live
+        RETURNING feed, expires_at IS NULL OR expires_at > ${NOW} AS live
+      ),
+      -- Whoever reads what has changed there begins from the start.
+      raised AS (
+        UPDATE ${schema}.feeds SET sequence = sequence + 1, floor = sequence + 1, touched_at = ${NOW}
+        WHERE num IN (SELECT feed FROM gone)
       )
       SELECT count(*) AS deleted, count(*) FILTER (WHERE live) AS live FROM gone`,
+
+    feed: `
+      SELECT ${NOW} AS now, num, sequence, floor
+      FROM (SELECT 1) AS one LEFT JOIN ${schema}.feeds ON parent = $1::text`,
+    written: `
+      SELECT key, value, version, expires_at, change, true AS tracked FROM ${schema}.records
+      WHERE feed = $1::bigint AND change > $2::bigint AND change <= $3::bigint
+        AND (expires_at IS NULL OR expires_at > ${NOW})
+      ORDER BY change LIMIT $4::int`,
+    deleted: `
+      SELECT key FROM ${schema}.deletions WHERE feed = $1::bigint AND change > $2::bigint AND change <= $3::bigint`,
 
     listening: `
       INSERT INTO ${schema}.listeners (namespace, until) VALUES ($1::text, ${NOW} + $2::float8)
@@ -203,6 +230,29 @@ export function statementsFor(schemaName: string) {
       DELETE FROM ${schema}.records WHERE key IN (
         SELECT key FROM ${schema}.records WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT $1::int
         FOR UPDATE SKIP LOCKED)`,
+    sweepDeletions: `
+      WITH gone AS (
+        DELETE FROM ${schema}.deletions WHERE (feed, change) IN (
+          SELECT feed, change FROM ${schema}.deletions WHERE deleted_at < ${NOW} - 3600000
+          ORDER BY deleted_at LIMIT $1::int FOR UPDATE SKIP LOCKED)
+        RETURNING feed, change
+      ),
+      newest AS (SELECT feed, max(change) AS change FROM gone GROUP BY feed)
+      UPDATE ${schema}.feeds SET floor = greatest(floor, newest.change) FROM newest WHERE num = newest.feed`,
+    // A feed that is used meanwhile has another touched_at, which is looked at again once its row is locked.
+    sweepFeeds: `
+      WITH page AS MATERIALIZED (
+        SELECT num FROM ${schema}.feeds WHERE num > $1::bigint ORDER BY num LIMIT $2::int
+      ),
+      empty AS MATERIALIZED (
+        SELECT num FROM ${schema}.feeds AS f
+        WHERE num IN (SELECT num FROM page) AND touched_at < ${NOW} - 60000
+          AND NOT EXISTS (SELECT 1 FROM ${schema}.records WHERE feed = f.num)
+          AND NOT EXISTS (SELECT 1 FROM ${schema}.deletions WHERE feed = f.num)
+        FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (DELETE FROM ${schema}.feeds WHERE num IN (SELECT num FROM empty))
+      SELECT max(num) AS last FROM page`,
     // The id of a message that is still there is looked at again later: it may be long until that is gone.
     sweepIds: `
       WITH due AS MATERIALIZED (

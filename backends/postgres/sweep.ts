@@ -10,7 +10,7 @@ const NEW_ROWS_A_STEP = 500;
 const QUEUES_A_STEP = 500;
 const LIMIT_MS = 30_000;
 
-/** Takes away records that have expired, ids that need no more be remembered, and queues that are empty. */
+/** Takes away expired records, ids that need no more be remembered, old deletions, and queues and feeds that are empty. */
 export class Sweep {
   readonly #connection: Connection;
   readonly #statements: Statements;
@@ -18,6 +18,7 @@ export class Sweep {
   #owed = Math.floor(Math.random() * NEW_ROWS_A_STEP);
   #running: Promise<void> | null = null;
   #lastQueue = 0;
+  #lastFeed = 0;
 
   /** Cleans over a connection. */
   constructor(connection: Connection, statements: Statements) {
@@ -40,12 +41,15 @@ export class Sweep {
   }
 
   async #clean(rows: number): Promise<void> {
-    const { sweepRecords, sweepIds, sweepQueues } = this.#statements;
+    const { sweepRecords, sweepIds, sweepQueues, sweepDeletions, sweepFeeds } = this.#statements;
     await this.#connection.write(systemClock.now() + LIMIT_MS, async (session) => {
       await session.query(sweepRecords, [rows]);
       await session.query(sweepIds, [rows]);
       const [row] = await session.query(sweepQueues, [this.#lastQueue, QUEUES_A_STEP]);
       this.#lastQueue = Number(row?.last ?? 0);
+      await session.query(sweepDeletions, [rows]);
+      const [feed] = await session.query(sweepFeeds, [this.#lastFeed, QUEUES_A_STEP]);
+      this.#lastFeed = Number(feed?.last ?? 0);
     });
   }
 }
