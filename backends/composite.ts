@@ -89,6 +89,8 @@ export interface RouteStatus {
 export class CompositeBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
+  /** There where every child has it. */
+  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #routes: Routes;
   readonly #fallbacks: { readonly prefix: Key; readonly name: string; readonly backend: FallbackBackend | null }[] = [];
   readonly #listeners = new Set<(status: RouteStatus) => void>();
@@ -109,6 +111,12 @@ export class CompositeBackend implements StorageBackend {
     this.#routes = new Routes(this.#resolve([], rest).backend, resolved);
     this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
     this.traits = combineTraits(this.#routes.children);
+    if (this.#routes.children.every((child) => child.changes !== undefined)) {
+      this.changes = async (parent, after) => {
+        this.#requireOpen();
+        return await readChanges(this.#routes.oneBelow(parent), parent, after);
+      };
+    }
   }
 
   /** Who serves each part of the keys, since when and why. */
@@ -141,11 +149,6 @@ export class CompositeBackend implements StorageBackend {
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  async changes(parent: Key, after?: string): Promise<Changes> {
-    this.#requireOpen();
-    return await readChanges(this.#routes.oneBelow(parent), parent, after);
   }
 
   commit(batch: Batch): Promise<CommitResult> {

@@ -42,6 +42,8 @@ interface Cached {
 export class CachedBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
+  /** There where the child has it. */
+  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #child: StorageBackend;
   readonly #clock: Clock;
   readonly #topic: Key;
@@ -61,6 +63,7 @@ export class CachedBackend implements StorageBackend {
     this.#topic = [...prefix, "\u0000cache"];
     this.#maxAgeMs = options.maxAgeMs ?? 1000;
     this.#maxEntries = options.maxEntries ?? 1000;
+    if (child.changes) this.changes = (parent, after) => readChanges(child, parent, after);
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
@@ -109,10 +112,6 @@ export class CachedBackend implements StorageBackend {
 
   count(prefix: Key): Promise<number> {
     return this.#child.count(prefix);
-  }
-
-  changes(parent: Key, after?: string): Promise<Changes> {
-    return readChanges(this.#child, parent, after);
   }
 
   claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {

@@ -65,6 +65,8 @@ const FEW = 50;
 export class FallbackBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
+  /** There where both have it. */
+  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #primary: StorageBackend;
   readonly #fallback: StorageBackend;
   readonly #queuesToo: boolean;
@@ -99,6 +101,7 @@ export class FallbackBackend implements StorageBackend {
     this.#onChange = onChange;
     this.#journal = new Journal(primary, fallback, maxJournal, clock);
     this.#sinceMs = clock.now();
+    if (primary.changes && fallback.changes) this.changes = (parent, after = "") => this.#changes(parent, after);
   }
 
   /** Who serves, since when, why, and how much waits. */
@@ -140,7 +143,7 @@ export class FallbackBackend implements StorageBackend {
   }
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
-  changes(parent: Key, after = ""): Promise<Changes> {
+  #changes(parent: Key, after: string): Promise<Changes> {
     const cursorOf = (mark: string) => after.startsWith(mark) ? after.slice(mark.length) : undefined;
     return this.#read(
       async () => withMark(PRIMARY, await readChanges(this.#primary, parent, cursorOf(PRIMARY))),

@@ -13,6 +13,7 @@ const PARENT: Key = ["memory", "a"];
 export const changeCases: readonly ConformanceCase[] = [
   {
     name: "changes() tells of the tracked records right below the parent, in the order of writing",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("b", 1), tracked("a", 2), record([...PARENT, "plain"], 3)]);
       await commit(backend, [
@@ -30,6 +31,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() behind a cursor tells of what came later, and of each record once",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("a", 1), tracked("b", 1)]);
       const { cursor } = await changesOf(backend);
@@ -45,6 +47,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() tells of deletions, and of records that are tracked no longer",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("a", 1), tracked("b", 1), tracked("c", 1), tracked("d", 1)]);
       const { cursor } = await changesOf(backend);
@@ -60,6 +63,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() says nothing of a batch that was refused",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("a", 1)]);
       const { cursor } = await changesOf(backend);
@@ -78,6 +82,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() begins from the start when it does not know the cursor",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("a", 1)]);
       for (const unknown of ["", "0", "nonsense", "1.2.3", "-1", "999999999999", "x".repeat(200)]) {
@@ -88,6 +93,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() leaves out what has expired, and says when the others will",
+    needs: ["changes"],
     run: whereOffered(async (backend, { shortMs, elapse }) => {
       await commit(backend, [tracked("brief", 1, shortMs), tracked("long", 1, LONG_MS), tracked("stays", 1)]);
       const before = await changesOf(backend);
@@ -104,6 +110,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() lets a reader follow, whatever is written, deleted and cleared, from any cursor on",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       let seed = 11;
       const random = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
@@ -131,6 +138,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() comes in pages, to which writes in the meantime do no harm",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       const all = Array.from({ length: 2300 }, (_, index) => tracked(`k${index}`, index));
       for (let start = 0; start < all.length; start += 100) await commit(backend, all.slice(start, start + 100));
@@ -150,6 +158,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() may forget deletions, and begins from the start for who has not read them",
+    needs: ["changes"],
     run: whereOffered(async (backend) => {
       await commit(backend, [tracked("stays", 1)]);
       const [slow, late] = [new Mirror(backend), new Mirror(backend)];
@@ -165,7 +174,7 @@ export const changeCases: readonly ConformanceCase[] = [
   },
   {
     name: "changes() tells another process of a commit as soon as that has resolved",
-    needs: ["shared"],
+    needs: ["shared", "changes"],
     run: whereOffered(async (backend, { peer }) => {
       const mirror = new Mirror(await peer());
       for (let step = 0; step < 20; step++) {
@@ -187,11 +196,8 @@ export const changeCases: readonly ConformanceCase[] = [
 
 type Run = ConformanceCase["run"];
 
-/** A backend may do without `changes`; its readers list everything then. */
 function whereOffered(run: (backend: StorageBackend, context: Parameters<Run>[0]) => Promise<void>): Run {
-  return async (context) => {
-    if (context.backend.changes !== undefined) await run(context.backend, context);
-  };
+  return (context) => run(context.backend, context);
 }
 
 async function changesOf(backend: StorageBackend, after?: string): Promise<Changes> {
