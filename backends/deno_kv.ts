@@ -6,6 +6,7 @@ import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -21,6 +22,7 @@ import type {
 } from "../src/storage/backend.ts";
 import { prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
+import { readChanges } from "./deno_kv/changes.ts";
 import { Claimer } from "./deno_kv/claim.ts";
 import { Committer } from "./deno_kv/commit.ts";
 import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
@@ -98,6 +100,7 @@ export class DenoKvBackend implements StorageBackend {
   readonly #settler: Settler;
   readonly #queues: Queues;
   readonly #records: Records;
+  readonly #parts: Parts;
   readonly #wakes: Wakes;
   readonly #clock: Clock;
   readonly #background = new Set<Promise<void>>();
@@ -140,7 +143,7 @@ export class DenoKvBackend implements StorageBackend {
     });
     this.#contents = new Contents(this.#engine, layout);
     this.#wakes = new Wakes(this.#engine, layout, { pollMs, watch });
-    const parts: Parts = {
+    const parts: Parts = this.#parts = {
       engine: this.#engine,
       layout,
       contents: this.#contents,
@@ -172,6 +175,10 @@ export class DenoKvBackend implements StorageBackend {
 
   clear(prefix: Key): Promise<number> {
     return this.#call(() => this.#records.clear(prefix));
+  }
+
+  changes(parent: Key, after?: string): Promise<Changes> {
+    return this.#call(() => readChanges(this.#parts, this.#records, encodeKey(parent), after));
   }
 
   commit(batch: Batch): Promise<CommitResult> {

@@ -2,7 +2,9 @@
 
 import type { Committed, MessageState, OperationResult, Refused } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease, PreparedOperation } from "../../src/storage/batch.ts";
-import { encodeRecord, type Message } from "./codec.ts";
+import { encodedParent } from "../../src/storage/key.ts";
+import { encodeChange, encodeFeed, encodeRecord, type Message } from "./codec.ts";
+import { DELETIONS_KEPT_MS } from "./changes.ts";
 import type { NewContent } from "./content.ts";
 import type { Draft } from "./draft.ts";
 import { type Layout, slotOfId } from "./layout.ts";
@@ -118,14 +120,17 @@ function apply(applying: Applying, operation: Operation): (versionstamp: string)
 }
 
 function applyToRecord(
-  { view, draft, layout }: Applying,
+  applying: Applying,
   operation: Extract<Operation, { readonly key: string }>,
 ): (versionstamp: string) => OperationResult {
+  const { view, draft, layout } = applying;
   const { key } = operation;
   const record = view.record(key);
   const [slot, recordKey] = [`k${key}`, layout.record(key)];
-  // Without this check, pieces that another process stores in between would be left behind.
-  if (record.writes === 0) draft.check(slot, recordKey, record.versionstamp);
+  const change = tellReaders(applying, operation, record);
+  // Without this check, pieces that another process stores in between would be left behind. Where readers are told of
+  // a change, that is checked already, once for all of the batch.
+  if (record.writes === 0 && change === null) draft.check(slot, recordKey, record.versionstamp);
   const existed = record.content !== null;
   draft.discard(record.stored);
   const write = ++record.writes;
@@ -137,13 +142,41 @@ function applyToRecord(
   const { value, expiresInMs } = operation;
   const expiresAtMs = draft.nowMs + (expiresInMs ?? Infinity);
   draft.add(value, expiresAtMs);
-  draft.set(slot, recordKey, encodeRecord({ expiresAtMs, content: value.stored }), expiresAtMs);
+  const stored = { expiresAtMs, content: value.stored, change: record.change };
+  draft.set(slot, recordKey, encodeRecord(stored), expiresAtMs);
   record.content = record.stored = value.stored;
   // What is overwritten within one atomic was never seen: it gets a version that no record ever has.
   return (versionstamp) => ({
     type: "set",
     version: record.writes === write ? versionstamp : `${versionstamp}.${write}`,
   });
+}
+
+/**
+ * Notes a change of a tracked record for those who read the changes of its parent, and gives its number; `null` where there
+ * is nothing to tell. All of a parent's changes are numbered one after the other, so that whoever numbers one checks that
+ * nobody else has.
+ */
+function tellReaders(
+  { view, draft, layout }: Applying,
+  operation: Extract<Operation, { readonly key: string }>,
+  record: RecordState,
+): number | null {
+  const isTracked = operation.type === "set" && operation.tracked;
+  if (!isTracked && record.change === 0) return null;
+  const { key } = operation;
+  const parent = encodedParent(key);
+  const feed = view.feed(parent);
+  const slotOfChange = (number: number) => `g${parent}${number}`;
+  draft.check(`f${parent}`, layout.feed(parent), feed.versionstamp);
+  const number = ++feed.last;
+  if (record.change > 0) draft.delete(slotOfChange(record.change), layout.change(parent, record.change));
+  const expiresInMs = isTracked ? operation.expiresInMs ?? Infinity : DELETIONS_KEPT_MS;
+  const change = encodeChange(key, !isTracked);
+  draft.set(slotOfChange(number), layout.change(parent, number), change, draft.nowMs + expiresInMs);
+  draft.set(`f${parent}`, layout.feed(parent), encodeFeed(feed));
+  record.change = isTracked ? number : 0;
+  return number;
 }
 
 function enqueue({ view, draft, layout }: Applying, operation: PreparedEnqueue<NewContent>): () => OperationResult {

@@ -14,6 +14,15 @@ export type Pieces = readonly [name: string, count: number];
 export interface StoredRecord {
   readonly expiresAtMs: number;
   readonly content: Content;
+  /** The number of its last change among those of its parent; 0 when it is not tracked. */
+  readonly change: number;
+}
+
+/** How far the changes of a parent have got. */
+export interface Feed {
+  /** Differs when all that readers know is void. */
+  readonly epoch: string;
+  readonly last: number;
 }
 
 /** A message, as it is stored in a bundle. */
@@ -39,15 +48,39 @@ export interface IdEntry {
 }
 
 /** What is stored for a record. */
-export function encodeRecord({ expiresAtMs, content }: StoredRecord): unknown[] {
-  return [FORMAT, expiresAtMs, content];
+export function encodeRecord({ expiresAtMs, content, change }: StoredRecord): unknown[] {
+  return change === 0 ? [FORMAT, expiresAtMs, content] : [FORMAT, expiresAtMs, content, change];
 }
 
 /** The record that {@linkcode encodeRecord} stored. */
 export function decodeRecord(stored: unknown): StoredRecord {
-  const [expiresAtMs, content] = open(stored);
-  if (typeof expiresAtMs !== "number" || !isContent(content)) throw damaged("record");
-  return { expiresAtMs, content };
+  const [expiresAtMs, content, change = 0] = open(stored);
+  if (typeof expiresAtMs !== "number" || !isContent(content) || typeof change !== "number") throw damaged("record");
+  return { expiresAtMs, content, change };
+}
+
+/** What is stored for a {@linkcode Feed}. */
+export function encodeFeed({ epoch, last }: Feed): unknown[] {
+  return [FORMAT, epoch, last];
+}
+
+/** The feed that {@linkcode encodeFeed} stored. */
+export function decodeFeed(stored: unknown): Feed {
+  const [epoch, last] = open(stored);
+  if (typeof epoch !== "string" || typeof last !== "number") throw damaged("feed");
+  return { epoch, last };
+}
+
+/** What is stored for a change: which record it is about, and whether that is gone. */
+export function encodeChange(key: string, isDeletion: boolean): unknown[] {
+  return [FORMAT, key, isDeletion];
+}
+
+/** The change that {@linkcode encodeChange} stored. */
+export function decodeChange(stored: unknown): { readonly key: string; readonly isDeletion: boolean } {
+  const [key, isDeletion] = open(stored);
+  if (typeof key !== "string" || typeof isDeletion !== "boolean") throw damaged("change");
+  return { key, isDeletion };
 }
 
 /** What is stored for a bundle of messages. */

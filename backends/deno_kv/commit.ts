@@ -41,6 +41,8 @@ export class Committer {
   readonly #group: GroupCommit<Call, CommitResult>;
   /** Resolves once the flush before has been decided for the first time. */
   #before: Promise<void> = Promise.resolve();
+  /** Resolves once the last flush that stores tracked records is over. */
+  #tracked: Promise<void> = Promise.resolve();
 
   /** Commits to the store that the parts belong to. */
   constructor(parts: Parts) {
@@ -88,12 +90,19 @@ export class Committer {
     // Calls that were made in an order are decided in it, however long each flush takes to read.
     const turn = { before: this.#before, ...Promise.withResolvers<void>() };
     this.#before = turn.promise;
+    // Changes of one parent are numbered one after the other: one that was numbered ahead would have to be done again.
+    const isTracked = inTime.some(({ batch }) => batch.operations.some((each) => each.type === "set" && each.tracked));
+    const beforeTracked = isTracked ? this.#tracked : Promise.resolve();
+    const done = Promise.withResolvers<void>();
+    if (isTracked) this.#tracked = done.promise;
     try {
+      await beforeTracked;
       const outcomes = inTime.length > 0 ? await this.#decide(inTime, turn) : [];
       const decided = new Map(inTime.map((call, index) => [call, outcomes[index]]));
       return calls.map((call) => decided.get(call) ?? late());
     } finally {
       turn.resolve();
+      done.resolve();
     }
   }
 
@@ -177,8 +186,9 @@ function weigh({ batch: { checks, operations }, note }: Call): number {
   for (const { key } of checks) keyBytes += key.length + 20;
   for (const operation of operations) {
     checkCount += operation.type === "enqueue" && operation.capacity <= MAX_CHECKS ? 2 : 1;
-    mutations += 4 + ("value" in operation ? operation.value.pieces.length : 0);
+    mutations += 6 + ("value" in operation ? operation.value.pieces.length : 0);
     keyBytes += "key" in operation ? 2 * (operation.key.length + 20) : 450 + 2 * operation.queue.length;
+    if (operation.type === "set" && operation.tracked) keyBytes += 200;
     bytes += weighContent(operation);
   }
   return Math.max(

@@ -62,6 +62,21 @@ export class Layout {
     return { start: this.record(`${from}\x01`), end: this.record(to) };
   }
 
+  /** How far the changes of a parent of tracked records have got. */
+  feed(parent: string): DenoKvKey {
+    return [this.#namespace, "f", this.#queue(parent)];
+  }
+
+  /** A change among the tracked records of a parent. */
+  change(parent: string, number: number): DenoKvKey {
+    return [this.#namespace, "g", this.#queue(parent), number];
+  }
+
+  /** The changes of a parent with `after < number <= last`. */
+  changes(parent: string, after: number, last: number): Range {
+    return { start: this.change(parent, after + 1), end: this.change(parent, last + 1) };
+  }
+
   /** What a queue knows of a message id. */
   id(queue: string, id: string): DenoKvKey {
     return [this.#namespace, "i", this.#queue(queue), id.length > MAX_PLAIN_LENGTH ? hash(id) : id];

@@ -1,9 +1,10 @@
 /** Records: read, listed, counted and cleared, with what has expired filtered out. @module */
 
 import { BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
+import { randomId } from "../../src/ids.ts";
 import type { Entry, ListOptions } from "../../src/storage/backend.ts";
-import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
-import { decodeRecord, type StoredRecord } from "./codec.ts";
+import { compareEncoded, decodeKey, encodedParent, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import { decodeFeed, decodeRecord, encodeFeed, type StoredRecord } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { MAX_CHECKS, MAX_PAGE } from "./driver.ts";
 import type { Parts } from "./parts.ts";
@@ -16,6 +17,11 @@ interface Found extends StoredRecord {
 
 // How many records are read before the first of them is given; each may have pieces to read besides.
 const PAGE_SIZE = 100;
+
+// Each may be of another parent, which takes a check more.
+const CLEAR_SIZE = MAX_CHECKS / 2;
+
+const TRACKED = { tracked: true } as const;
 
 // A record in pieces that is replaced during each of so many reads is given up on.
 const MAX_READS = 50;
@@ -33,6 +39,16 @@ export class Records {
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     const deadlineMs = this.#parts.engine.deadline();
     return await this.#load(await this.#read(keys.map(encodeKey), deadlineMs), deadlineMs);
+  }
+
+  /** The records of these changes, without those that have changed again. */
+  async changed(
+    changes: readonly { readonly key: string; readonly number: number }[],
+    deadlineMs: number,
+  ): Promise<Entry[]> {
+    const found = await this.#read(changes.map(({ key }) => key), deadlineMs);
+    const current = found.filter((each, index) => each !== null && each.change === changes[index]?.number);
+    return (await this.#load(current, deadlineMs)).filter((entry) => entry !== null);
   }
 
   /** The records below a prefix. */
@@ -71,14 +87,17 @@ export class Records {
     let cleared = 0;
     let deadlineMs = engine.deadline();
     for (let conflicts = 0;;) {
-      const page = await this.#page(prefix, { limit: MAX_CHECKS }, deadlineMs);
+      const page = await this.#page(prefix, { limit: CLEAR_SIZE }, deadlineMs);
       if (page.length === 0) return cleared;
       const draft = new Draft(layout, ranks, clock.now());
-      for (const { key, versionstamp, content } of page) {
+      for (const { key, versionstamp, content, change } of page) {
         draft.check(key, layout.record(key), versionstamp);
         draft.delete(key, layout.record(key));
         draft.discard(content);
+        const parent = encodedParent(key);
+        if (change > 0) draft.delete(`g${parent}${change}`, layout.change(parent, change));
       }
+      await this.#sendReadersBack(draft, page, deadlineMs);
       if (await engine.commit((atomic) => draft.build(atomic), deadlineMs) === null) {
         await engine.pause(++conflicts, deadlineMs);
         continue;
@@ -88,6 +107,19 @@ export class Records {
       cleared += page.filter((found) => this.#isAlive(found)).length;
       // What cannot be deleted now is left to a sweep.
       if (draft.garbage.length > 0) await contents.drop(draft.noteId, draft.garbage, deadlineMs).catch(() => {});
+    }
+  }
+
+  /** Whoever reads the changes of a parent that has lost records begins from the start. */
+  async #sendReadersBack(draft: Draft, lost: readonly Found[], deadlineMs: number): Promise<void> {
+    const { engine, layout } = this.#parts;
+    const parents = [...new Set(lost.filter(({ change }) => change > 0).map(({ key }) => encodedParent(key)))];
+    const heads = await engine.read(parents.map((parent) => layout.feed(parent)), deadlineMs);
+    for (const [index, parent] of parents.entries()) {
+      const { versionstamp = null, value } = heads[index] ?? {};
+      if (versionstamp === null) continue;
+      draft.check(`f${parent}`, layout.feed(parent), versionstamp);
+      draft.set(`f${parent}`, layout.feed(parent), encodeFeed({ epoch: randomId(), last: decodeFeed(value).last }));
     }
   }
 
@@ -153,7 +185,7 @@ export class Records {
   }
 }
 
-function toEntry({ key, versionstamp, expiresAtMs }: Found, value: Entry["value"]): Entry {
-  const entry = { key: decodeKey(key), value, version: versionstamp };
+function toEntry({ key, versionstamp, expiresAtMs, change }: Found, value: Entry["value"]): Entry {
+  const entry = { key: decodeKey(key), value, version: versionstamp, ...(change > 0 && TRACKED) };
   return expiresAtMs === Infinity ? entry : { ...entry, expiresAtMs };
 }

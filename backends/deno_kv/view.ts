@@ -1,8 +1,10 @@
 /** What a group of batches has to know before it can be decided: read once, then changed along with the draft. @module */
 
 import type { PreparedBatch, PreparedOperation } from "../../src/storage/batch.ts";
+import { randomId } from "../../src/ids.ts";
+import { encodedParent } from "../../src/storage/key.ts";
 import { type Bundle, toBundle } from "./bundle.ts";
-import { type Content, decodeId, decodeRecord, type IdEntry, type Message } from "./codec.ts";
+import { type Content, decodeFeed, decodeId, decodeRecord, type IdEntry, type Message } from "./codec.ts";
 import type { NewContent } from "./content.ts";
 import type { Engine } from "./engine.ts";
 import { type Layout, type Place, slotOfId } from "./layout.ts";
@@ -18,8 +20,17 @@ export interface RecordState {
   content: Content | null;
   /** What is stored there, expired or not. */
   stored: Content | null;
+  /** The number of its last change among those of its parent; 0 when it is not tracked. */
+  change: number;
   /** How many writes of the draft it has seen. */
   writes: number;
+}
+
+/** How far the changes of a parent have got once what was decided so far is committed. */
+export interface FeedState {
+  readonly versionstamp: string | null;
+  readonly epoch: string;
+  last: number;
 }
 
 /** A message id, as it is once what was decided so far is committed. */
@@ -77,6 +88,7 @@ export class View {
   readonly #ids = new Map<string, IdState>();
   readonly #bundles = new Map<string, Promise<Bundle | null>>();
   readonly #live = new Map<string, LiveState>();
+  readonly #feeds = new Map<string, FeedState>();
 
   private constructor(source: ViewSource) {
     this.#source = source;
@@ -90,8 +102,9 @@ export class View {
     for (const { checks, operations } of batches) {
       for (const { key } of checks) finding.push(view.#findRecord(key));
       for (const operation of operations) {
-        if ("key" in operation) finding.push(view.#findRecord(operation.key));
-        else if (!view.#assume(operation)) finding.push(view.#findMessage(operation));
+        if ("key" in operation) {
+          finding.push(view.#findRecord(operation.key, "tracked" in operation && operation.tracked));
+        } else if (!view.#assume(operation)) finding.push(view.#findMessage(operation));
         if ("queue" in operation && operation.type !== "ack") finding.push(view.#findLive(operation.queue));
       }
     }
@@ -114,12 +127,27 @@ export class View {
     return known(this.#live.get(queue));
   }
 
-  async #findRecord(key: string): Promise<void> {
+  /** How far the changes of an encoded parent have got. */
+  feed(parent: string): FeedState {
+    return known(this.#feeds.get(parent));
+  }
+
+  async #findRecord(key: string, isTracked = false): Promise<void> {
+    const feed = isTracked ? this.#findFeed(encodedParent(key)) : null;
     const { versionstamp, value } = await this.#reads.get(`k${key}`, this.#source.layout.record(key));
     const record = versionstamp === null ? null : decodeRecord(value);
     const stored = record?.content ?? null;
     const content = record && record.expiresAtMs > this.#source.nowMs ? stored : null;
-    this.#records.set(key, { versionstamp, content, stored, writes: 0 });
+    const change = record?.change ?? 0;
+    this.#records.set(key, { versionstamp, content, stored, change, writes: 0 });
+    await (change > 0 ? this.#findFeed(encodedParent(key)) : feed);
+  }
+
+  async #findFeed(parent: string): Promise<void> {
+    const { versionstamp, value } = await this.#reads.get(`f${parent}`, this.#source.layout.feed(parent));
+    if (this.#feeds.has(parent)) return;
+    const feed = versionstamp === null ? { epoch: randomId(), last: 0 } : decodeFeed(value);
+    this.#feeds.set(parent, { versionstamp, ...feed });
   }
 
   async #findLive(queue: string): Promise<void> {
