@@ -14,8 +14,8 @@ if (postgresPrograms !== null) {
   let runs = 0;
   backendProperty({
     name: "postgres",
-    runs: 200,
-    lanes: 20,
+    runs: 60,
+    lanes: 6,
     tickMs: 400,
     factory: () => {
       const namespace = `run ${++runs}`;
