@@ -19,7 +19,6 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { readChanges } from "../src/storage/changes.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
 import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
 import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
@@ -89,8 +88,6 @@ export interface RouteStatus {
 export class CompositeBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
-  /** There where every child has it. */
-  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #routes: Routes;
   readonly #fallbacks: { readonly prefix: Key; readonly name: string; readonly backend: FallbackBackend | null }[] = [];
   readonly #listeners = new Set<(status: RouteStatus) => void>();
@@ -111,12 +108,6 @@ export class CompositeBackend implements StorageBackend {
     this.#routes = new Routes(this.#resolve([], rest).backend, resolved);
     this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
     this.traits = combineTraits(this.#routes.children);
-    if (this.#routes.children.every((child) => child.changes !== undefined)) {
-      this.changes = async (parent, after) => {
-        this.#requireOpen();
-        return await readChanges(this.#routes.oneBelow(parent), parent, after);
-      };
-    }
   }
 
   /** Who serves each part of the keys, since when and why. */
@@ -177,6 +168,11 @@ export class CompositeBackend implements StorageBackend {
   async count(prefix: Key): Promise<number> {
     this.#requireOpen();
     return await this.#routes.oneBelow(prefix).count(prefix);
+  }
+
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    this.#requireOpen();
+    return await this.#routes.oneBelow(parent).changes(parent, after);
   }
 
   async clear(prefix: Key): Promise<number> {

@@ -18,7 +18,6 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../../src/storage/backend.ts";
-import { readChanges } from "../../src/storage/changes.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import { encodeKey, type Key } from "../../src/storage/key.ts";
 
@@ -42,8 +41,6 @@ interface Cached {
 export class CachedBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
-  /** There where the child has it. */
-  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #child: StorageBackend;
   readonly #clock: Clock;
   readonly #topic: Key;
@@ -63,7 +60,6 @@ export class CachedBackend implements StorageBackend {
     this.#topic = [...prefix, "\u0000cache"];
     this.#maxAgeMs = options.maxAgeMs ?? 1000;
     this.#maxEntries = options.maxEntries ?? 1000;
-    if (child.changes) this.changes = (parent, after) => readChanges(child, parent, after);
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
@@ -112,6 +108,10 @@ export class CachedBackend implements StorageBackend {
 
   count(prefix: Key): Promise<number> {
     return this.#child.count(prefix);
+  }
+
+  changes(parent: Key, after?: string): Promise<Changes> {
+    return this.#child.changes(parent, after);
   }
 
   claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {

@@ -21,7 +21,6 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { requireLimit } from "../../src/storage/batch.ts";
-import { readChanges } from "../../src/storage/changes.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
@@ -65,8 +64,6 @@ const FEW = 50;
 export class FallbackBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
-  /** There where both have it. */
-  readonly changes?: (parent: Key, after?: string) => Promise<Changes>;
   readonly #primary: StorageBackend;
   readonly #fallback: StorageBackend;
   readonly #queuesToo: boolean;
@@ -101,7 +98,6 @@ export class FallbackBackend implements StorageBackend {
     this.#onChange = onChange;
     this.#journal = new Journal(primary, fallback, maxJournal, clock);
     this.#sinceMs = clock.now();
-    if (primary.changes && fallback.changes) this.changes = (parent, after = "") => this.#changes(parent, after);
   }
 
   /** Who serves, since when, why, and how much waits. */
@@ -143,12 +139,12 @@ export class FallbackBackend implements StorageBackend {
   }
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
-  #changes(parent: Key, after: string): Promise<Changes> {
+  changes(parent: Key, after = ""): Promise<Changes> {
     const cursorOf = (mark: string) => after.startsWith(mark) ? after.slice(mark.length) : undefined;
     return this.#read(
-      async () => withMark(PRIMARY, await readChanges(this.#primary, parent, cursorOf(PRIMARY))),
+      async () => withMark(PRIMARY, await this.#primary.changes(parent, cursorOf(PRIMARY))),
       async () => {
-        const changes = await readChanges(this.#fallback, parent, cursorOf(FALLBACK));
+        const changes = await this.#fallback.changes(parent, cursorOf(FALLBACK));
         return withMark(FALLBACK, { ...changes, entries: changes.entries.map(withFallbackVersion) });
       },
     );

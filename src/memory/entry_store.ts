@@ -4,7 +4,6 @@ import { DURATION, requireNumber, requireString } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
 import { requireLimit } from "../storage/batch.ts";
-import { readChanges } from "../storage/changes.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import { compareEncoded } from "../storage/key.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
@@ -205,8 +204,8 @@ export class EntryStore {
     if (entry?.expiresAtMs === undefined) return undefined;
     const backend = await this.#options.backend();
     // Whoever asks what has changed where nothing is hears the backend's time.
-    const { nowMs } = await readChanges(backend, [...this.keys.entries, "clock"]);
-    return Math.max(1, entry.expiresAtMs - (nowMs || this.#options.clock.now()));
+    const { nowMs } = await backend.changes([...this.keys.entries, "clock"]);
+    return Math.max(1, entry.expiresAtMs - nowMs);
   }
 
   async #read(entry: Entry): Promise<ReadEntry> {

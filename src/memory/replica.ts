@@ -2,7 +2,6 @@
 
 import { BackendCorruptError } from "../errors.ts";
 import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
-import { readChanges } from "../storage/changes.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { decodeEntry } from "./entry_record.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
@@ -70,7 +69,7 @@ export class Replica {
   async #read(): Promise<void> {
     const backend = await this.#options.backend();
     for (let more = true; more;) {
-      const page = await readChanges(backend, this.#options.keys.entries, this.#cursor);
+      const page = await backend.changes(this.#options.keys.entries, this.#cursor);
       await this.#apply(page);
       more = page.more;
     }

@@ -31,7 +31,7 @@ export interface Entry {
   readonly version: string;
   /** When it expires, in milliseconds since the Unix epoch by the backend's time. */
   readonly expiresAtMs?: number;
-  /** Whether `changes` tells of it; given where the backend has `changes`. */
+  /** Whether `changes` tells of it. */
   readonly tracked?: true;
 }
 
@@ -306,9 +306,9 @@ export interface StorageBackend extends AsyncDisposable {
   /**
    * What has changed among the tracked records right below `parent` since the cursor `after`; without one, all of them.
    * Tells of every commit that resolved before the call. A backend may forget deletions after a while, and then begins
-   * from the start (`reset`). Optional: where it is missing, readers list all records instead.
+   * from the start (`reset`).
    */
-  changes?(parent: Key, after?: string): Promise<Changes>;
+  changes(parent: Key, after?: string): Promise<Changes>;
 
   /** The one write door: all of the batch, or nothing. */
   commit(batch: Batch): Promise<CommitResult>;

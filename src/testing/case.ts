@@ -6,7 +6,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 export const LONG_MS = 3_600_000;
 
 /** What a case cannot do without. */
-export type Need = "durable" | "shared" | "namespaces" | "injected clock" | "outages" | "changes";
+export type Need = "durable" | "shared" | "namespaces" | "injected clock" | "outages";
 
 /** One promise, and how to see whether a backend keeps it. */
 export interface ConformanceCase {

@@ -78,8 +78,6 @@ function missing(need: Need, { backend, reopen, peer, neighbour, outage }: Confo
     case "shared":
       if (shared && !peer) throw new TypeError("Cannot test the backend: it is shared, and the fixture has no peer()");
       return shared ? null : "the backend is not shared";
-    case "changes":
-      return backend.changes ? null : "the backend has no changes(): its readers list everything";
     case "injected clock":
       return clock === "injected" ? null : "the engine has its own clock, which cannot be stopped";
     case "namespaces":

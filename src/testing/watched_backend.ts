@@ -4,6 +4,7 @@ import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
 import type {
   BackendTraits,
   Batch,
+  Changes,
   ClaimOptions,
   CommitResult,
   Delivery,
@@ -50,6 +51,10 @@ export class WatchedBackend implements StorageBackend {
   list(prefix: Key, options?: ListOptions): AsyncIterable<Entry> {
     this.calls++;
     return this.#inner.list(prefix, options);
+  }
+
+  changes(parent: Key, after?: string): Promise<Changes> {
+    return this.#pass(() => this.#inner.changes(parent, after));
   }
 
   count(prefix: Key): Promise<number> {

@@ -22,7 +22,6 @@ const lacksOfMemory = ["durable", "shared", "namespaces", "outages"] as const;
 // A file is always there.
 const lacksOfFiles = ["outages"] as const;
 const lacksOfFallback = ["durable", "shared", "outages"] as const;
-const lacksOfDenoKv = ["changes"] as const;
 
 for (
   const [name, wrap] of [["composite", routed], ["composite with fallback", withFallback], ["cache", cached]] as const
@@ -34,15 +33,13 @@ for (
     lacks: lacksOfMemory,
   });
 }
-for (
-  const [name, factory, lacks] of [["sqlite", sqliteFixture, []], ["deno-kv", denoKvFixture, lacksOfDenoKv]] as const
-) {
+for (const [name, factory] of [["sqlite", sqliteFixture], ["deno-kv", denoKvFixture]] as const) {
   const over = (wrap: (child: StorageBackend) => StorageBackend) => async () => behind(await factory(clock), wrap);
-  conformance({ name: `composite over ${name}`, clock, factory: over(routed), lacks: [...lacksOfFiles, ...lacks] });
+  conformance({ name: `composite over ${name}`, clock, factory: over(routed), lacks: lacksOfFiles });
   conformance({
     name: `composite with fallback over ${name}`,
     clock,
     factory: over(withFallback),
-    lacks: [...lacksOfFallback, ...lacks],
+    lacks: lacksOfFallback,
   });
 }

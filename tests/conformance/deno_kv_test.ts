@@ -38,6 +38,5 @@ conformance({
       },
     };
   },
-  // Its readers list everything, until it tells of changes.
-  lacks: ["changes"],
+  lacks: [],
 });

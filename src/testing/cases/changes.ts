@@ -9,12 +9,11 @@ import { collect, commit, record, refuse } from "../steps.ts";
 
 const PARENT: Key = ["memory", "a"];
 
-/** Cases about `changes`, for backends that have it. */
+/** Cases about `changes`. */
 export const changeCases: readonly ConformanceCase[] = [
   {
     name: "changes() tells of the tracked records right below the parent, in the order of writing",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("b", 1), tracked("a", 2), record([...PARENT, "plain"], 3)]);
       await commit(backend, [
         { ...tracked("x", 4), key: [...PARENT, "deeper", "x"] },
@@ -27,12 +26,11 @@ export const changeCases: readonly ConformanceCase[] = [
       assert.deepEqual([page.deleted, page.more, page.reset], [[], false, true]);
       assert.deepEqual(page.entries.map((entry) => entry.tracked), [true, true, true]);
       assert.deepEqual(await backend.get([[...PARENT, "a"]]), [page.entries[1]]);
-    }),
+    },
   },
   {
     name: "changes() behind a cursor tells of what came later, and of each record once",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("a", 1), tracked("b", 1)]);
       const { cursor } = await changesOf(backend);
       const nothing = await changesOf(backend, cursor);
@@ -43,12 +41,11 @@ export const changeCases: readonly ConformanceCase[] = [
       const { entries, reset } = await changesOf(backend, cursor);
       assert.deepEqual([entries.map(({ key, value }) => [key[2], value]), reset], [[["c", 3], ["a", 4]], false]);
       assert.deepEqual((await changesOf(backend, nothing.cursor)).entries, entries, "an older cursor still holds");
-    }),
+    },
   },
   {
     name: "changes() tells of deletions, and of records that are tracked no longer",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("a", 1), tracked("b", 1), tracked("c", 1), tracked("d", 1)]);
       const { cursor } = await changesOf(backend);
       await commit(backend, [remove("a"), remove("never"), record([...PARENT, "b"], 2)]);
@@ -59,12 +56,11 @@ export const changeCases: readonly ConformanceCase[] = [
       // Deletions are applied first, so that it does no harm when the first end of "c" is among them.
       const gone = deleted.map((key) => key[2]).filter((name) => name !== "c").sort();
       assert.deepEqual([gone, entries.map(({ key, value }) => [key[2], value])], [["a", "b"], [["c", 3]]]);
-    }),
+    },
   },
   {
     name: "changes() says nothing of a batch that was refused",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("a", 1)]);
       const { cursor } = await changesOf(backend);
       await refuse(
@@ -78,23 +74,21 @@ export const changeCases: readonly ConformanceCase[] = [
       );
       const { entries, deleted } = await changesOf(backend, cursor);
       assert.deepEqual([entries, deleted], [[], []]);
-    }),
+    },
   },
   {
     name: "changes() begins from the start when it does not know the cursor",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("a", 1)]);
       for (const unknown of ["", "0", "nonsense", "1.2.3", "-1", "999999999999", "x".repeat(200)]) {
         const { entries, reset } = await changesOf(backend, unknown);
         assert.deepEqual([entries.length, reset], [1, true], unknown);
       }
-    }),
+    },
   },
   {
     name: "changes() leaves out what has expired, and says when the others will",
-    needs: ["changes"],
-    run: whereOffered(async (backend, { shortMs, elapse }) => {
+    run: async ({ backend, shortMs, elapse }) => {
       await commit(backend, [tracked("brief", 1, shortMs), tracked("long", 1, LONG_MS), tracked("stays", 1)]);
       const before = await changesOf(backend);
       const [brief, long, stays] = before.entries;
@@ -106,12 +100,11 @@ export const changeCases: readonly ConformanceCase[] = [
       assert.ok(after.nowMs >= brief.expiresAtMs);
       await commit(backend, [tracked("brief", 2)]);
       assert.deepEqual((await changesOf(backend, before.cursor)).entries.map(({ value }) => value), [2]);
-    }),
+    },
   },
   {
     name: "changes() lets a reader follow, whatever is written, deleted and cleared, from any cursor on",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       let seed = 11;
       const random = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
       const eager = new Mirror(backend);
@@ -134,12 +127,11 @@ export const changeCases: readonly ConformanceCase[] = [
         await mirror.follow();
         assert.deepEqual(mirror.state(), await stateOf(backend));
       }
-    }),
+    },
   },
   {
     name: "changes() comes in pages, to which writes in the meantime do no harm",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       const all = Array.from({ length: 2300 }, (_, index) => tracked(`k${index}`, index));
       for (let start = 0; start < all.length; start += 100) await commit(backend, all.slice(start, start + 100));
       const mirror = new Mirror(backend);
@@ -154,12 +146,11 @@ export const changeCases: readonly ConformanceCase[] = [
       await mirror.follow();
       assert.deepEqual(mirror.state(), await stateOf(backend));
       assert.equal(mirror.resets, 1);
-    }),
+    },
   },
   {
     name: "changes() may forget deletions, and begins from the start for who has not read them",
-    needs: ["changes"],
-    run: whereOffered(async (backend) => {
+    run: async ({ backend }) => {
       await commit(backend, [tracked("stays", 1)]);
       const [slow, late] = [new Mirror(backend), new Mirror(backend)];
       await slow.follow();
@@ -170,19 +161,19 @@ export const changeCases: readonly ConformanceCase[] = [
       await slow.follow();
       await late.follow();
       assert.deepEqual([slow.state(), late.state()], [["stays 1"], ["stays 1"]]);
-    }),
+    },
   },
   {
     name: "changes() tells another process of a commit as soon as that has resolved",
-    needs: ["shared", "changes"],
-    run: whereOffered(async (backend, { peer }) => {
+    needs: ["shared"],
+    run: async ({ backend, peer }) => {
       const mirror = new Mirror(await peer());
       for (let step = 0; step < 20; step++) {
         await commit(backend, [step % 3 === 2 ? remove(`k${step - 1}`) : tracked(`k${step}`, step)]);
         await mirror.follow();
         assert.deepEqual(mirror.state(), await stateOf(backend));
       }
-    }),
+    },
   },
   {
     name: "set refuses a tracked that is no boolean",
@@ -194,15 +185,8 @@ export const changeCases: readonly ConformanceCase[] = [
   },
 ];
 
-type Run = ConformanceCase["run"];
-
-function whereOffered(run: (backend: StorageBackend, context: Parameters<Run>[0]) => Promise<void>): Run {
-  return (context) => run(context.backend, context);
-}
-
-async function changesOf(backend: StorageBackend, after?: string): Promise<Changes> {
-  assert.ok(backend.changes);
-  return await backend.changes(PARENT, after);
+function changesOf(backend: StorageBackend, after?: string): Promise<Changes> {
+  return backend.changes(PARENT, after);
 }
 
 function tracked(name: string, value: JsonValue, expiresInMs?: number): SetOperation {

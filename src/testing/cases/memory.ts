@@ -50,7 +50,6 @@ export const memoryCases: readonly ConformanceCase[] = [
   {
     name: "memory: an entry is gone when its time is over, and an update does not move that",
     // Where the backend does not tell its time, what is left of an entry's goes by the memory's own clock.
-    needs: ["changes"],
     run: async ({ backend, shortMs, elapse }) => {
       const memory = memoryOn(backend);
       await memory.add("brief", "rain", { ttlMs: shortMs });
