@@ -176,7 +176,6 @@ export {
 export type { TraceContext } from "./src/observability/trace_context.ts";
 
 export { InMemoryStore } from "./src/memory/in_memory_store.ts";
-export { createMemoryKey } from "./src/memory/memory_key.ts";
 export { porterStem } from "./src/memory/porter.ts";
 
 export { MemoryBackend, type MemoryBackendOptions } from "./backends/memory.ts";

@@ -15,7 +15,7 @@ import { type JsonObject, MAX_JSON_DEPTH } from "../storage/json.ts";
  * (`1e+16`). NaN and the infinities, which are no JSON, are refused.
  *
  * @example
- * ```ts
+ * ```ts ignore
  * import { createMemoryKey } from "@tta/agent-coordination";
  *
  * console.log(createMemoryKey("ada", "s1", { task: "plan", step: 2 })); // ada:s1:d43f2a47
