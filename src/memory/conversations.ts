@@ -84,6 +84,11 @@ export class Conversations {
     return session === undefined || session.group === null ? null : session.places;
   }
 
+  /** Whether the conversation that an entry is in was given by the caller, and not implied by keys alone. */
+  isGiven(place: number): boolean {
+    return (this.#sessionAt[place]?.given ?? 0) > 0;
+  }
+
   /** Adds an entry with `length` terms. */
   add(place: number, name: SessionName | null, position: Position, length: number): void {
     this.entryLengths.set(place, length);

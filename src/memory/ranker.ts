@@ -18,8 +18,8 @@ export interface RankQuery extends KeywordQuery {
   readonly semanticWeight: number;
   /** Whether the entries beside one and its whole conversation count. */
   readonly context: boolean;
-  /** Whether entries that hold no word of the query are found when their context speaks for them. */
-  readonly neighbours: boolean;
+  /** In which conversations entries that hold no word of the query are found where their context speaks for them. */
+  readonly neighbours: "all" | "given" | "none";
   /** After how long a score counts half. @default {never} */
   readonly halfLifeMs: number;
   readonly nowMs: number;
@@ -66,34 +66,48 @@ export class Ranker {
 
   /** The best entry of each of the conversations that fit best, best first. */
   rankSessions(query: RankQuery): readonly Ranked[] {
+    const { conversations } = this.#index;
     const bySession = new Map<string, Ranked>();
-    this.#score(query, null, (ranked) => {
-      const session = this.#index.conversations.sessionOf(ranked.place);
+    const groups = this.#score(query, null, (ranked) => {
+      const session = conversations.sessionOf(ranked.place);
       const other = session === null ? undefined : bySession.get(session);
       if (session !== null && (!other || this.#isBetter(ranked, other))) bySession.set(session, ranked);
     }, () => undefined);
-    return [...bySession.values()].sort((a, b) => this.#isBetter(a, b) ? -1 : 1).slice(0, query.limit);
+    const divisor = groups?.deviation(conversations.count) ?? 1;
+    // As an entry counts with half its session's score, so a session counts with half that of its best entry.
+    const sessions = [...bySession.values()].map(({ place, score }) => {
+      const own = groups ? (groups.values[conversations.groups.at(place)] ?? 0) / divisor : score;
+      return { place, score: rounded(this.#decayed(own, place, query) + SESSION_WEIGHT * score) };
+    });
+    return sessions.sort((a, b) => this.#isBetter(a, b) ? -1 : 1).slice(0, query.limit);
   }
 
-  /** Hands out every entry that is found, with its score, but for those below `floor`. With `top`, only the best. */
+  /**
+   * Hands out every entry that is found, with its score, but for those below `floor`; with `top`, only the best. Returns the
+   * scores of the conversations, `null` where there is no context.
+   */
   #score(
     query: RankQuery,
     top: number | null,
     take: (ranked: Ranked) => void,
     floor: () => number | undefined,
-  ): void {
-    const { nowMs, halfLifeMs, isWanted } = query;
+  ): Scores | null {
+    const { halfLifeMs, isWanted } = query;
     const withContext = query.context && this.#index.conversations.hasNeighbours;
     const isPlain = query.vector === null && !withContext && halfLifeMs === Infinity;
     const evidence = this.#gather(query, withContext, isPlain && top !== null ? { limit: top, isWanted } : null);
-    const candidates = query.neighbours && withContext ? this.#conversationsOf(evidence.entries) : evidence.entries;
+    const candidates = withContext ? this.#withNeighbours(evidence.entries, query.neighbours) : evidence.entries;
     const scoreOf = withContext ? this.#inContext(evidence) : (place: number) => evidence.entries.values[place] ?? 0;
     for (const place of candidates.places()) {
-      let score = scoreOf(place);
-      if (halfLifeMs !== Infinity) score = decayed(score, nowMs - this.#index.updatedAtMs(place), halfLifeMs);
+      const score = this.#decayed(scoreOf(place), place, query);
       if (score < (floor() ?? -Infinity) - ROUNDING) continue;
       if (isWanted(place)) take({ place, score: rounded(score) });
     }
+    return withContext ? evidence.groups : null;
+  }
+
+  #decayed(score: number, place: number, { nowMs, halfLifeMs }: RankQuery): number {
+    return halfLifeMs === Infinity ? score : decayed(score, nowMs - this.#index.updatedAtMs(place), halfLifeMs);
   }
 
   #gather(query: RankQuery, withContext: boolean, top: Top | null): Evidence {
@@ -126,12 +140,17 @@ export class Ranker {
     return (place) => own * (smoothed[place] ?? 0) + shared * (groups.values[groupOf[place] ?? 0] ?? 0);
   }
 
-  /** All entries of the conversations that hold one of these. */
-  #conversationsOf(entries: Scores): Scores {
+  /** These entries and, as far as they are asked for, all others of their conversations. */
+  #withNeighbours(entries: Scores, which: RankQuery["neighbours"]): Scores {
+    if (which === "none") return entries;
+    const { conversations, limit } = this.#index;
     const all = new Scores();
-    all.reset(this.#index.limit);
+    all.reset(limit);
     for (const place of entries.places()) {
-      for (const other of this.#index.conversations.conversationOf(place) ?? [place]) all.add(other, 0);
+      if (all.values[place] !== 0) continue; // with all of its conversation
+      const isAsked = which === "all" || conversations.isGiven(place);
+      const conversation = isAsked ? conversations.conversationOf(place) : null;
+      for (const other of conversation ?? [place]) all.add(other, 1);
     }
     return all;
   }

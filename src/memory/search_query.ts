@@ -3,11 +3,13 @@
 import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
 import { FieldFilter } from "./fields.ts";
 import type { SearchMode, SearchOptions } from "./model.ts";
+import type { RankQuery } from "./ranker.ts";
 
 /** A checked search. */
-export interface SearchQuery extends Required<Omit<SearchOptions, "where">> {
+export interface SearchQuery extends Required<Omit<SearchOptions, "where" | "neighbours">> {
   readonly text: string;
   readonly where: FieldFilter;
+  readonly neighbours: RankQuery["neighbours"];
 }
 
 const MODES: readonly SearchMode[] = ["substring", "keyword", "semantic", "hybrid"];
@@ -33,7 +35,7 @@ export function checkSearch(text: string, options: SearchOptions, hasEmbedder: b
     where,
     halfLifeMs = Infinity,
     context = true,
-    neighbours = false,
+    neighbours,
     weights = DEFAULT_WEIGHTS,
   } = options;
   requireString("query", text, 0, Infinity);
@@ -47,7 +49,7 @@ export function checkSearch(text: string, options: SearchOptions, hasEmbedder: b
   requireNumber("untilMs", untilMs, { min: -Infinity, max: Infinity });
   if (halfLifeMs !== Infinity) requireNumber("halfLifeMs", halfLifeMs, POSITIVE_DURATION);
   requireBoolean("context", context);
-  requireBoolean("neighbours", neighbours);
+  if (neighbours !== undefined) requireBoolean("neighbours", neighbours);
   requireNumber("weights.keyword", weights.keyword, { min: 0, max: 1e6 });
   requireNumber("weights.semantic", weights.semantic, { min: 0, max: 1e6 });
   return {
@@ -60,7 +62,7 @@ export function checkSearch(text: string, options: SearchOptions, hasEmbedder: b
     where: new FieldFilter(where),
     halfLifeMs,
     context,
-    neighbours,
+    neighbours: neighbours === undefined ? "given" : neighbours ? "all" : "none",
     weights,
   };
 }

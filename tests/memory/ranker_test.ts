@@ -3,16 +3,16 @@ import fc from "fast-check";
 import { Ranker } from "../../src/memory/ranker.ts";
 import { SearchIndex } from "../../src/memory/search_index.ts";
 import { Analyzer } from "../../src/memory/text.ts";
-import { type ReferenceEntry, type ReferenceQuery, referenceSearch } from "./reference.ts";
+import { type ReferenceEntry, type ReferenceQuery, referenceSearch } from "../../src/testing/reference_search.ts";
 
 const analyzer = new Analyzer();
 
-function add(index: SearchIndex, { key, text, session, order, updatedAtMs }: ReferenceEntry): void {
+function add(index: SearchIndex, { key, text, session, isImplied, order, updatedAtMs }: ReferenceEntry): void {
   index.set({
     key,
     tokens: analyzer.tokens(text),
     fields: [],
-    session: session === null ? null : { name: session, isImplied: false },
+    session: session === null ? null : { name: session, isImplied },
     position: { order, sequence: 0, key },
     updatedAtMs,
     vector: null,
@@ -51,6 +51,7 @@ const text = fc.array(word, { maxLength: 8 }).map((words) => words.join(" "));
 const entry = fc.record({
   text,
   session: fc.constantFrom(null, null, "a", "b", "c"),
+  isImplied: fc.boolean(),
   order: fc.integer({ min: 0, max: 1000 }),
   updatedAtMs: fc.integer({ min: 0, max: 100 }),
 });
@@ -61,7 +62,12 @@ Deno.test("rank() finds what the reference finds, in its order, when given any e
       fc.array(entry, { maxLength: 40 }),
       fc.array(fc.tuple(fc.nat(39), fc.option(entry)), { maxLength: 30 }),
       fc.array(
-        fc.record({ text, context: fc.boolean(), neighbours: fc.boolean(), halfLifeMs: fc.constantFrom(50, Infinity) }),
+        fc.record({
+          text,
+          context: fc.boolean(),
+          neighbours: fc.constantFrom("all", "given", "none"),
+          halfLifeMs: fc.constantFrom(50, Infinity),
+        }),
         {
           maxLength: 5,
         },
@@ -103,6 +109,7 @@ Deno.test("rank() finds what the reference finds when long lists of common words
     key: `k${number}`,
     text: Array.from({ length: 12 }, () => words[Math.floor(-Math.log2(1 - random() * 0.996))]).join(" "),
     session: null,
+    isImplied: false,
     order: number,
     updatedAtMs: 0,
   }));
@@ -111,7 +118,7 @@ Deno.test("rank() finds what the reference finds when long lists of common words
   for (
     const text of ["theta alpha. ", "zeta beta alpha. ", "eta theta alpha gamma. ", "alpha. ", "alph", "delta the"]
   ) {
-    const query = { text, context: true, neighbours: false, halfLifeMs: Infinity, nowMs: 0 };
+    const query: ReferenceQuery = { text, context: true, neighbours: "given", halfLifeMs: Infinity, nowMs: 0 };
     assertSame(search(index, query, 10), referenceSearch(entries, query, analyzer).slice(0, 10));
   }
 });

@@ -26,6 +26,7 @@ import { lifecycleCases } from "./lifecycle.ts";
 import { listCases } from "./lists.ts";
 import { listenCases } from "./listen.ts";
 import { memoryCases } from "./memory.ts";
+import { memoryParityCases } from "./memory_parity.ts";
 import { memorySearchCases } from "./memory_search.ts";
 import { orderCases } from "./order.ts";
 import { outageCases } from "./outages.ts";
@@ -76,4 +77,5 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...registryWatchCases,
   ...memoryCases,
   ...memorySearchCases,
+  ...memoryParityCases,
 ];

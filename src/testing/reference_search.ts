@@ -1,12 +1,14 @@
 /** Search as it is defined, by brute force: what the real one is held to. @module */
 
-import type { Analyzer, Token } from "../../src/memory/text.ts";
+import type { Analyzer, Token } from "../memory/text.ts";
 
 /** An entry, all there is to know about it. */
 export interface ReferenceEntry {
   readonly key: string;
   readonly text: string;
   readonly session: string | null;
+  /** Whether its key implied the session. */
+  readonly isImplied: boolean;
   /** Its place in the session. */
   readonly order: number;
   readonly updatedAtMs: number;
@@ -16,14 +18,12 @@ export interface ReferenceEntry {
 export interface ReferenceQuery {
   readonly text: string;
   readonly context: boolean;
-  readonly neighbours: boolean;
+  readonly neighbours: "all" | "given" | "none";
   readonly halfLifeMs: number;
   readonly nowMs: number;
 }
 
-interface Text {
-  readonly tokens: readonly Token[];
-}
+type Text = { readonly tokens: readonly Token[] };
 
 /** All entries that are found, with their scores, best first. */
 export function referenceSearch(
@@ -49,11 +49,13 @@ export function referenceSearch(
     })
   ));
   const withContext = query.context && groups.some(({ members }) => members.length > 1);
+  const isOpen = ({ members }: (typeof groups)[number]) =>
+    query.neighbours === "all" || (query.neighbours === "given" && members.some(({ isImplied }) => !isImplied));
   const [deviation, groupDeviation] = [deviationOf([...smoothed.values()]), deviationOf([...ofGroup.values()])];
   return groups.flatMap((group) =>
     group.members.flatMap((entry) => {
       const groupScore = ofGroup.get(group) ?? 0;
-      const isFound = (own.get(entry) ?? 0) > 0 || (withContext && query.neighbours && groupScore > 0);
+      const isFound = (own.get(entry) ?? 0) > 0 || (withContext && isOpen(group) && groupScore > 0);
       if (!isFound) return [];
       const inContext = (smoothed.get(entry) ?? 0) / deviation + 0.5 * groupScore / groupDeviation;
       const score = withContext ? inContext : own.get(entry) ?? 0;
@@ -64,7 +66,6 @@ export function referenceSearch(
 }
 
 const NOBODY = { tokens: [] };
-
 /** The sum over the words of the query; an unfinished last word counts half for the words that it begins. */
 function bm25<T extends Text>(texts: readonly T[], query: string, analyzer: Analyzer): Map<Text, number> {
   const asked = analyzer.tokens(query).map(({ term }) => term);

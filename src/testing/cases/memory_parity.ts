@@ -1,0 +1,68 @@
+/** Cases: a search finds what its definition says, in that order, whatever was written before and on whichever backend. @module */
+
+import assert from "node:assert/strict";
+import { Analyzer } from "../../memory/text.ts";
+import type { ConformanceCase } from "../case.ts";
+import { type ReferenceEntry, referenceSearch } from "../reference_search.ts";
+import { memoryOn } from "./memory.ts";
+
+const WORDS = ["heron", "herons", "otter", "otters", "rain", "rains", "raining", "river", "rivers", "boat", "the", "a"];
+const ROUNDS = 6;
+const WRITES_A_ROUND = 40;
+
+/** Cases that hold every backend to the reference. */
+export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed) => ({
+  name: `memory search: the same ids in the same order as the reference, with seed ${seed}`,
+  run: async ({ backend }) => {
+    const random = randomFrom(seed);
+    const [writer, reader] = [
+      memoryOn(backend, { namespace: [`${seed}`] }),
+      memoryOn(backend, { namespace: [`${seed}`] }),
+    ];
+    const model = new Map<string, ReferenceEntry>();
+    const text = () => Array.from({ length: 1 + random(8) }, () => WORDS[random(WORDS.length)]).join(" ");
+    let written = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let write = 0; write < WRITES_A_ROUND; write++) {
+        const talk = `talk${random(6)}`;
+        const key = `${talk}:${random(8)}`;
+        if (random(4) === 0) {
+          await writer.delete(key);
+          model.delete(key);
+          continue;
+        }
+        const session = [undefined, undefined, talk, null][random(4)];
+        const entry = { key, text: text(), order: ++written, updatedAtMs: written };
+        await writer.add(key, { text: entry.text }, { order: written, ...(session !== undefined && { session }) });
+        model.set(key, { ...entry, session: session === undefined ? talk : session, isImplied: session === undefined });
+      }
+      for (const memory of [reader, writer]) {
+        const query = text() + ["", ".", " ra"][random(3)];
+        const neighbours = [undefined, true, false][random(3)];
+        const context = random(4) > 0;
+        const expected = referenceSearch([...model.values()], {
+          text: query,
+          context,
+          neighbours: neighbours === undefined ? "given" : neighbours ? "all" : "none",
+          halfLifeMs: Infinity,
+          nowMs: 0,
+        }, new Analyzer());
+        const hits = await memory.search(query, {
+          limit: 30,
+          context,
+          ...(neighbours !== undefined && { neighbours }),
+        });
+        assert.deepEqual(hits.map(({ key }) => key), expected.slice(0, 30).map(({ key }) => key), query);
+        for (const [index, { score }] of hits.entries()) {
+          assert.ok(Math.abs(score - (expected[index]?.score ?? 0)) < 1e-6, `the score of ${query}`);
+        }
+      }
+    }
+  },
+}));
+
+/** Whole numbers below a bound, the same ones for the same seed. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed * 7919;
+  return (below) => (state = (state * 48271) % 2147483647) % below;
+}
