@@ -258,7 +258,9 @@ export class RedisBackend implements StorageBackend {
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const limit = Math.min(requireLimit(options.limit), Number.MAX_SAFE_INTEGER);
     const name = encodeKey(queue);
-    const found = (await this.#read(PLACES, [name, kindOf(requireState(state)), String(limit)])).map(String);
+    const kind = kindOf(requireState(state));
+    // To a range of Redis, none would be all.
+    const found = limit === 0 ? [] : (await this.#read(PLACES, [name, kind, String(limit)])).map(String);
     const places: Place[] = [];
     for (let at = 0; at < found.length; at += 3) {
       places.push(readPlace(state, found[at] ?? "", found[at + 1] ?? "", found[at + 2] ?? ""));

@@ -106,8 +106,20 @@ export const viewCases: readonly ConformanceCase[] = [
       assert.deepEqual(idsOf(await stored(backend, "ready")), idsOf(sent));
       const some = await collect(backend.messages(QUEUE, "ready", { limit: 1100 }));
       assert.deepEqual(idsOf(some), idsOf(sent).slice(0, 1100));
-      assert.deepEqual(await collect(backend.messages(QUEUE, "ready", { limit: 0 })), []);
       for (const state of STATES.slice(1)) assert.deepEqual(await stored(backend, state), []);
+    },
+  },
+  {
+    name: "messages() with a `limit` of 0 gives none, in whatever state",
+    run: async ({ backend }) => {
+      await send(backend, message("dead"), message("leased"), message("ready"), message("delayed", { delayMs: 5000 }));
+      const [dead] = await claim(backend, 2);
+      assert.ok(dead);
+      await commit(backend, [{ type: "bury", ...lease(dead) }]);
+      for (const state of STATES) {
+        assert.equal((await stored(backend, state)).length, 1);
+        assert.deepEqual(await collect(backend.messages(QUEUE, state, { limit: 0 })), []);
+      }
     },
   },
   {
