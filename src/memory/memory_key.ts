@@ -1,8 +1,8 @@
 /** The memory keys of the Python original, byte for byte, so that both find what the other stored. @module */
 
-import { createHash } from "node:crypto";
 import { requireString, typeName } from "../check.ts";
 import { type JsonObject, MAX_JSON_DEPTH } from "../storage/json.ts";
+import { md5 } from "./md5.ts";
 
 /**
  * A key for what a user said in a session: `user:session`, and with a context `user:session:` and the first 8 hex digits
@@ -15,7 +15,7 @@ import { type JsonObject, MAX_JSON_DEPTH } from "../storage/json.ts";
  * (`1e+16`). NaN and the infinities, which are no JSON, are refused.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { createMemoryKey } from "@tta/agent-coordination";
  *
  * console.log(createMemoryKey("ada", "s1", { task: "plan", step: 2 })); // ada:s1:d43f2a47
@@ -32,7 +32,7 @@ export function createMemoryKey(userId: string, sessionId: string, context?: Jso
     throw new TypeError(`Cannot use context: it must be an object, got ${typeName(context)}`);
   }
   if (Object.keys(context).length === 0) return base;
-  return `${base}:${createHash("md5").update(pythonJson(context, "context", 0)).digest("hex").slice(0, 8)}`;
+  return `${base}:${md5(pythonJson(context, "context", 0)).slice(0, 8)}`;
 }
 
 function pythonJson(value: unknown, path: string, depth: number): string {
