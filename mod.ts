@@ -175,7 +175,31 @@ export {
 
 export type { TraceContext } from "./src/observability/trace_context.ts";
 
-export { InMemoryStore } from "./src/memory/in_memory_store.ts";
+export { MemoryPrimitive, type MemoryPrimitiveOptions } from "./presets/memory_primitive.ts";
+export { InMemoryStore, type InMemoryStoreOptions } from "./src/memory/in_memory_store.ts";
+export { Memory, type MemoryOptions, type MemorySource } from "./src/memory/memory.ts";
+export { createMemoryKey } from "./src/memory/memory_key.ts";
+export type {
+  AddOptions,
+  Compacted,
+  CompactOptions,
+  Embedder,
+  EntriesOptions,
+  FieldValue,
+  MemoryBackendInfo,
+  MemoryChange,
+  MemoryEntry,
+  MemoryVersion,
+  NewEntry,
+  ReadonlyVectors,
+  Recalled,
+  RecallOptions,
+  SearchHit,
+  SearchMode,
+  SearchOptions,
+  SessionHit,
+} from "./src/memory/model.ts";
 export { porterStem } from "./src/memory/porter.ts";
+export type { AnalyzerOptions } from "./src/memory/text.ts";
 
 export { MemoryBackend, type MemoryBackendOptions } from "./backends/memory.ts";

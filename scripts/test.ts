@@ -32,7 +32,7 @@ const STEPS: readonly Step[] = [
   { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
   {
     name: "documentation",
-    args: ["test", "--allow-all", "--doc", "mod.ts", "src/", "backends/", "README.md", "docs/"],
+    args: ["test", "--allow-all", "--doc", "mod.ts", "src/", "backends/", "presets/", "README.md", "docs/"],
   },
   { name: "publish", args: ["publish", "--dry-run", "--allow-dirty"] },
 ];

@@ -53,6 +53,20 @@ Deno.test("backends/open.ts loads the other backends on demand", () => {
   assertNone(wrong.map(({ specifier }) => `${OPENER} imports ${specifier} at once`));
 });
 
+Deno.test("presets wire primitives to backends, the one in memory at once and all others on demand; mod.ts alone imports them", () => {
+  const early = sources.filter(({ path }) => areaOf(path) === "presets").flatMap((source) =>
+    source.imports.filter(({ file, isType, isDynamic }) =>
+      file?.startsWith("backends/") && file !== "backends/memory.ts" && !isType && !isDynamic
+    ).map((each) => describe(source, each))
+  );
+  const users = sources.filter(({ path }) => path !== "mod.ts" && areaOf(path) !== "presets").flatMap((source) =>
+    source.imports.filter(({ file }) => file !== null && areaOf(file) === "presets").map((each) =>
+      describe(source, each)
+    )
+  );
+  assertNone([...early, ...users]);
+});
+
 Deno.test("mod.ts loads zod and the OpenTelemetry API at most, and no driver", () => {
   const loaded = loadedBy("mod.ts").flatMap((source) =>
     source.imports.filter(({ file, isType, isDynamic }) => file === null && !isType && !isDynamic)
@@ -127,7 +141,7 @@ Deno.test(`a published file has at most ${MAX_CODE_LINES} lines, comments and bl
 });
 
 Deno.test("an exception from the linter carries its reason", () => {
-  const files = ["backends", "bench", "examples", "scripts", "src", "tests"].flatMap(walk).map(readText);
+  const files = ["backends", "bench", "examples", "presets", "scripts", "src", "tests"].flatMap(walk).map(readText);
   const directive = new RegExp("^\\s*// deno-lint-ignore(?!.* -- \\S).*$", "gm");
   assertNone(files.flatMap(({ path, text }) => [...text.matchAll(directive)].map(([line]) => `${path}: ${line}`)));
 });
@@ -159,10 +173,11 @@ Deno.test("parseSource() sees imports of every form, and what reads the time, bu
   assertEquals(exportsAll, true);
 });
 
-/** The part of the project that a file belongs to: `roots`, a primitive such as `messages`, or a backend. */
+/** The part of the project that a file belongs to: `roots`, `presets`, a primitive such as `messages`, or a backend. */
 function areaOf(path: string): string {
   if (ROOT_FILES.includes(path) || path.startsWith("src/storage/")) return "roots";
   const [top = "", second = ""] = path.split("/");
+  if (top === "presets") return top;
   return top === "backends" ? `backends/${second.replace(/\.ts$/, "")}` : second;
 }
 

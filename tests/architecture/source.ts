@@ -31,9 +31,9 @@ const TIME_MEMBERS = ["Date.now", "performance.now", "performance.timeOrigin", "
 const TIME_CALLS = ["setTimeout", "setInterval", "Date"];
 const TIME_MODULES = /^(node:)?timers(\/|$)|^jsr:@std\/async|^@std\/async/;
 
-/** All sources of what is published: `mod.ts`, `src/` and `backends/`. */
+/** All sources of what is published: `mod.ts`, `src/`, `backends/` and `presets/`. */
 export function readPublished(): Source[] {
-  return ["mod.ts", ...walk("src"), ...walk("backends")].map(readSource);
+  return ["mod.ts", ...["src", "backends", "presets"].flatMap(walk)].map(readSource);
 }
 
 /** The TypeScript files below a folder, in the order of their paths. */
