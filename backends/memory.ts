@@ -77,6 +77,10 @@ export class MemoryBackend implements StorageBackend {
   readonly #records = new Records();
   readonly #queues = new Map<string, Queue>();
   readonly #listeners = new Listeners();
+  // Nobody outside of this process sees the tokens: what makes them random is made once, and a count makes each new.
+  readonly #tokens = randomId();
+  readonly #nextToken = () => `${this.#tokens}.${++this.#claims}`;
+  #claims = 0;
   #commits = 0;
   #closed = false;
 
@@ -139,8 +143,7 @@ export class MemoryBackend implements StorageBackend {
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
     const now = this.#begin();
     const { queue: name, leaseMs, limit } = prepareClaim(queue, options);
-    const batchToken = randomId();
-    const claimed = this.#queues.get(name)?.claim(limit, leaseMs, now, (index) => `${batchToken}.${index}`) ?? [];
+    const claimed = this.#queues.get(name)?.claim(limit, leaseMs, now, this.#nextToken) ?? [];
     return claimed.map((message) => toDelivery(message, queue));
   }
 

@@ -133,8 +133,8 @@ export class Queue {
     return this.#remove(id);
   }
 
-  /** Leases the first messages of the line, `token` naming each. */
-  claim(limit: number, leaseMs: number, now: number, token: (index: number) => string): Message[] {
+  /** Leases the first messages of the line, each with a token of its own. */
+  claim(limit: number, leaseMs: number, now: number, nextToken: () => string): Message[] {
     this.settle(now);
     const claimed: Message[] = [];
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
@@ -143,7 +143,7 @@ export class Queue {
         const message = line.first;
         line.delete(message);
         message.attempts++;
-        message.token = token(claimed.length);
+        message.token = nextToken();
         this.#lease(message, leaseMs, now);
         claimed.push(message);
       }
