@@ -1,23 +1,23 @@
 /** The memory with a backend of its own choice: it only wires what src/memory and backends hold. @module */
 
 import { MemoryBackend } from "../backends/memory.ts";
-import type { CompositeBackend } from "../backends/composite.ts";
 import { requireString, typeName } from "../src/check.ts";
-import { type Clock, systemClock } from "../src/clock.ts";
-import { CoordinationError } from "../src/errors.ts";
+import { systemClock } from "../src/clock.ts";
 import { Memory, type MemoryOptions, type MemorySource } from "../src/memory/memory.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
+import { RedisSource } from "./redis_source.ts";
 
 /** How to make a {@linkcode MemoryPrimitive}: with a backend, with the URL of a Redis server, or with neither. */
 export interface MemoryPrimitiveOptions extends MemoryOptions {
   /** Where entries are kept. It belongs to the caller, who closes it. @default {this process} */
   readonly backend?: StorageBackend;
   /**
-   * The Redis server where entries are kept. While it is away they are kept in this process, and moved there when it
-   * appears. Needs `npm:ioredis`; where that is missing, entries stay in this process.
+   * The Redis server where entries are kept: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS.
+   * While it is away they are kept in this process, and moved there when it appears; the last write of an entry wins.
+   * Needs `npm:ioredis`; where that is missing, entries stay in this process.
    */
   readonly redisUrl?: string;
-  /** Told once when Redis is away. @default {console.warn} */
+  /** Told once that Redis is away, and at the end how many writes never got there. @default {console.warn} */
   readonly log?: (message: string) => void;
 }
 
@@ -56,7 +56,11 @@ function toSource({ backend, redisUrl, log = warn, clock = systemClock }: Memory
   if (typeof log !== "function") throw new TypeError(`Cannot use log: it must be a function, got ${typeName(log)}`);
   if (backend !== undefined) return fixedSource(backend, false);
   if (redisUrl === undefined) return fixedSource(new MemoryBackend({ clock }), true);
-  return redisSource(requireString("redisUrl", redisUrl, 1, 4096), log, clock);
+  // The URL may hold a password, and stays out of the error.
+  if (!/^rediss?:\/\//i.test(requireString("redisUrl", redisUrl, 1, 4096))) {
+    throw new TypeError('Cannot use redisUrl: it must begin with "redis://" or "rediss://"');
+  }
+  return new RedisSource(redisUrl, log, clock);
 }
 
 /** A backend that is there already. */
@@ -72,58 +76,6 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
     }),
     close: async () => {
       if (isOwn) await backend.close();
-    },
-  };
-}
-
-/** Redis, with this process to fall back to. */
-function redisSource(url: string, log: (message: string) => void, clock: Clock): MemorySource {
-  let opening: Promise<StorageBackend> | null = null;
-  let composite: CompositeBackend | null = null;
-  let reason = "no call was made yet";
-  let hasLogged = false;
-  const tell = (why: string) => {
-    reason = why;
-    if (hasLogged) return;
-    hasLogged = true;
-    log(`The memory is kept in this process until Redis can be used: ${why}`);
-  };
-  const open = async (): Promise<StorageBackend> => {
-    try {
-      const { RedisBackend } = await import("../backends/redis.ts");
-      const redis = new RedisBackend({ url });
-      const { CompositeBackend } = await import("../backends/composite.ts");
-      const router = new CompositeBackend({
-        default: { backend: redis, fallback: new MemoryBackend({ clock }) },
-        clock,
-      });
-      router.onStatus((status) => {
-        if (status.serving === "fallback") tell(status.reason);
-      });
-      await router.get([["memory"]]); // the first attempt: it ends within the time limit of Redis
-      return composite = router;
-    } catch (error) {
-      if (!(error instanceof CoordinationError) || error.code !== "DRIVER_MISSING") throw error;
-      tell(error.message);
-      return new MemoryBackend({ clock });
-    }
-  };
-  return {
-    open: () => opening ??= open(),
-    info: () => {
-      const status = composite?.status()[0];
-      const usingRedis = status?.serving === "primary";
-      return {
-        backend: usingRedis ? status.backend : "memory",
-        usingRedis,
-        fallbackAvailable: true,
-        reason: usingRedis ? null : status?.reason ?? reason,
-        pending: status?.journalled ?? 0,
-      };
-    },
-    close: async () => {
-      const backend = await opening?.catch(() => null);
-      await backend?.close();
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { POSITIVE_DURATION, requireNumber } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { BackendClosedError, CommitRefusedError } from "../errors.ts";
+import { BackendClosedError, BackendUnavailableError, CommitRefusedError } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
@@ -57,6 +57,8 @@ export interface MemorySource {
   open(): Promise<StorageBackend>;
   /** What there is to say about it. */
   info(): Omit<MemoryBackendInfo, "namespace">;
+  /** Whether what is not found may be there all the same, out of reach for now. @default {it never is} */
+  mayMiss?(): boolean;
   /** Closes what belongs to the memory alone. */
   close(): Promise<void>;
 }
@@ -159,6 +161,7 @@ export class Memory implements AsyncDisposable {
    * things as they are by returning `undefined`. The entry expires when it would have, unless `ttlMs` is given.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}, and what `change` throws.
+   * `BACKEND_UNAVAILABLE` when the entry is not found, but may be in a store that went away.
    */
   async update(
     key: string,
@@ -172,6 +175,10 @@ export class Memory implements AsyncDisposable {
       this.#inTurn(key, () =>
         this.#attempt(backend, "update the entry", async () => {
           const former = await this.#store.get(key);
+          // To begin anew would overwrite what is out of reach.
+          if (former === null && this.#source.mayMiss?.()) {
+            throw new BackendUnavailableError("Cannot update the entry: it may be in the backend that is away for now");
+          }
           const value = await change(former?.value);
           if (value === undefined) return { value: former?.value, batch: null };
           const batch = await this.#store.prepareUpdate(key, value, former, ttlMs);
@@ -260,7 +267,7 @@ export class Memory implements AsyncDisposable {
   /**
    * Calls `listener` for each entry that is written or deleted from now on, by whatever process, until the returned
    * function is called. Of changes that follow one another quickly the last one may be all that is seen; that an entry
-   * expires is not told.
+   * expires is not told. What is out of reach while a fallback serves counts as deleted until it is back.
    */
   watch(
     listener: (change: MemoryChange) => void,
@@ -284,6 +291,7 @@ export class Memory implements AsyncDisposable {
     const source: MemorySource = {
       open: () => this.#source.open(),
       info: () => this.#source.info(),
+      mayMiss: () => this.#source.mayMiss?.() ?? false,
       close: () => Promise.resolve(),
     };
     return new Memory(source, { ...this.#options, namespace: [...this.#keys.namespace, ...namespace] });
