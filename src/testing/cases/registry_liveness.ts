@@ -181,15 +181,22 @@ export const registryLivenessCases: readonly ConformanceCase[] = [
     name: "registry: an outage of the engine itself evicts nobody, and heartbeats go on after it",
     needs: ["outages"],
     run: (context) =>
-      withAgentFleet(context, async ({ start, until, pass, ttlMs }) => {
-        const processes = [await start(), await start()];
+      withAgentFleet(context, async ({ start, until, pass, ...times }) => {
+        // Twice the times of other cases: after the outage each process finds back to the engine at its own pace.
+        const [ttlMs, heartbeatIntervalMs, suspicionMs] = [
+          2 * times.ttlMs,
+          2 * times.intervalMs,
+          2 * times.suspicionMs,
+        ];
+        const options = { heartbeatTtlMs: ttlMs, heartbeatIntervalMs, suspicionMs };
+        const processes = [await start(options), await start(options)];
         for (const [index, { registry }] of processes.entries()) {
           await registry.startHeartbeats();
           for (const agent of agents("worker", 3, `${index}-`)) await registry.register(agent);
         }
-        await pass(ttlMs);
+        await pass(heartbeatIntervalMs);
         const end = await context.outage();
-        await pass(2 * ttlMs);
+        await pass(1.5 * ttlMs);
         await end();
         await until("all are heard of again", async () => {
           const found = await processes[0]?.registry.discover("worker").catch(() => []) ?? [];
