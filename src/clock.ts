@@ -2,8 +2,14 @@
 
 /** A source of time. Only this module touches the platform's clock and timers. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch. It may be set back or forward, as hosts' clocks are. */
   now(): number;
+  /**
+   * Milliseconds since a moment of its own, by which durations are measured: it only goes on, at one pace.
+   *
+   * @default {now, of a clock that nobody sets}
+   */
+  monotonic?(): number;
   /** Calls `callback` once after `delayMs`, unless the returned function is called before. */
   setTimer(callback: () => void, delayMs: number): () => void;
 }
@@ -11,14 +17,23 @@ export interface Clock {
 /** The longest delay that platform timers take without firing at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** The platform's own clock and timers, looked up at each call so that faked globals are honoured. */
+/**
+ * The platform's own clock and timers, looked up at each call so that faked globals are honoured: `Date`, `performance`
+ * and `setTimeout`, all three of them or none.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   setTimer: (callback, delayMs) => {
     const id = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS));
     return () => clearTimeout(id);
   },
 };
+
+/** What durations are measured by: two readings differ by the time that has passed, whatever was done to the clock. */
+export function monotonicMs(clock: Clock): number {
+  return clock.monotonic ? clock.monotonic() : clock.now();
+}
 
 /**
  * Waits `delayMs` on `clock`.

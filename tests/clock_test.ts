@@ -1,7 +1,7 @@
 /** Clocks: the system's, sleeping on one, and the one that tests move. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { sleep, systemClock } from "../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import { ManualClock } from "../src/testing/mod.ts";
 
 Deno.test("systemClock tells the platform's time and fires the platform's timers", async () => {
@@ -98,4 +98,24 @@ Deno.test("ManualClock.advance() lets what waits go on before the next timer fir
   await clock.advance(100);
   await loop;
   assertEquals(times, [10, 20, 30, 40, 50]);
+});
+
+Deno.test("ManualClock.jump() changes the time that it shows, and neither timers nor durations", async () => {
+  const clock = new ManualClock(5000);
+  const fired: number[] = [];
+  clock.setTimer(() => fired.push(clock.now()), 100);
+  const startedAtMs = clock.monotonic();
+  clock.jump(-4000);
+  assertEquals(clock.now(), 1000);
+  await clock.advance(99);
+  assertEquals(fired, []);
+  await clock.advance(1);
+  assertEquals([fired, clock.monotonic() - startedAtMs], [[1100], 100]);
+});
+
+Deno.test("monotonicMs() goes by the clock where that has no monotonic reading", () => {
+  assertEquals(monotonicMs({ now: () => 7, setTimer: () => () => {} }), 7);
+  const before = monotonicMs(systemClock);
+  assert(monotonicMs(systemClock) >= before);
+  assert(Math.abs(monotonicMs(systemClock) - performance.now()) < 1000);
 });

@@ -1,5 +1,6 @@
 /** What a heartbeat writes of one agent beside the heartbeat itself. @module */
 
+import { monotonicMs } from "../clock.ts";
 import type { Check, Operation, OperationResult } from "../storage/backend.ts";
 import { versionOf } from "./event_log.ts";
 import type { LocalAgent } from "./local_agent.ts";
@@ -29,7 +30,7 @@ export function prepareAgentWrite(
   membership: Membership,
   config: RegistryConfig,
 ): AgentWrite | null {
-  const nowMs = config.clock.now();
+  const nowMs = monotonicMs(config.clock);
   const moves = local.session !== session;
   const isOld = nowMs - local.writtenAtMs > Math.min(config.recordTtlMs, config.stateRetentionMs) / 2;
   const state = local.exported;

@@ -1,5 +1,6 @@
 /** Sends heartbeats again and again, through outages of the store. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { BackendClosedError } from "../errors.ts";
 import { recordHeartbeat } from "../observability/primitive_telemetry.ts";
 import { type HeartbeatParts, sendHeartbeat } from "./heartbeat.ts";
@@ -57,26 +58,26 @@ export class HeartbeatLoop {
 
   async #run(): Promise<void> {
     const { clock, intervalMs } = this.#parts.config;
-    const startedAtMs = clock.now();
+    const startedAtMs = monotonicMs(clock);
     this.#cancel();
     const waitMs = await this.#beatSafely() ? intervalMs : Math.min(intervalMs, RETRY_MS);
     if (!this.#isRunning) return;
-    const restMs = Math.min(waitMs, Math.max(0, startedAtMs + waitMs - clock.now()));
+    const restMs = Math.min(waitMs, Math.max(0, startedAtMs + waitMs - monotonicMs(clock)));
     this.#cancelTimer = clock.setTimer(() => void this.#tick(), restMs);
   }
 
   /** Tells whether the heartbeat was written. Nothing that goes wrong ends the loop but the end of the backend. */
   async #beatSafely(): Promise<boolean> {
     const { events, config: { clock } } = this.#parts;
-    const startedAtMs = clock.now();
+    const startedAtMs = monotonicMs(clock);
     try {
       await this.beat();
-      recordHeartbeat(clock.now() - startedAtMs);
+      recordHeartbeat(monotonicMs(clock) - startedAtMs);
       if (this.#hasFailed) events.emit("heartbeat_recovered", {});
       this.#hasFailed = false;
       return true;
     } catch (error) {
-      recordHeartbeat(clock.now() - startedAtMs, error);
+      recordHeartbeat(monotonicMs(clock) - startedAtMs, error);
       if (!this.#hasFailed) events.emit("heartbeat_failed", { error });
       this.#hasFailed = true;
       if (error instanceof BackendClosedError) this.#isRunning = false;

@@ -1,5 +1,6 @@
 /** Registrations: made, changed and ended by compare-and-set, each together with its event. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
 import type { Check, Entry, Operation, StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
@@ -57,7 +58,7 @@ export class Membership {
       if (version === null) continue;
       local.incarnation = incarnation;
       local.version = version;
-      local.writtenAtMs = this.#config.clock.now();
+      local.writtenAtMs = monotonicMs(this.#config.clock);
       return lived?.state === undefined ? {} : { state: lived.state };
     }
     throw raceLost("register", local);

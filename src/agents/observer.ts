@@ -1,5 +1,6 @@
 /** Looks again and again which sessions have fallen silent, and has the dead among them removed. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { BackendClosedError } from "../errors.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { AgentKeys } from "./agent_keys.ts";
@@ -86,9 +87,9 @@ export class Observer {
     this.#cancel();
     let waitMs = Math.min(intervalMs, CLOSE_LOOK_MS);
     try {
-      const startedAtMs = clock.now();
+      const startedAtMs = monotonicMs(clock);
       const sessions = await readSessions(this.#backend, this.#keys);
-      this.#continue(startedAtMs);
+      this.#continue();
       this.#note(sessions, startedAtMs);
       const isSettled = this.#hasWatchedFor(1.5 * intervalMs);
       for (const listener of this.#listeners) listener({ sessions, isSettled });
@@ -101,12 +102,15 @@ export class Observer {
     if (this.#users > 0) this.#cancelTimer = clock.setTimer(() => void this.#run(), waitMs);
   }
 
-  /** Goes on watching, or begins anew where too much time has passed since the last look, or in this one. */
-  #continue(startedAtMs: number): void {
-    const nowMs = this.#config.clock.now();
+  /**
+   * Goes on watching, or begins anew where too much time has passed since the last look, or in this one: from its end, for
+   * a look that took long may have waited for the store as long as everybody's heartbeats did.
+   */
+  #continue(): void {
+    const nowMs = monotonicMs(this.#config.clock);
     const allowedMs = 2 * this.#config.intervalMs + CLOSE_LOOK_MS;
     const gapMs = nowMs - this.#lastLookMs;
-    if (!(gapMs >= 0 && gapMs <= allowedMs)) this.#watchingSinceMs = startedAtMs;
+    if (!(gapMs >= 0 && gapMs <= allowedMs)) this.#watchingSinceMs = nowMs;
     this.#lastLookMs = nowMs;
   }
 
@@ -128,14 +132,14 @@ export class Observer {
   }
 
   #hasWatchedFor(durationMs: number): boolean {
-    return this.#config.clock.now() - this.#watchingSinceMs >= durationMs;
+    return monotonicMs(this.#config.clock) - this.#watchingSinceMs >= durationMs;
   }
 
   /** An interval, or less where the mark of some session is about to expire. */
   #untilNextLookMs(sessions: Sessions): number {
     const { clock, intervalMs } = this.#config;
     const own = this.#ownSession();
-    const nowMs = clock.now();
+    const nowMs = monotonicMs(clock);
     let nextMs = nowMs + intervalMs;
     for (const [id, { record, alive, known }] of sessions) {
       if (id === own) continue;

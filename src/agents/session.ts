@@ -1,5 +1,6 @@
 /** A session: agents of one process whose heartbeats travel together. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { randomId } from "../ids.ts";
 import type { Batch, OperationResult, SetOperation } from "../storage/backend.ts";
 import type { AgentKeys } from "./agent_keys.ts";
@@ -35,7 +36,7 @@ export class Session {
 
   /** Makes heartbeats count for so much longer, until that time is over. */
   announceSilence(durationMs: number): void {
-    this.#silentUntilMs = Math.max(this.#silentUntilMs, this.#config.clock.now() + durationMs);
+    this.#silentUntilMs = Math.max(this.#silentUntilMs, monotonicMs(this.#config.clock) + durationMs);
   }
 
   /** Forgets an announced silence: it is over. */
@@ -54,7 +55,7 @@ export class Session {
   /** What a heartbeat writes. The first operation's version is to be kept as `version`. */
   operations(): SetOperation[] {
     const { ttlMs: plainTtlMs, suspicionMs, recordTtlMs, clock } = this.#config;
-    const ttlMs = plainTtlMs + Math.max(0, this.#silentUntilMs - clock.now());
+    const ttlMs = plainTtlMs + Math.max(0, this.#silentUntilMs - monotonicMs(clock));
     return [
       {
         type: "set",

@@ -1,6 +1,6 @@
 /** Waiting for messages of one queue: by wake-up and by the time of the next due message, with a slow floor. @module */
 
-import type { Clock } from "../clock.ts";
+import { type Clock, monotonicMs } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
 import { observeReceive } from "../observability/messaging_telemetry.ts";
 import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
@@ -48,11 +48,11 @@ export class Inbox {
   async take({ leaseMs, limit, waitMs, signal }: TakeOptions): Promise<Delivery[]> {
     signal?.throwIfAborted();
     if (waitMs <= 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
-    const deadline = this.#clock.now() + waitMs;
+    const deadline = monotonicMs(this.#clock) + waitMs;
     while (true) {
       const wakes = this.#wakes;
       const outcome = await this.#look(leaseMs, limit);
-      const remainingMs = deadline - this.#clock.now();
+      const remainingMs = deadline - monotonicMs(this.#clock);
       if (outcome.type === "found") {
         this.#wakeNext(); // there may be more
         return outcome.deliveries;

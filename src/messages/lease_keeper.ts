@@ -1,6 +1,6 @@
 /** Keeps leases alive while handlers run: one timer for all of them, and none while nothing runs. @module */
 
-import type { Clock } from "../clock.ts";
+import { type Clock, monotonicMs } from "../clock.ts";
 
 interface Kept {
   readonly extend: () => Promise<boolean>;
@@ -28,7 +28,7 @@ export class LeaseKeeper {
    * the lease is lost, or could not be called in time.
    */
   keep(extend: () => Promise<boolean>, onLost: () => void): () => void {
-    const kept: Kept = { extend, onLost, endsAtMs: this.#clock.now() + this.#leaseMs, extending: false };
+    const kept: Kept = { extend, onLost, endsAtMs: monotonicMs(this.#clock) + this.#leaseMs, extending: false };
     this.#kept.add(kept);
     this.#schedule();
     return () => void this.#kept.delete(kept);
@@ -52,14 +52,14 @@ export class LeaseKeeper {
   }
 
   #look(kept: Kept): void {
-    const now = this.#clock.now();
+    const now = monotonicMs(this.#clock);
     if (now >= kept.endsAtMs) this.#lose(kept);
     else if (!kept.extending && now >= kept.endsAtMs - this.#leaseMs * 2 / 3) void this.#extend(kept);
   }
 
   async #extend(kept: Kept): Promise<void> {
     kept.extending = true;
-    const startedAtMs = this.#clock.now();
+    const startedAtMs = monotonicMs(this.#clock);
     try {
       if (await kept.extend()) kept.endsAtMs = startedAtMs + this.#leaseMs;
       else this.#lose(kept);

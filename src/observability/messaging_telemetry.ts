@@ -1,7 +1,7 @@
 /** Spans and metrics of messaging, by the semantic conventions of OpenTelemetry. @module */
 
 import { type Attributes, context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { systemClock } from "../clock.ts";
+import { monotonicMs, systemClock } from "../clock.ts";
 import { errorTypeOf, type Telemetry, telemetry } from "./telemetry.ts";
 import { toContext, toLinks, toTraceContext, type TraceContext } from "./trace_context.ts";
 
@@ -27,7 +27,7 @@ export class ObservedOperation {
   readonly #attributes: Attributes;
   readonly #startedAtMs: number;
 
-  /** Begins at `startedAtMs`; its duration goes to the histogram `metric`. */
+  /** Begins at `startedAtMs`, by the monotonic clock; its duration goes to the histogram `metric`. */
   constructor(to: Telemetry, span: Span, metric: string, attributes: Attributes, startedAtMs: number) {
     this.#telemetry = to;
     this.#span = span;
@@ -64,7 +64,7 @@ export class ObservedOperation {
     }
     const attributes = { ...this.#attributes, ...type };
     if (sent > 0) this.#telemetry.count("messaging.client.sent.messages", "{message}", sent, attributes);
-    this.#telemetry.time(this.#metric, systemClock.now() - this.#startedAtMs, attributes);
+    this.#telemetry.time(this.#metric, monotonicMs(systemClock) - this.#startedAtMs, attributes);
     this.#span.end();
   }
 }
@@ -97,19 +97,19 @@ export function observeProcess({ messageId, recipient, correlationId, trace: sen
 export function observeReceive(mailbox: readonly string[]): ((messages: readonly Traced[]) => void) | null {
   const to = telemetry();
   if (!to) return null;
-  const startedAtMs = systemClock.now();
+  const [startTime, startedAtMs] = [systemClock.now(), monotonicMs(systemClock)];
   return (messages) => {
     if (messages.length === 0) return; // a look at an empty mailbox is no event
     const recipient = mailboxOf(mailbox);
     const attributes = attributesOf("receive", "receive", recipient);
     to.tracer.startSpan(`receive ${templateOf(recipient)}`, {
       kind: SpanKind.CLIENT,
-      startTime: startedAtMs,
+      startTime,
       links: toLinks(messages.map((message) => message.trace)),
       attributes: { ...attributes, ...destinationOf(recipient), "messaging.batch.message_count": messages.length },
     }).end();
     to.count("messaging.client.consumed.messages", "{message}", messages.length, attributes);
-    to.time("messaging.client.operation.duration", systemClock.now() - startedAtMs, attributes);
+    to.time("messaging.client.operation.duration", monotonicMs(systemClock) - startedAtMs, attributes);
   };
 }
 
@@ -134,7 +134,7 @@ function observe(
     attributes: { ...attributes, ...destinationOf(recipient), ...message },
   }, sent ? toContext(sent) : context.active());
   const metric = type === "process" ? "messaging.process.duration" : "messaging.client.operation.duration";
-  return new ObservedOperation(to, span, metric, attributes, systemClock.now());
+  return new ObservedOperation(to, span, metric, attributes, monotonicMs(systemClock));
 }
 
 /** What differs little from call to call, and so belongs to metrics too: an instance of an agent does not. */

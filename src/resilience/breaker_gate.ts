@@ -1,5 +1,6 @@
 /** Decides which calls a circuit breaker lets through, with the store where it must and without it where it can. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { randomId } from "../ids.ts";
 import { recordBreakerTransition } from "../observability/primitive_telemetry.ts";
 import type { BreakerEvents } from "./breaker_events.ts";
@@ -27,7 +28,7 @@ export interface Admission {
   readonly state: BreakerState;
   /** Names the call among the probes, where the breaker is half open. */
   readonly probe: string | null;
-  /** When a probe that is still under way counts as failed, on this process's clock. */
+  /** When a probe that is still under way counts as failed, by this process's monotonic clock. */
   readonly leaseEndsAtMs: number;
 }
 
@@ -72,7 +73,7 @@ export class BreakerGate {
 
   /** Sees to it that the view is fed: waits for nothing. */
   touch(): void {
-    if (this.isStarted) this.#store?.poll(this.#config.clock.now());
+    if (this.isStarted) this.#store?.poll(monotonicMs(this.#config.clock));
     else void this.#start();
   }
 
@@ -84,7 +85,7 @@ export class BreakerGate {
   /** Why a call cannot go through, as far as this process knows; `null` when it may, or must ask the store. */
   rejection(): Rejection | null {
     const { state } = this.view;
-    const now = this.#config.clock.now();
+    const now = monotonicMs(this.#config.clock);
     this.#store?.poll(now);
     switch (state.kind) {
       case "closed":
@@ -121,7 +122,7 @@ export class BreakerGate {
         if (rejection) return rejection;
         const { state } = this.view;
         if (state.kind === "closed") return admission(state, null, Infinity);
-        if (state.kind === "half_open" && leaseEndsInMs(state, this.#config.clock.now()) <= 0) {
+        if (state.kind === "half_open" && leaseEndsInMs(state, monotonicMs(this.#config.clock)) <= 0) {
           await this.apply({ type: "expire", openForMs: this.#nextOpenTimeMs(), by: this.newName() });
           continue;
         }
@@ -139,7 +140,7 @@ export class BreakerGate {
     const { view } = this;
     const { generation } = view.state;
     const event: BreakerEvent = { type: "trip", generation, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
-    view.enter(transition(view.state, event, this.#config.clock.now()));
+    view.enter(transition(view.state, event, monotonicMs(this.#config.clock)));
     if (this.#store) this.#store.syncInBackground();
     else view.tell("here");
   }
@@ -164,7 +165,7 @@ export class BreakerGate {
     } catch (error) {
       if (this.#config.strict) throw error;
     }
-    this.view.enter(transition(this.view.state, event, this.#config.clock.now()));
+    this.view.enter(transition(this.view.state, event, monotonicMs(this.#config.clock)));
     this.view.tell(this.#store ? "alone" : "here");
   }
 

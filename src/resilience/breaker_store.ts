@@ -1,6 +1,6 @@
 /** Keeps a circuit breaker's view in step with its record in a storage backend. @module */
 
-import type { Clock } from "../clock.ts";
+import { type Clock, monotonicMs } from "../clock.ts";
 import { BackendCorruptError, BackendUnavailableError } from "../errors.ts";
 import type { Entry, Operation, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
@@ -67,13 +67,13 @@ export class BreakerStore {
   /** As {@linkcode BreakerStore.poll}, for a call that needs no time for anything else: in a rush, few read the clock. */
   pollByCall(): void {
     if (++this.#callsSinceSync > FEW_CALLS && this.#callsSinceSync % CALLS_PER_LOOK !== 0) return;
-    this.poll(this.#options.clock.now());
+    this.poll(monotonicMs(this.#options.clock));
   }
 
   /** Looks at the record in the background when the last look is too long ago. */
   poll(nowMs: number): void {
     const elapsedMs = nowMs - this.#syncedAtMs;
-    // Below zero: the clock was set back.
+    // Below zero: the clock was set back, as one without a monotonic reading may be.
     if (elapsedMs >= this.#options.pollIntervalMs || elapsedMs < 0) this.syncInBackground();
   }
 
@@ -94,7 +94,7 @@ export class BreakerStore {
     if (this.#waitingSync) return this.#waitingSync;
     const sync = this.#inTurn(async () => {
       this.#waitingSync = null;
-      this.#syncedAtMs = this.#options.clock.now();
+      this.#syncedAtMs = monotonicMs(this.#options.clock);
       this.#callsSinceSync = 0;
       // To listen comes first, or a change between the two would go unnoticed.
       const failure: unknown = await this.#listen().then(() => null, (error) => error);
@@ -123,7 +123,7 @@ export class BreakerStore {
           isFresh = true;
           signal.throwIfAborted();
         }
-        const next = transition(view.state, event, clock.now());
+        const next = transition(view.state, event, monotonicMs(clock));
         if (next === view.state && isFresh) return;
         if (next !== view.state && await this.#write(next)) return;
         isFresh = false;
@@ -165,7 +165,7 @@ export class BreakerStore {
     const [entry = null, openTime = null] = await this.#call(() =>
       backend.get(this.#usesEngineClock() ? [key, this.#openTimeKey()] : [key])
     );
-    const nowMs = clock.now();
+    const nowMs = monotonicMs(clock);
     const stored = entry && this.#decode(entry, nowMs);
     const replica = afterRead(this.#replica, stored, entry?.version ?? null);
     const isStored = stored !== null && isSameTransition(replica.view, stored);

@@ -1,5 +1,6 @@
 /** A circuit breaker that a whole fleet shares, and that costs no I/O while it is closed or open. @module */
 
+import { monotonicMs } from "../clock.ts";
 import { CircuitBreakerOpenError } from "./breaker_error.ts";
 import { type BreakerEventMap, BreakerEvents } from "./breaker_events.ts";
 import { type Admission, BreakerGate } from "./breaker_gate.ts";
@@ -200,7 +201,7 @@ export class CircuitBreaker implements AsyncDisposable {
     // A probe that hangs counts as failed when its lease ends, though its caller may go on waiting for it.
     const endLease = probe === null ? null : clock.setTimer(
       () => void this.#gate.endProbe("probe_failed", admission),
-      admission.leaseEndsAtMs - clock.now(),
+      admission.leaseEndsAtMs - monotonicMs(clock),
     );
     try {
       const value = limitMs === undefined && signal === undefined

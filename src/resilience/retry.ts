@@ -1,7 +1,7 @@
 /** Tries a function again until it succeeds, a try makes no sense, or a bound is reached. @module */
 
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
-import { type Clock, sleep, systemClock } from "../clock.ts";
+import { type Clock, monotonicMs, sleep, systemClock } from "../clock.ts";
 import { tellSafely } from "../errors.ts";
 import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
 import { backoffDelays, type JitterKind, type RandomSource, requireCurve } from "./backoff.ts";
@@ -78,7 +78,7 @@ export async function retryWithBackoff<Result, Fallback = never>(
 ): Promise<Result | Fallback> {
   const plan = planRetries(config);
   const { signal, budget, clock } = plan;
-  const endsAtMs = clock.now() + plan.deadlineMs;
+  const endsAtMs = plan.deadlineMs === Infinity ? Infinity : monotonicMs(clock) + plan.deadlineMs;
   const nextDelayMs = backoffDelays(plan.curve, plan.jitter, plan.random);
   let retries = 0;
   let spent = 0;
@@ -92,10 +92,9 @@ export async function retryWithBackoff<Result, Fallback = never>(
     if (signal?.aborted) throw signal.reason;
     lastError = outcome.error;
     if (attempt > plan.maxRetries || !plan.shouldRetry(lastError, attempt)) break;
-    const now = clock.now();
-    const askedMs = Math.min(retryAfterMs(lastError, now) ?? 0, plan.maxRetryAfterMs);
+    const askedMs = Math.min(retryAfterMs(lastError, clock.now()) ?? 0, plan.maxRetryAfterMs);
     const delayMs = Math.max(nextDelayMs(), askedMs);
-    if (now + delayMs >= endsAtMs) break;
+    if (monotonicMs(clock) + delayMs >= endsAtMs) break;
     const cost = await budget?.spend(classifyError(lastError));
     if (cost === null) break;
     spent = cost ?? 0;
@@ -173,7 +172,7 @@ async function runTry<Result>(
   endsAtMs: number,
   cause: unknown,
 ): Promise<Result> {
-  const limitMs = Math.min(tryTimeoutMs, endsAtMs - clock.now());
+  const limitMs = Math.min(tryTimeoutMs, endsAtMs === Infinity ? Infinity : endsAtMs - monotonicMs(clock));
   if (limitMs <= 0) throw timeLimitError("all tries", deadlineMs, { cause }); // a timer of the delay fired late
   if (limitMs === Infinity && signal === undefined) return await fn({ attempt, signal: undefined });
   const tryIt = (bounded: BoundedRun) =>

@@ -1,7 +1,7 @@
 /** A retry budget for a fleet: one bucket of tokens in a storage backend, spent from by all processes. @module */
 
 import { DURATION, requireNumber, requireString } from "../check.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, monotonicMs, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { encodeKey, type Key } from "../storage/key.ts";
@@ -67,7 +67,7 @@ export class SharedRetryBudget implements RetryBudgetLike {
     this.#local = new RetryBudget(options);
     this.#clock = clock;
     this.#creditIntervalMs = creditIntervalMs;
-    this.#creditedAtMs = clock.now();
+    this.#creditedAtMs = monotonicMs(clock);
   }
 
   async spend(category: ErrorCategory): Promise<number | null> {
@@ -84,7 +84,7 @@ export class SharedRetryBudget implements RetryBudgetLike {
   succeed(spent: number): void {
     this.#local.succeed(spent);
     this.#credit += spent || this.#rules.successCredit;
-    const now = this.#clock.now();
+    const now = monotonicMs(this.#clock);
     if (now - this.#creditedAtMs < this.#creditIntervalMs) return;
     this.#creditedAtMs = now;
     this.#crediting = this.flush();

@@ -27,13 +27,15 @@ const MICROTASKS_BETWEEN_TIMERS = 100;
  * ```
  */
 export class ManualClock implements Clock {
-  #nowMs: number;
+  #elapsedMs = 0;
+  /** What the clock shows when no time has passed. */
+  #zeroMs: number;
   // In the order in which they were set, which decides between timers that are due at the same time.
   readonly #timers = new Set<Timer>();
 
   /** Makes a clock that shows `startMs`, in milliseconds since the Unix epoch. */
   constructor(startMs: number = Date.UTC(2030, 0, 1)) {
-    this.#nowMs = startMs;
+    this.#zeroMs = startMs;
   }
 
   /** How many timers are set: 0 where nothing waits. */
@@ -43,12 +45,17 @@ export class ManualClock implements Clock {
 
   /** The time that it shows. */
   now(): number {
-    return this.#nowMs;
+    return this.#zeroMs + this.#elapsedMs;
+  }
+
+  /** How far it was moved: durations are measured by this. */
+  monotonic(): number {
+    return this.#elapsedMs;
   }
 
   /** Calls `callback` once the clock was moved by `delayMs`, unless the returned function is called before. */
   setTimer(callback: () => void, delayMs: number): () => void {
-    const timer = { callback, dueAtMs: this.#nowMs + Math.max(delayMs, 0) };
+    const timer = { callback, dueAtMs: this.#elapsedMs + Math.max(delayMs, 0) };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
   }
@@ -61,15 +68,23 @@ export class ManualClock implements Clock {
    */
   async advance(ms: number): Promise<void> {
     if (!(ms >= 0)) throw new RangeError(`Cannot advance the clock: ms must be at least 0, got ${ms}`);
-    const untilMs = this.#nowMs + ms;
+    const untilMs = this.#elapsedMs + ms;
     await settle();
     for (let next = this.#next(untilMs); next; next = this.#next(untilMs)) {
       this.#timers.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.dueAtMs);
+      this.#elapsedMs = Math.max(this.#elapsedMs, next.dueAtMs);
       next.callback();
       await settle();
     }
-    this.#nowMs = Math.max(this.#nowMs, untilMs);
+    this.#elapsedMs = Math.max(this.#elapsedMs, untilMs);
+  }
+
+  /**
+   * Sets the clock forward, or back where `ms` is negative, as a time server does: no time passes, so that timers and
+   * what was measured before go on as they were.
+   */
+  jump(ms: number): void {
+    this.#zeroMs += ms;
   }
 
   /** The first timer that is due by `untilMs`. */

@@ -313,3 +313,15 @@ Deno.test("CircuitBreaker makes no storage call for 1,000,000 closed calls but t
   }
   assertEquals(store.calls, 9);
 });
+
+for (const hours of [1, -1]) {
+  Deno.test(`CircuitBreaker stays open as long as it should when the clock is set by ${hours} h`, async () => {
+    const { breaker, clock } = local({ failureThreshold: 1, openMs: 60_000 });
+    await fail(breaker);
+    clock.jump(hours * 3_600_000);
+    await clock.advance(59_999);
+    assertEquals(breaker.isCallPermitted(), false);
+    await clock.advance(1);
+    assertEquals(breaker.isCallPermitted(), true);
+  });
+}

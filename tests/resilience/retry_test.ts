@@ -251,3 +251,19 @@ for (const { name, tokens = 500, tries = 3, capMs = 20_000, steps } of AWS_VECTO
     assertEquals(seen, steps.map((step) => [...step]));
   });
 }
+
+for (const hours of [1, -1]) {
+  Deno.test(`retryWithBackoff() keeps its deadline when the clock is set by ${hours} h`, async () => {
+    const clock = new ManualClock();
+    let tries = 0;
+    const running = retryWithBackoff(() => {
+      tries++;
+      throw transient();
+    }, { clock, jitter: false, maxRetries: 100, maxDelayMs: 1000, deadlineMs: 10_500 }).catch(() => {});
+    await clock.advance(1500);
+    clock.jump(hours * 3_600_000);
+    await clock.advance(30_000);
+    await running;
+    assertEquals(tries, 11);
+  });
+}
