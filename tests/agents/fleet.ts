@@ -9,11 +9,13 @@ const PROCESSES = 10;
 const AGENTS = 20;
 const TTL_MS = 3000;
 const SUSPICION_MS = 1500;
+const PLAN: ProcessPlan = { agents: AGENTS, ttlMs: TTL_MS, suspicionMs: SUSPICION_MS };
 
 // A look at the store, and the events' way to the one who watches, on a machine that is busy with ten processes.
 const NOTICE_MS = 1000;
 
-interface Process {
+/** A process that has registered agents. */
+export interface Process {
   readonly child: Deno.ChildProcess;
   readonly output: ReadableStreamDefaultReader<Uint8Array>;
 }
@@ -29,7 +31,7 @@ export async function testFleet(url: string): Promise<void> {
     for await (const event of registry.watch({ signal: over.signal })) events.push(event);
   })();
   try {
-    for (let index = 0; index < PROCESSES; index++) processes.push(start(url, `p${index}`));
+    for (let index = 0; index < PROCESSES; index++) processes.push(start(url, `p${index}`, PLAN));
     const restored = await Promise.all(processes.map(untilReady));
     assertEquals(restored, processes.map(() => 0));
     await until("all agents are alive", async () => (await alive(registry)) === PROCESSES * AGENTS);
@@ -43,7 +45,7 @@ export async function testFleet(url: string): Promise<void> {
     assertEquals(tookMs < TTL_MS + SUSPICION_MS + NOTICE_MS, true, `it took ${tookMs} ms`);
     assertEquals(await alive(registry), (PROCESSES - 1) * AGENTS);
 
-    const successor = start(url, "p3");
+    const successor = start(url, "p3", PLAN);
     processes.push(successor);
     assertEquals(await untilReady(successor), AGENTS, "every state is restored");
     await until("all agents are alive again", async () => (await alive(registry)) === PROCESSES * AGENTS);
@@ -52,17 +54,25 @@ export async function testFleet(url: string): Promise<void> {
     assertEquals(dead, Array.from({ length: AGENTS }, (_, index) => `p3-${index}`).sort());
     await until("the joins are told", () => count(events, "join") === (PROCESSES + 1) * AGENTS);
   } finally {
-    for (const { child, output } of processes) await end(child, output);
+    for (const process of processes) await end(process);
     over.abort();
     await watching;
   }
 }
 
-function start(url: string, name: string): Process {
+/** How many agents a process registers, and the times that they go by. */
+export interface ProcessPlan {
+  readonly agents: number;
+  readonly ttlMs: number;
+  readonly suspicionMs: number;
+}
+
+/** Starts a process that registers agents, and lives until it is killed or ended. */
+export function start(url: string, name: string, { agents, ttlMs, suspicionMs }: ProcessPlan): Process {
   const script = new URL("fleet_process.ts", import.meta.url).pathname;
   const flags = ["run", "--allow-all", "--no-check", "--unstable-kv"];
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...flags, script, url, name, String(AGENTS), String(TTL_MS), String(SUSPICION_MS)],
+    args: [...flags, script, url, name, String(agents), String(ttlMs), String(suspicionMs)],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -71,12 +81,13 @@ function start(url: string, name: string): Process {
 }
 
 /** Waits until a process has registered its agents, and tells how many of them got a state back. */
-async function untilReady({ output }: Process): Promise<number> {
+export async function untilReady({ output }: Process): Promise<number> {
   const { value } = await output.read();
   return Number(/^ready (\d+)$/m.exec(new TextDecoder().decode(value))?.[1]);
 }
 
-async function end(child: Deno.ChildProcess, output: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+/** Ends a process, which takes its agents away, or what is left of one that was killed. */
+export async function end({ child, output }: Process): Promise<void> {
   try {
     await child.stdin.close();
   } catch {
@@ -86,16 +97,19 @@ async function end(child: Deno.ChildProcess, output: ReadableStreamDefaultReader
   await output.cancel();
 }
 
-async function alive(registry: AgentRegistry): Promise<number> {
+/** How many agents are alive. */
+export async function alive(registry: AgentRegistry): Promise<number> {
   return (await registry.discover("worker")).filter(({ liveness }) => liveness === "alive").length;
 }
 
-function count(events: readonly AgentEvent[], type: AgentEvent["type"]): number {
+/** How many events of a type were told. */
+export function count(events: readonly AgentEvent[], type: AgentEvent["type"]): number {
   return events.filter((event) => event.type === type).length;
 }
 
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 60_000;
+/** Waits until something holds, and fails when it does not in a minute and a half. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + 90_000;
   while (!await condition()) {
     if (Date.now() > deadlineMs) throw new Error(`Cannot see in time that ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
