@@ -274,12 +274,8 @@ export class MemoryBackend implements StorageBackend {
       }
       case "delete":
         return { type: "delete", existed: this.#records.delete(operation.key) };
-      case "enqueue": {
-        const queue = this.#queue(operation.queue);
-        const duplicate = queue.knows(operation.id, now);
-        if (!duplicate) queue.enqueue(operation, now);
-        return { type: "enqueue", duplicate };
-      }
+      case "enqueue":
+        return { type: "enqueue", duplicate: !this.#queue(operation.queue).enqueue(operation, now) };
       case "ack":
         this.#queue(operation.queue).ack(operation.id);
         return { type: "ack" };
@@ -332,7 +328,7 @@ function refuse(reason: Refused["reason"], index: number): Refused {
 
 function toDelivery(message: Message, queue: Key): Delivery {
   const { id, token, value, priority, attempts, maxAttempts, enqueuedAtMs, dueAtMs, lastError } = message;
-  return {
+  const delivery = {
     queue,
     id,
     token,
@@ -342,8 +338,8 @@ function toDelivery(message: Message, queue: Key): Delivery {
     maxAttempts,
     enqueuedAtMs,
     leaseExpiresAtMs: dueAtMs,
-    ...(lastError !== null && { lastError }),
   };
+  return lastError === null ? delivery : { ...delivery, lastError };
 }
 
 function toStoredMessage(message: Message, queue: Key): StoredMessage {

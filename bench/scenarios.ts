@@ -35,7 +35,8 @@ export async function roundTrip(backend: StorageBackend, atOnce: number, duratio
 /** One message from `sendMessage` to `ack`. */
 export async function oneRoundTrip(coordinator: MessageCoordinator): Promise<void> {
   await coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD });
-  const received = await coordinator.receive(RECIPIENT);
+  // Longer than any pause of the machine: what is measured is not a redelivery.
+  const received = await coordinator.receive(RECIPIENT, { visibilityTimeoutMs: 60_000 });
   if (!received || !await received.ack()) throw new Error("Cannot measure: a message was lost on the way");
 }
 

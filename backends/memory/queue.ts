@@ -67,9 +67,10 @@ export class Queue {
     return message?.state === "leased" && message.token === token && message.dueAtMs > now;
   }
 
-  /** Adds a message that the queue does not know. */
-  enqueue(operation: PreparedEnqueue<JsonValue>, now: number): void {
+  /** Adds a message and tells so; one whose id the queue holds or remembers is a duplicate, and changes nothing. */
+  enqueue(operation: PreparedEnqueue<JsonValue>, now: number): boolean {
     const { id, value, priority, maxAttempts, delayMs, dedupeMs } = operation;
+    if (this.#messages.has(id) || !this.#seen.add(id, now, dedupeMs)) return false;
     const message: Message = {
       id,
       value,
@@ -87,8 +88,8 @@ export class Queue {
       next: null,
     };
     this.#messages.set(id, message);
-    this.#seen.add(id, now, dedupeMs);
     this.#line(message, now, delayMs);
+    return true;
   }
 
   /** Ends a lease by removing its message. */

@@ -16,26 +16,32 @@ export class SeenIds {
   // One for each window that senders use, which is nearly always one.
   readonly #windows: Generations[] = [];
 
-  /** Remembers an id until `now + dedupeMs` at least. */
-  add(id: string, now: number, dedupeMs: number): void {
-    if (dedupeMs <= 0) return;
-    let window = this.#windows.find((each) => each.dedupeMs === dedupeMs);
-    if (window === undefined) {
-      this.#forgetEmpty(now);
-      window = { dedupeMs, current: new Set(), previous: new Set(), turnedAtMs: now };
-      this.#windows.push(window);
+  /** Remembers an id until `now + dedupeMs` at least, and tells whether it is a new one. */
+  add(id: string, now: number, dedupeMs: number): boolean {
+    let own: Generations | undefined;
+    for (const window of this.#windows) {
+      turn(window, now);
+      if (window.dedupeMs === dedupeMs) own = window;
+      else if (isIn(window, id)) return false;
     }
-    turn(window, now);
-    window.current.add(id);
+    if (own === undefined) {
+      if (dedupeMs <= 0) return true;
+      this.#forgetEmpty(now);
+      own = { dedupeMs, current: new Set(), previous: new Set(), turnedAtMs: now };
+      this.#windows.push(own);
+    }
+    if (own.previous.size > 0 && own.previous.has(id)) return false;
+    // In a large set each look costs more than all the rest: adding tells as well whether it was there.
+    const { size } = own.current;
+    return own.current.add(id).size > size;
   }
 
   /** Whether an id is remembered. */
   has(id: string, now: number): boolean {
-    for (const window of this.#windows) {
+    return this.#windows.some((window) => {
       turn(window, now);
-      if (window.current.has(id) || (window.previous.size > 0 && window.previous.has(id))) return true;
-    }
-    return false;
+      return isIn(window, id);
+    });
   }
 
   /** Windows that senders do not use any more go, so that there are never many. */
@@ -50,6 +56,10 @@ export class SeenIds {
   isEmpty(now: number): boolean {
     return this.#windows.every((window) => isEmpty(window, now));
   }
+}
+
+function isIn({ current, previous }: Generations, id: string): boolean {
+  return current.has(id) || (previous.size > 0 && previous.has(id));
 }
 
 function isEmpty(window: Generations, now: number): boolean {

@@ -124,13 +124,9 @@ export function toQueueMessage(stored: StoredMessage | Delivery): QueueMessage |
   const message = decodeMessage(stored.value);
   if (message === null) return null;
   const deliveries = "attempt" in stored ? stored.attempt - 1 : stored.attempts;
-  return {
-    message,
-    priority: stored.priority,
-    enqueuedAt: isoTime(stored.enqueuedAtMs),
-    deliveryAttempts: deliveries,
-    ...(stored.lastError !== undefined && { lastError: stored.lastError }),
-  };
+  const { priority, enqueuedAtMs, lastError } = stored;
+  const queueMessage = { message, priority, enqueuedAt: isoTime(enqueuedAtMs), deliveryAttempts: deliveries };
+  return lastError === undefined ? queueMessage : { ...queueMessage, lastError };
 }
 
 /** A dead message as callers see it, `null` when its format is unknown. */
@@ -186,6 +182,7 @@ function encodeTrace({ traceparent, tracestate }: TraceContext): JsonObject {
 }
 
 function encodeRouting({ topic, tags }: RoutingKey): JsonObject {
+  if (topic === undefined && tags === undefined) return {};
   return { ...(topic !== undefined && { topic }), ...(tags !== undefined && { tags }) };
 }
 

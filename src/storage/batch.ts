@@ -3,6 +3,7 @@
 import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
 import {
   type Batch,
+  type Check,
   type ClaimOptions,
   type Lease,
   MAX_BATCH_SIZE,
@@ -83,22 +84,29 @@ export function prepareBatch<Value>(
       `Cannot commit the batch: at most ${MAX_BATCH_SIZE} checks and operations go together, got ${size}`,
     );
   }
-  const checks = (batch.checks ?? []).map((check, index) => {
-    const { version } = check;
-    if (version !== null) requireString(`checks[${index}].version`, version, 1, 256);
-    return { key: encodeKey(check.key), version };
-  });
-  const operations = batch.operations.map((operation, index) => {
-    try {
-      return prepareOperation(operation, encodeValue);
-    } catch (error) {
-      // Which one is said here and not in every check, where making the words would cost more than the check.
-      if (error instanceof Error && batch.operations.length > 1) error.message += ` (in operations[${index}])`;
-      throw error;
-    }
-  });
+  const checks = batch.checks?.map(prepareCheck) ?? [];
+  const [only] = batch.operations;
+  const operations = only && batch.operations.length === 1
+    ? [prepareOperation(only, encodeValue)]
+    : batch.operations.map((operation, index) => {
+      try {
+        return prepareOperation(operation, encodeValue);
+      } catch (error) {
+        // Which one is said here and not in every check, where making the words would cost more than the check.
+        if (error instanceof Error) error.message += ` (in operations[${index}])`;
+        throw error;
+      }
+    });
   if (operations.length > 1) requireDistinct(operations);
-  return { checks, operations, notify: (batch.notify ?? []).map(encodeKey) };
+  return { checks, operations, notify: batch.notify?.map(encodeKey) ?? [] };
+}
+
+function prepareCheck(
+  { key, version }: Check,
+  index: number,
+): { readonly key: string; readonly version: string | null } {
+  if (version !== null) requireString(`checks[${index}].version`, version, 1, 256);
+  return { key: encodeKey(key), version };
 }
 
 /**
