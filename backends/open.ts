@@ -54,6 +54,7 @@ async function openPostgres(_rest: string, url: string, { namespace }: OpenOptio
  * - `sqlite:FILE`, `sqlite::memory:`
  * - `kv:` (the default of Deno, or of Deno Deploy), `kv:FILE`, `kv:https://...` (a remote one)
  * - `redis://...`, `rediss://...`
+ * - `postgres://...`
  *
  * @example
  * ```ts
