@@ -1,0 +1,101 @@
+/**
+ * Mutation testing of the pure parts: `deno task mutate [FILE...] [--jobs N]`.
+ *
+ * Makes small faults in a copy of each file, one at a time, and runs the file's tests against it. A fault that they do
+ * not notice has survived. Exits with 0 when each file has at least 95 % of its mutants killed and every survivor is
+ * explained in `scripts/mutate/survivors.json`, with 1 when not or when an explanation is stale, and with 2 when the
+ * tests fail without any fault or there is no such file.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- its output is what it is for
+
+import known from "./mutate/survivors.json" with { type: "json" };
+import { type Mutant, mutantsOf } from "./mutate/mutants.ts";
+import { judge } from "./mutate/survivors.ts";
+import { type Target, TARGETS } from "./mutate/targets.ts";
+import { type Outcome, Tree } from "./mutate/tree.ts";
+
+const ROOT = new URL("..", import.meta.url);
+const MIN_KILLED = 0.95;
+const DEFAULT_JOBS = 2;
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);
+
+/** Runs the mutants of the files that are named, or of all, and returns what to exit with. */
+async function main(args: readonly string[]): Promise<number> {
+  const jobsAt = args.indexOf("--jobs");
+  const jobs = jobsAt < 0 ? DEFAULT_JOBS : Number(args[jobsAt + 1]);
+  const files = args.filter((_, index) => jobsAt < 0 || (index !== jobsAt && index !== jobsAt + 1));
+  const unknown = files.find((file) => !TARGETS.some((target) => target.file === file));
+  if (unknown !== undefined || !Number.isInteger(jobs) || jobs < 1) {
+    console.error(unknown === undefined ? "Cannot run: --jobs must be 1 or more" : `Cannot mutate ${unknown}`);
+    console.error(`The files are\n  ${TARGETS.map(({ file }) => file).join("\n  ")}`);
+    return 2;
+  }
+  await using trees = new AsyncDisposableStack();
+  const free: Tree[] = [];
+  for (let job = 0; job < jobs; job++) free.push(trees.use(await Tree.copy(ROOT)));
+  let exitCode = 0;
+  let [allKilled, all] = [0, 0];
+  for (const target of TARGETS.filter(({ file }) => files.length === 0 || files.includes(file))) {
+    const result = await mutate(target, free);
+    if (result === null) return 2;
+    const { killed, total, isGood } = result;
+    allKilled += killed;
+    all += total;
+    if (!isGood) exitCode = 1;
+  }
+  console.log(`\n${all} mutants, ${allKilled} killed: ${percent(allKilled, all)}`);
+  return exitCode;
+}
+
+interface Result {
+  readonly killed: number;
+  readonly total: number;
+  readonly isGood: boolean;
+}
+
+/** Runs all mutants of one file and prints what became of them; `null` when its tests fail without a fault. */
+async function mutate({ file, tests }: Target, trees: readonly Tree[]): Promise<Result | null> {
+  const text = await Deno.readTextFile(new URL(file, ROOT));
+  const startedAt = performance.now();
+  const [first] = trees;
+  const unharmed = await first?.test(tests, 120_000, file, text);
+  if (unharmed !== "passed") {
+    console.error(`Cannot mutate ${file}: its tests have ${unharmed} without any fault`);
+    return null;
+  }
+  // Ten times what the tests need, as others may use the machine.
+  const timeLimitMs = 5000 + 10 * (performance.now() - startedAt);
+  const mutants = mutantsOf(file, text);
+  const waiting = [...mutants];
+  const outcomes = new Map<Mutant, Outcome>();
+  await Promise.all(trees.map(async (tree) => {
+    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      outcomes.set(mutant, await tree.test(tests, timeLimitMs, file, mutant.text));
+    }
+  }));
+  const survivors = mutants.filter((mutant) => outcomes.get(mutant) === "passed");
+  const { unexplained, explained, stale } = judge(file, survivors, known);
+  const killed = mutants.length - survivors.length;
+  const late = mutants.filter((mutant) => outcomes.get(mutant) === "timed out").length;
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+  console.log(
+    `${file.padEnd(32)} ${percent(killed, mutants.length).padStart(7)}  ${mutants.length} mutants, ${killed} killed ` +
+      `(${late} by time), ${survivors.length} survived (${explained} explained), ${seconds} s`,
+  );
+  for (const { line, original, mutated } of unexplained) {
+    console.log(`  survived ${file}:${line}\n    - ${original}\n    + ${mutated}`);
+  }
+  for (const { original, mutated } of stale) {
+    console.log(`  stale explanation: killed, or not there any more\n    - ${original}\n    + ${mutated}`);
+  }
+  const isGood = killed >= MIN_KILLED * mutants.length && unexplained.length === 0 && stale.length === 0;
+  return { killed, total: mutants.length, isGood };
+}
+
+function percent(part: number, whole: number): string {
+  return `${(whole === 0 ? 100 : part / whole * 100).toFixed(1)} %`;
+}

@@ -1,0 +1,69 @@
+/** A copy of the project in which one mutant at a time is tested; the checkout itself is never touched. @module */
+
+/** How a run of the tests ended. */
+export type Outcome = "passed" | "failed" | "timed out";
+
+const COPIED = ["deno.json", "deno.lock", "mod.ts", "src", "backends", "presets", "tests", "scripts/mutate"];
+
+/** A temporary copy of what the tests of the pure parts need. */
+export class Tree implements AsyncDisposable {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Copies the project at `root`. */
+  static async copy(root: URL): Promise<Tree> {
+    const folder = await Deno.makeTempDir({ prefix: "mutate-" });
+    for (const path of COPIED) await copyInto(new URL(path, root).pathname, `${folder}/${path}`);
+    return new Tree(folder);
+  }
+
+  /** Runs tests while one file has another text. */
+  async test(tests: readonly string[], timeLimitMs: number, file: string, text: string): Promise<Outcome> {
+    const path = `${this.#folder}/${file}`;
+    const original = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, text);
+    try {
+      return await this.#run(tests, timeLimitMs);
+    } finally {
+      await Deno.writeTextFile(path, original);
+    }
+  }
+
+  async #run(tests: readonly string[], timeLimitMs: number): Promise<Outcome> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["test", "--allow-all", "--no-check", "--fail-fast", "--preload=scripts/mutate/fixed_seed.ts", ...tests],
+      cwd: this.#folder,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    let isLate = false;
+    // An endless loop heeds no other signal.
+    const timer = setTimeout(() => {
+      isLate = true;
+      child.kill("SIGKILL");
+    }, timeLimitMs);
+    const { success } = await child.status;
+    clearTimeout(timer);
+    return isLate ? "timed out" : success ? "passed" : "failed";
+  }
+
+  /** Removes the copy. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+async function copyInto(from: string, to: string): Promise<void> {
+  const { isDirectory } = await Deno.stat(from);
+  await Deno.mkdir(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+  if (!isDirectory) return await Deno.copyFile(from, to);
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isSymlink } of Deno.readDir(from)) {
+    if (!isSymlink && name !== "node_modules") await copyInto(`${from}/${name}`, `${to}/${name}`);
+  }
+}
