@@ -100,17 +100,20 @@ function refusal(value: unknown, path: string, depth = 0): TypeError {
       `Cannot store ${path.slice(0, 80)}...: it is nested deeper than ${MAX_JSON_DEPTH} levels, or contains itself`,
     );
   }
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      if (!isJson(value[index], depth + 1)) return refusal(value[index], `${path}[${index}]`, depth + 1);
-    }
-  } else if (typeof value === "object" && value !== null && isPlain(value)) {
-    for (const name of Object.keys(value)) {
-      const step = /^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
-      if (!isJson(value[name], depth + 1)) return refusal(value[name], path + step, depth + 1);
-    }
+  for (const [step, part] of partsOf(value)) {
+    if (!isJson(part, depth + 1)) return refusal(part, path + step, depth + 1);
   }
   return new TypeError(`Cannot store ${path}: JSON cannot carry ${describe(value)}`);
+}
+
+/** The parts of an array or a plain object, each with the step of the path that leads to it. */
+function* partsOf(value: unknown): Generator<[step: string, part: unknown]> {
+  if (Array.isArray(value)) { for (const [index, part] of value.entries()) yield [`[${index}]`, part]; }
+  else if (typeof value === "object" && value !== null && isPlain(value)) {
+    for (const [name, part] of Object.entries(value)) {
+      yield [/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`, part];
+    }
+  }
 }
 
 function describe(value: unknown): string {

@@ -74,6 +74,18 @@ Deno.test("copyJson() names the path of what JSON cannot carry", () => {
     [{ toJSON: () => 1 }, "Cannot store value.toJSON: JSON cannot carry a function"],
     [new Array(2), "Cannot store value[0]: JSON cannot carry undefined"],
     [{ ok: 1, gap: undefined }, "Cannot store value.gap: JSON cannot carry undefined"],
+    [Object.create({}), "Cannot store value: JSON cannot carry an object of the class Object"],
+    [
+      Object.create(Object.create(Object.create(null))),
+      "Cannot store value: JSON cannot carry an object of the class unknown",
+    ],
+    [
+      Object.create(Object.create(Object.create({ constructor: {} }))),
+      "Cannot store value: JSON cannot carry an object of the class unknown",
+    ],
+    [{ "1a": NaN }, 'Cannot store value["1a"]: JSON cannot carry NaN'],
+    [{ "a-": NaN }, 'Cannot store value["a-"]: JSON cannot carry NaN'],
+    [{ a1: NaN }, "Cannot store value.a1: JSON cannot carry NaN"],
   ];
   for (const [value, message] of cases) {
     for (const check of [copyJson, encodeJson, requireJson]) assertThrows(() => check(value), TypeError, message);
@@ -93,6 +105,11 @@ Deno.test("copyJson() takes MAX_JSON_DEPTH levels and refuses one more, without 
     const message = refusalOf(() => check(nested(MAX_JSON_DEPTH + 1))) ?? "";
     assert(message.includes("nested deeper than 200 levels"), message);
     assert(message.length < 250, message);
+    assert(
+      message.startsWith(`Cannot store ${`value${"[0].in".repeat(20)}`.slice(0, 80)}...: it is`) ||
+        message.startsWith(`Cannot store ${`value${".in[0]".repeat(20)}`.slice(0, 80)}...: it is`),
+      message,
+    );
     assertThrows(() => check(nested(100_000)), TypeError); // and no overflow
   }
 });
