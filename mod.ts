@@ -45,6 +45,7 @@ export type {
   BackendTraits,
   Batch,
   BuryOperation,
+  Changes,
   Check,
   ClaimOptions,
   CommitResult,
@@ -103,6 +104,7 @@ export type {
   SendOptions,
   SubscribeOptions,
 } from "./src/messages/options.ts";
+export type { Inbox, TakeOptions } from "./src/messages/inbox.ts";
 export type { ReceivedMessage } from "./src/messages/received.ts";
 export {
   type AgentProxy,

@@ -59,6 +59,7 @@ export interface RouteStatus {
   readonly prefix: Key;
   /** The name of the backend that is to serve it. */
   readonly backend: string;
+  /** Who serves it. */
   readonly serving: Serving;
   /** Since when, in milliseconds since the Unix epoch. */
   readonly sinceMs: number;
@@ -223,6 +224,7 @@ export class CompositeBackend implements StorageBackend {
     await Promise.all(this.#routes.children.map((child) => child.close()));
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -232,6 +232,7 @@ export class DenoKvBackend implements StorageBackend {
     return this.#closing ??= this.#close();
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -210,6 +210,7 @@ export class MemoryBackend implements StorageBackend {
     return Promise.resolve();
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

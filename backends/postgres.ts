@@ -44,7 +44,13 @@ import { statementsFor } from "./postgres/statements.ts";
 import { Sweep } from "./postgres/sweep.ts";
 import { POLL_MS, Wakeups } from "./postgres/wakeups.ts";
 
-export type { PGliteClient, PGliteTransaction, PostgresClient, PostgresTransaction } from "./postgres/driver.ts";
+export type {
+  Parameter,
+  PGliteClient,
+  PGliteTransaction,
+  PostgresClient,
+  PostgresTransaction,
+} from "./postgres/driver.ts";
 
 /** How to make a {@linkcode PostgresBackend}: with a URL or with a client, one of the two. */
 export interface PostgresBackendOptions {
@@ -296,6 +302,7 @@ export class PostgresBackend implements StorageBackend {
     })();
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -51,7 +51,13 @@ import {
 } from "./redis/stored.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
-export type { RedisClient, RedisClusterClient } from "./redis/driver.ts";
+export type {
+  RedisClient,
+  RedisClusterClient,
+  RedisClusterNode,
+  RedisConnection,
+  RedisConnectionOptions,
+} from "./redis/driver.ts";
 
 /** How to make a {@linkcode RedisBackend}: with a URL or with a client, one of the two. */
 export interface RedisBackendOptions {
@@ -318,6 +324,7 @@ export class RedisBackend implements StorageBackend {
     })();
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -301,6 +301,7 @@ export class SqliteBackend implements StorageBackend {
     return this.#closing ??= this.#close();
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -7,42 +7,60 @@ export type DenoKvKey = readonly (Uint8Array | string | number)[];
 
 /** An entry that exists. */
 export interface DenoKvEntry {
+  /** The parts of its key. */
   readonly key: readonly unknown[];
+  /** What is stored. */
   readonly value: unknown;
+  /** Another one after every write. */
   readonly versionstamp: string;
 }
 
 /** An entry, or the news that there is none. */
 export interface DenoKvEntryMaybe {
+  /** The parts of its key. */
   readonly key: readonly unknown[];
+  /** What is stored; `null` where there is none. */
   readonly value: unknown;
+  /** `null` where there is none. */
   readonly versionstamp: string | null;
 }
 
 /** A condition of an atomic operation. */
 export interface DenoKvCheck {
+  /** What is looked at. */
   readonly key: DenoKvKey;
+  /** What must be there; `null` for nothing. */
   readonly versionstamp: string | null;
 }
 
 /** An atomic operation under construction. */
 export interface DenoKvAtomic {
+  /** Adds conditions. */
   check(...checks: DenoKvCheck[]): unknown;
+  /** Adds a write. */
   set(key: DenoKvKey, value: unknown, options?: { expireIn?: number }): unknown;
+  /** Adds a deletion. */
   delete(key: DenoKvKey): unknown;
+  /** Adds an addition to a 64-bit counter. */
   sum(key: DenoKvKey, n: bigint): unknown;
+  /** Does all of it, or nothing: then `ok` is false. */
   commit(): Promise<{ ok: boolean; versionstamp?: string }>;
 }
 
 /** The part of `Deno.Kv` that is used: the class of Deno itself and that of `npm:@deno/kv` both fit. */
 export interface DenoKv {
+  /** Reads up to {@linkcode MAX_READ_KEYS} keys at one moment. */
   getMany(keys: readonly DenoKvKey[]): Promise<readonly DenoKvEntryMaybe[]>;
+  /** Reads a range in the order of the keys. */
   list(
     selector: { start: DenoKvKey; end: DenoKvKey },
     options?: { limit?: number; batchSize?: number; reverse?: boolean },
   ): AsyncIterable<DenoKvEntry>;
+  /** Begins an atomic operation. */
   atomic(): DenoKvAtomic;
+  /** Tells when one of these keys is written to. */
   watch(keys: DenoKvKey[]): ReadableStream<unknown>;
+  /** Closes the database. */
   close(): void;
 }
 

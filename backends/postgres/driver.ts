@@ -34,30 +34,39 @@ export interface Driver extends Session {
 
 /** A transaction of a `postgres` client: what `sql.begin` hands in. */
 export interface PostgresTransaction {
+  /** Runs one statement with parameters. */
   unsafe(text: string, parameters?: Parameter[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  /** Runs `work` so that it can fail without the transaction. */
   savepoint<Result>(work: (sql: PostgresTransaction) => Promise<Result>): Promise<unknown>;
 }
 
 /** The part of a `postgres` client that is used. */
 export interface PostgresClient {
+  /** Runs one statement with parameters. */
   unsafe(text: string, parameters?: Parameter[], options?: { prepare?: boolean }): PromiseLike<unknown>;
+  /** Runs `work` in a transaction. */
   begin<Result>(work: (sql: PostgresTransaction) => Promise<Result>): Promise<unknown>;
+  /** Calls `onPayload` for each notification on a channel. */
   listen(
     channel: string,
     onPayload: (payload: string) => void,
     onListening?: () => void,
   ): Promise<{ unlisten(): Promise<void> }>;
+  /** Closes all connections. */
   end(options?: { timeout?: number }): Promise<void>;
 }
 
 /** A transaction of PGlite. */
 export interface PGliteTransaction {
+  /** Runs one statement with parameters. */
   query(text: string, parameters?: Parameter[]): Promise<{ readonly rows: unknown[] }>;
 }
 
 /** The part of PGlite that is used. */
 export interface PGliteClient extends PGliteTransaction {
+  /** Runs `work` in a transaction. */
   transaction<Result>(work: (transaction: PGliteTransaction) => Promise<Result>): Promise<Result>;
+  /** Calls `onPayload` for each notification on a channel. */
   listen(channel: string, onPayload: (payload: string) => void): Promise<() => Promise<void>>;
 }
 

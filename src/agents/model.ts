@@ -36,6 +36,7 @@ export type Liveness = "alive" | "suspect" | "dead";
 
 /** An agent that some process of this has registered. */
 export interface LocalAgentInfo {
+  /** Which agent it is. */
   readonly agentId: AgentId;
   /** Larger for each registration of the agent. */
   readonly incarnation: number;
@@ -49,6 +50,7 @@ export interface LocalAgentInfo {
 
 /** An agent as every process sees it. */
 export interface AgentInfo extends LocalAgentInfo {
+  /** Whether it has been heard of lately. */
   readonly liveness: Liveness;
 }
 
@@ -86,7 +88,9 @@ export type AgentEvent =
 
 /** What all events about one agent say. */
 export interface AgentEventBase {
+  /** Which agent it is. */
   readonly agentId: AgentId;
+  /** Which of its lives: a successor has a higher one. */
   readonly incarnation: number;
   /**
    * The event was found by comparing what was known with what is: the watch had lagged behind so long that the record of
@@ -97,7 +101,9 @@ export interface AgentEventBase {
 
 /** An agent was registered. One for each incarnation, in the whole fleet. */
 export interface JoinEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "join";
+  /** What the agent was registered with. */
   readonly metadata: JsonObject;
   /** The incarnation that lost the name to this one without having left it. */
   readonly replaces?: number;
@@ -105,36 +111,45 @@ export interface JoinEvent extends AgentEventBase {
 
 /** An agent was deregistered. */
 export interface LeaveEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "leave";
 }
 
 /** An agent was silent for longer than its TTL and the suspicion time. One for each death, by whoever noticed first. */
 export interface DeathEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "death";
 }
 
 /** An agent was silent for longer than its TTL. Each watch finds it for itself. */
 export interface SuspectEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "suspect";
 }
 
 /** A suspect was heard of again. */
 export interface BackEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "back";
 }
 
 /** An agent has told a new status. */
 export interface StatusEvent extends AgentEventBase {
+  /** Names the event. */
   readonly type: "status";
+  /** The new status. */
   readonly status: string;
 }
 
 /** So many agents of a type fell silent at once that none is declared dead for a while. One for the whole fleet. */
 export interface ExpiryHeldEvent {
+  /** Names the event. */
   readonly type: "expiry_held";
+  /** The type of the agents. */
   readonly agentType: string;
   /** How many agents of the type were silent, and of how many. */
   readonly silent: number;
+  /** How many agents of the type are registered. */
   readonly total: number;
   /** How long they are spared, in milliseconds. */
   readonly heldForMs: number;

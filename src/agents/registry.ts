@@ -274,6 +274,7 @@ export class AgentRegistry implements AsyncDisposable {
     if (version !== null) await ignoringOutage(backend.commit({ operations: membership.deleteSession(id) }));
   }
 
+  /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

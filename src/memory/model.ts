@@ -5,6 +5,7 @@ import type { Key } from "../storage/key.ts";
 
 /** An entry of a memory. */
 export interface MemoryEntry {
+  /** Names the entry. */
   readonly key: string;
   /** A copy of the value. */
   readonly value: JsonValue;
@@ -20,6 +21,7 @@ export interface MemoryEntry {
 
 /** An entry that a search found. */
 export interface SearchHit {
+  /** Names the entry. */
   readonly key: string;
   /** A copy of the value. */
   readonly value: JsonValue;
@@ -31,6 +33,7 @@ export interface SearchHit {
 
 /** A conversation that a search found. */
 export interface SessionHit {
+  /** Names the conversation. */
   readonly session: string;
   /** That of its best entry. */
   readonly score: number;
@@ -50,7 +53,9 @@ export interface AddOptions {
 
 /** An entry to add, of several. */
 export interface NewEntry extends AddOptions {
+  /** Names the entry; one that is there is replaced. */
   readonly key: string;
+  /** What is remembered: JSON. */
   readonly value: JsonValue;
 }
 
@@ -76,7 +81,7 @@ export type FieldValue = string | number | boolean | null;
 export interface SearchOptions {
   /** At most so many results. @default {5} */
   readonly limit?: number;
-  /** @default {"hybrid" with an embedder, else "keyword"} */
+  /** What is compared: words, meanings, or both. @default {"hybrid" with an embedder, else "keyword"} */
   readonly mode?: SearchMode;
   /** Only keys that begin with this text. @default {""} */
   readonly prefix?: string;
@@ -142,6 +147,7 @@ export interface Compacted {
 
 /** A former version of an entry. */
 export interface MemoryVersion {
+  /** What the entry was then. */
   readonly value: JsonValue;
   /** When it was written, in milliseconds since the Unix epoch. */
   readonly updatedAtMs: number;

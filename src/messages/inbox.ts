@@ -18,10 +18,13 @@ const RACE_MS = 2;
 
 /** What to take, and how long to wait for it. */
 export interface TakeOptions {
+  /** How long the messages are leased, in milliseconds. */
   readonly leaseMs: number;
+  /** At most so many messages. */
   readonly limit: number;
   /** 0 looks once; `Infinity` waits until `signal` says otherwise. */
   readonly waitMs: number;
+  /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -58,12 +58,17 @@ export interface RoutingKey {
 export interface AgentMessage {
   /** Names the message: 6 to 256 characters. Sending it again within the dedupe window changes nothing. */
   readonly messageId: string;
+  /** Who sent it. */
   readonly sender: AgentId;
+  /** Whose mailbox it is for. */
   readonly recipient: AgentId;
+  /** Whether it asks, answers or tells. */
   readonly messageType: MessageType;
   /** The content, a JSON object. */
   readonly payload: JsonObject;
+  /** The highest is delivered first. */
   readonly priority: MessagePriority;
+  /** What a broadcast was addressed by. */
   readonly routing: RoutingKey;
   /** When it was made: ISO 8601, with `Z` or an offset. */
   readonly timestamp: string;
@@ -77,22 +82,25 @@ export interface AgentMessage {
 
 /** A message as it is given to `sendMessage`: all but the payload has a default. */
 export interface AgentMessageInput {
-  /** @default {the time and 84 random bits, 22 characters} */
+  /** Names the message. @default {the time and 84 random bits, 22 characters} */
   readonly messageId?: string | undefined;
   /** Ignored: the sender is the one who sends. Accepted so that a received message can be forwarded. */
   readonly sender?: AgentId | undefined;
   /** Ignored: the recipient is the one it is sent to. */
   readonly recipient?: AgentId | undefined;
-  /** @default {"event"} */
+  /** Whether it asks, answers or tells. @default {"event"} */
   readonly messageType?: MessageType | undefined;
-  /** @default {{}} */
+  /** The content, a JSON object. @default {{}} */
   readonly payload?: JsonObject | undefined;
-  /** @default {5} */
+  /** The highest is delivered first. @default {5} */
   readonly priority?: MessagePriority | undefined;
+  /** What a broadcast is addressed by. */
   readonly routing?: RoutingKey | undefined;
-  /** @default {now} */
+  /** When it was made, ISO 8601. @default {now} */
   readonly timestamp?: string | undefined;
+  /** What ties an answer to its request. */
   readonly correlationId?: string | undefined;
+  /** Where the answer is to go. */
   readonly replyTo?: string | undefined;
   /** Replaced by the trace of this send, where OpenTelemetry is used. */
   readonly trace?: TraceContext | undefined;
@@ -100,6 +108,7 @@ export interface AgentMessageInput {
 
 /** What became of a send. */
 export interface MessageResult {
+  /** The id of the message. */
   readonly messageId: string;
   /** Whether the recipient's mailbox holds the message, or has held it. */
   readonly delivered: boolean;
@@ -111,14 +120,19 @@ export interface MessageResult {
 
 /** Why a message was not delivered. */
 export interface MessageError {
+  /** Stable, to be compared with. */
   readonly code: "queue_full" | "backend_unavailable" | "outcome_unknown" | "failed";
+  /** For people to read. */
   readonly message: string;
 }
 
 /** A standing wish for broadcasts. */
 export interface MessageSubscription {
+  /** Names the subscription. */
   readonly subscriptionId: string;
+  /** Who gets the broadcasts. */
   readonly agentId: AgentId;
+  /** Of which kinds; empty for all. */
   readonly messageTypes: readonly MessageType[];
   /** Empty: every topic, and messages without one. */
   readonly topics: readonly string[];
@@ -126,7 +140,9 @@ export interface MessageSubscription {
 
 /** A message in its mailbox. */
 export interface QueueMessage {
+  /** The message itself. */
   readonly message: AgentMessage;
+  /** The highest is delivered first. */
   readonly priority: MessagePriority;
   /** When the mailbox accepted it: ISO 8601. */
   readonly enqueuedAt: string;

@@ -55,12 +55,13 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Who asks. @default {{ type: "requester" } with an instance of its own} */
   readonly sender?: AgentId;
-  /** @default {5} */
+  /** The highest is delivered first. @default {5} */
   readonly priority?: MessagePriority;
 }
 
 /** A mailbox and how many messages it holds. */
 export interface MailboxStats extends QueueStats {
+  /** Whose mailbox it is. */
   readonly agent: AgentId;
 }
 

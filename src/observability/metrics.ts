@@ -69,39 +69,48 @@ export class CountingMetrics implements Required<MessageMetrics> {
   #leasesLost = 0;
   #recovered = 0;
 
+  /** Adds sends that were delivered. */
   incDeliveredOk(count: number): void {
     this.#deliveredOk += count;
   }
 
+  /** Adds sends that were not. */
   incDeliveredError(count: number): void {
     this.#deliveredError += count;
   }
 
+  /** Adds messages that will be delivered again, and after how long the last of them. */
   incRetriesScheduled(count: number, lastBackoffSeconds: number): void {
     this.#retriesScheduled += count;
     this.#lastBackoffSeconds = lastBackoffSeconds;
   }
 
+  /** Adds negative acknowledgements. */
   incNacks(count: number): void {
     this.#nacks += count;
   }
 
+  /** Adds messages that became dead letters. */
   incPermanent(count: number): void {
     this.#permanent += count;
   }
 
+  /** Adds messages that were received. */
   incReceived(count: number): void {
     this.#received += count;
   }
 
+  /** Adds messages that were acknowledged. */
   incAcknowledged(count: number): void {
     this.#acknowledged += count;
   }
 
+  /** Adds leases that ended before their message was settled. */
   incLeasesLost(count: number): void {
     this.#leasesLost += count;
   }
 
+  /** Adds messages whose lease had ended and that went back to the line. */
   incRecovered(count: number): void {
     this.#recovered += count;
   }

@@ -5,8 +5,11 @@ import type { BreakerStateName } from "./breaker_state.ts";
 
 /** The breaker has come into another state. Each process tells each generation once. */
 export interface BreakerTransition {
+  /** The state before. */
   readonly from: BreakerStateName;
+  /** The state now. */
   readonly to: BreakerStateName;
+  /** Counts the transitions of the breaker, over all processes that share it. */
   readonly generation: number;
   /**
    * `here`: this process made the transition, and no other one says so of this generation. `elsewhere`: it has learned

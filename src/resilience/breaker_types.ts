@@ -26,6 +26,7 @@ export type CallOutcome<Result> =
 
 /** The function was not called. */
 export interface Rejection {
+  /** Tells it from the other outcomes. */
   readonly status: "rejected";
   /** The state that the breaker was in. */
   readonly state: BreakerStateName;
@@ -37,19 +38,28 @@ export interface Rejection {
 
 /** What a breaker has counted in this process. */
 export interface CircuitBreakerMetrics {
+  /** The name of the breaker. */
   readonly name: string;
+  /** The state that this process knows of. */
   readonly state: BreakerStateName;
+  /** Counts the transitions, over all processes that share the breaker. */
   readonly generation: number;
   /** Failures that count towards opening: in a row, or in the window. */
   readonly failures: number;
   /** All calls, the rejected ones too. */
   readonly totalCalls: number;
+  /** Calls that succeeded. */
   readonly successfulCalls: number;
+  /** Calls that failed. */
   readonly failedCalls: number;
+  /** Calls that were not let through. */
   readonly rejectedCalls: number;
+  /** Calls that their caller gave up, counted neither way. */
   readonly abortedCalls: number;
   /** How many transitions this process has seen. */
   readonly stateChanges: number;
+  /** When the state last changed, in milliseconds since 1970; `null` when it never did. */
   readonly stateChangedAtMs: number | null;
+  /** When a call last failed, in milliseconds since 1970; `null` when none did. */
   readonly lastFailureAtMs: number | null;
 }

@@ -77,8 +77,11 @@ export type Operation =
 
 /** Stores a record, replacing the one with this key. */
 export interface SetOperation {
+  /** Names the operation. */
   readonly type: "set";
+  /** The key of the record. */
   readonly key: Key;
+  /** What is stored: JSON. */
   readonly value: JsonValue;
   /** How long until the record is gone. @default {Infinity} */
   readonly expiresInMs?: number;
@@ -88,16 +91,21 @@ export interface SetOperation {
 
 /** Deletes a record, if there is one. */
 export interface DeleteOperation {
+  /** Names the operation. */
   readonly type: "delete";
+  /** The key of the record. */
   readonly key: Key;
 }
 
 /** Puts a message into a queue, unless the queue has seen its id within the dedupe window or still holds it. */
 export interface EnqueueOperation {
+  /** Names the operation. */
   readonly type: "enqueue";
+  /** The queue that gets the message. */
   readonly queue: Key;
   /** Names the message in its queue: 1 to 256 characters. */
   readonly id: string;
+  /** The content of the message: JSON. */
   readonly value: JsonValue;
   /** 0 to 9, the highest first. */
   readonly priority: number;
@@ -113,20 +121,25 @@ export interface EnqueueOperation {
 
 /** Names a delivery, for the operations that settle it. */
 export interface Lease {
+  /** The queue of the message. */
   readonly queue: Key;
+  /** The id of the message. */
   readonly id: string;
+  /** What `claim` gave with the message; each delivery has another. */
   readonly token: string;
 }
 
 /** The message is done with: it leaves the queue. */
 export interface AckOperation extends Lease {
+  /** Names the operation. */
   readonly type: "ack";
 }
 
 /** The message is to be delivered again after a delay, or is dead when its attempts are used up. */
 export interface RetryOperation extends Lease {
+  /** Names the operation. */
   readonly type: "retry";
-  /** @default {0} */
+  /** How long the message is not delivered. @default {0} */
   readonly delayMs?: number;
   /** What went wrong, for the dead-letter queue. */
   readonly error?: string;
@@ -134,13 +147,17 @@ export interface RetryOperation extends Lease {
 
 /** The message goes to the dead-letter queue now. */
 export interface BuryOperation extends Lease {
+  /** Names the operation. */
   readonly type: "bury";
+  /** Why; kept as `lastError`. Left out, the former one is kept. */
   readonly error?: string;
 }
 
 /** The lease ends `leaseMs` from now. Among leases that end at the same moment, the order of delivery still counts. */
 export interface ExtendOperation extends Lease {
+  /** Names the operation. */
   readonly type: "extend";
+  /** How long the lease lasts, from now. */
   readonly leaseMs: number;
 }
 
@@ -149,15 +166,21 @@ export interface ExtendOperation extends Lease {
  * when it is not dead.
  */
 export interface RedriveOperation {
+  /** Names the operation. */
   readonly type: "redrive";
+  /** The queue of the message. */
   readonly queue: Key;
+  /** The id of the message. */
   readonly id: string;
 }
 
 /** A message is removed, whatever its state; a lease on it is lost. Does nothing when there is none. */
 export interface PurgeOperation {
+  /** Names the operation. */
   readonly type: "purge";
+  /** The queue of the message. */
   readonly queue: Key;
+  /** The id of the message. */
   readonly id: string;
 }
 
@@ -166,12 +189,15 @@ export type CommitResult = Committed | Refused;
 
 /** The batch happened, with one result for each operation, in their order. */
 export interface Committed {
+  /** Tells it from {@linkcode Refused}. */
   readonly committed: true;
+  /** One result for each operation, in their order. */
   readonly results: readonly OperationResult[];
 }
 
 /** Nothing happened, because of the first check or operation that could not be. */
 export interface Refused {
+  /** Tells it from {@linkcode Committed}. */
   readonly committed: false;
   /** `conflict`: a check did not hold; `full`: a queue is full; `lease_lost`: a lease has ended or was never held. */
   readonly reason: "conflict" | "full" | "lease_lost";
@@ -220,13 +246,19 @@ export type MessageState = "ready" | "delayed" | "leased" | "dead";
 
 /** A message with its place in a queue. */
 export interface StoredMessage {
+  /** The queue that it is in. */
   readonly queue: Key;
+  /** Names it in its queue. */
   readonly id: string;
+  /** Its content. */
   readonly value: JsonValue;
+  /** 0 to 9; the highest is delivered first. */
   readonly priority: number;
+  /** Where it stands. */
   readonly state: MessageState;
   /** How many times it was delivered since it was sent or redriven. */
   readonly attempts: number;
+  /** How many deliveries it may have. */
   readonly maxAttempts: number;
   /** When it was accepted, by the backend's time. */
   readonly enqueuedAtMs: number;
@@ -238,21 +270,31 @@ export interface StoredMessage {
 
 /** A message that is leased to the caller of `claim`. */
 export interface Delivery extends Lease {
+  /** The content of the message. */
   readonly value: JsonValue;
+  /** 0 to 9; the highest is delivered first. */
   readonly priority: number;
   /** 1 for the first delivery. */
   readonly attempt: number;
+  /** How many deliveries the message may have. */
   readonly maxAttempts: number;
+  /** When it was accepted, in milliseconds since 1970. */
   readonly enqueuedAtMs: number;
+  /** When the lease ends, in milliseconds since 1970, by the clock of the backend. */
   readonly leaseExpiresAtMs: number;
+  /** Why the delivery before this one failed. */
   readonly lastError?: string;
 }
 
 /** How many messages a queue holds, by state. */
 export interface QueueStats {
+  /** Messages that can be claimed now. */
   readonly ready: number;
+  /** Messages that are due later. */
   readonly delayed: number;
+  /** Messages that are being worked on. */
   readonly leased: number;
+  /** Messages that are given up. */
   readonly dead: number;
   /** How long until a delayed message is due or a lease ends, whichever comes first; `null` when there is neither. */
   readonly nextDueInMs: number | null;
@@ -260,7 +302,9 @@ export interface QueueStats {
 
 /** Whether a backend answers. */
 export interface Health {
+  /** Whether the engine answered. */
   readonly healthy: boolean;
+  /** How long it took to answer, or to give up. */
   readonly latencyMs: number;
   /** Why it is not healthy, free of credentials. */
   readonly error?: string;
