@@ -56,6 +56,25 @@ export function requireString(field: string, value: unknown, minLength: number, 
   return value;
 }
 
+/** The names of all options of a type: the compiler sees to it that none is missing. */
+export type OptionNames<Options> = { readonly [Name in keyof Options]-?: true };
+
+/**
+ * Requires an object with no other options than these: one that is misspelt would do nothing, and say nothing.
+ *
+ * @throws {TypeError} When it is no object, or has another one.
+ */
+export function requireOptions(taker: string, options: object, names: Readonly<Record<string, true>>): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot use the options of ${taker}: they must be an object, got ${typeName(options)}`);
+  }
+  for (const name in options) {
+    if (!Object.hasOwn(names, name)) {
+      throw new TypeError(`Cannot use ${name}: ${taker} takes only ${Object.keys(names).join(", ")}`);
+    }
+  }
+}
+
 /** The type of a value, for messages. */
 export function typeName(value: unknown): string {
   if (value === null) return "null";

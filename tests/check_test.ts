@@ -1,7 +1,15 @@
 /** Checks of options and the errors that callers handle. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { DURATION, MAX_DURATION_MS, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../src/check.ts";
+import {
+  DURATION,
+  MAX_DURATION_MS,
+  POSITIVE_DURATION,
+  requireNumber,
+  requireOptions,
+  requireString,
+  typeName,
+} from "../src/check.ts";
 import {
   BackendClosedError,
   BackendCorruptError,
@@ -83,4 +91,27 @@ Deno.test("every error has its own class, name and stable code, and keeps its ca
     assert(/^Cannot .*[^.]$/.test(error.message), error.message);
   }
   assertEquals(errors[0]?.[0].cause, cause);
+});
+
+Deno.test("requireOptions() takes what is named, given or not, and refuses any other name", () => {
+  const names = { delayMs: true, limit: true } as const;
+  requireOptions("send()", {}, names);
+  requireOptions("send()", { limit: 1, delayMs: undefined }, names);
+  for (const name of ["delayMS", "toString", "__proto__x", "0"]) {
+    assertThrows(
+      () => requireOptions("send()", { limit: 1, [name]: undefined }, names),
+      TypeError,
+      `Cannot use ${name}: send() takes only delayMs, limit`,
+    );
+  }
+});
+
+Deno.test("requireOptions() refuses what is no object", () => {
+  for (const [given, type] of [[null, "null"], [5, "number"], ["fast", "string"]] as const) {
+    assertThrows(
+      () => requireOptions("send()", given as unknown as object, {}),
+      TypeError,
+      `Cannot use the options of send(): they must be an object, got ${type}`,
+    );
+  }
 });

@@ -1,6 +1,6 @@
 /** The agent registry: who is there, who is heard of, and what they remember, for a whole fleet. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
+import { POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../check.ts";
 import { BackendClosedError } from "../errors.ts";
 import { type AgentId, checkAgentId } from "../messages/model.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
@@ -218,6 +218,7 @@ export class AgentRegistry implements AsyncDisposable {
 
   /** The agents of all processes, or those of one type, read in pages; also those that are dead and about to be removed. */
   async *listRegistered(options: ListAgentsOptions = {}): AsyncGenerator<AgentInfo, void, void> {
+    requireOptions("listRegistered()", options, { type: true });
     for await (const { info } of this.#roster.list(options.type)) yield info;
   }
 
@@ -247,6 +248,7 @@ export class AgentRegistry implements AsyncDisposable {
    * ```
    */
   watch(options: WatchOptions = {}): AsyncGenerator<AgentEvent, void, void> {
+    requireOptions("watch()", options, { type: true, signal: true });
     const { backend, keys, config } = this.#parts;
     const parts = { backend, keys, config, log: this.#log, roster: this.#roster, observer: this.#observer };
     return watchAgents({ ...parts, closed: this.#closing.signal }, options);

@@ -1,6 +1,6 @@
 /** How an agent registry is configured: options, defaults and their checks. @module */
 
-import { MAX_DURATION_MS, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { MAX_DURATION_MS, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Key } from "../storage/key.ts";
 import type { HoldRule } from "./liveness.ts";
@@ -34,6 +34,20 @@ export interface AgentRegistryOptions {
   readonly clock?: Clock;
 }
 
+const OPTIONS: OptionNames<AgentRegistryOptions> = {
+  namespace: true,
+  heartbeatTtlMs: true,
+  heartbeatIntervalMs: true,
+  suspicionMs: true,
+  stateRetentionMs: true,
+  eventRetentionMs: true,
+  holdShare: true,
+  holdMinimum: true,
+  holdMs: true,
+  rejoin: true,
+  clock: true,
+};
+
 /** Checked options, with every default filled in. */
 export interface RegistryConfig {
   readonly namespace: Key;
@@ -58,6 +72,7 @@ const RECORD_TTL_MS = 86_400_000;
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
 export function registryConfig(options: AgentRegistryOptions): RegistryConfig {
+  requireOptions("AgentRegistry", options, OPTIONS);
   const { namespace = "ao", heartbeatTtlMs: ttlMs = 30_000, clock = systemClock, rejoin = true } = options;
   const { heartbeatIntervalMs: intervalMs = ttlMs / 3, suspicionMs = ttlMs / 2, holdMs = ttlMs } = options;
   const { stateRetentionMs = 7 * 86_400_000, eventRetentionMs = 600_000 } = options;

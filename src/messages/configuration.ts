@@ -52,8 +52,10 @@ export function changeConfiguration(
 ): CoordinatorConfiguration {
   const changed: { -readonly [Name in keyof CoordinatorConfiguration]: number } = { ...configuration };
   for (const [name, value] of Object.entries(changes)) {
+    if (!isSetting(name)) {
+      throw new TypeError(`Cannot use ${name}: there is no such setting, only ${Object.keys(RULES).join(", ")}`);
+    }
     if (value === undefined) continue;
-    if (!isSetting(name)) throw new TypeError(`Cannot use ${name}: there is no such setting`);
     changed[name] = requireNumber(name, value, RULES[name]);
   }
   return changed;

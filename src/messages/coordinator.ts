@@ -1,6 +1,6 @@
 /** The message coordinator: mailboxes for agents, with priorities, leases, retries and dead letters. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { DURATION, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
@@ -35,21 +35,29 @@ import {
   type MessageSubscription,
   type MessageType,
 } from "./model.ts";
-import type {
-  AckOptions,
-  BroadcastOptions,
-  MailboxStats,
-  MessageCoordinatorOptions,
-  NackOptions,
-  ReceiveOptions,
-  RequestOptions,
-  SendOptions,
-  SubscribeOptions,
+import {
+  type AckOptions,
+  BROADCAST_OPTIONS,
+  type BroadcastOptions,
+  type MailboxStats,
+  type MessageCoordinatorOptions,
+  type NackOptions,
+  RECEIVE_OPTIONS,
+  type ReceiveOptions,
+  REQUEST_OPTIONS,
+  type RequestOptions,
+  SEND_OPTIONS,
+  type SendOptions,
+  SUBSCRIBE_OPTIONS,
+  type SubscribeOptions,
 } from "./options.ts";
 import { ReceivedMessage } from "./received.ts";
 import { Requests } from "./requests.ts";
 import { type AttemptLease, Settler } from "./settler.ts";
 import { Subscriptions } from "./subscriptions.ts";
+
+/** What a call without options goes by: known to hold none, it needs no look. */
+const NO_OPTIONS = Object.freeze({});
 
 /**
  * Mailboxes for agents on any backend. A message that `sendMessage` reports as delivered is handled and acknowledged,
@@ -126,7 +134,7 @@ export class MessageCoordinator {
     sender: AgentId,
     recipient: AgentId,
     message: AgentMessageInput,
-    options: SendOptions = {},
+    options: SendOptions = NO_OPTIONS,
   ): Promise<MessageResult> {
     const operation = this.#enqueue(sender, recipient, message, options);
     try {
@@ -160,6 +168,8 @@ export class MessageCoordinator {
     recipientsOrOptions: readonly AgentId[] | BroadcastOptions = {},
   ): Promise<MessageResult[]> {
     const options = isRecipients(recipientsOrOptions) ? { recipients: recipientsOrOptions } : recipientsOrOptions;
+    requireOptions("broadcastMessage()", options, BROADCAST_OPTIONS);
+    const sendOptions = options.delayMs === undefined ? NO_OPTIONS : { delayMs: options.delayMs };
     const checked = { ...checkMessage(message), messageId: message.messageId ?? messageId(this.clock.now()) };
     checkAgentId("sender", sender);
     options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
@@ -167,7 +177,7 @@ export class MessageCoordinator {
     const recipients = options.recipients ?? await this.#subscriptions.matching(filter);
     return await Promise.all(recipients.map(async (recipient) => {
       try {
-        return await this.sendMessage(sender, recipient, checked, options);
+        return await this.sendMessage(sender, recipient, checked, sendOptions);
       } catch (error) {
         return { messageId: checked.messageId, delivered: false, error: toMessageError(error) };
       }
@@ -175,7 +185,12 @@ export class MessageCoordinator {
   }
 
   /** A send as a batch, for an atomic step together with other writes: `received.ack({ also })`, `backend.commit`. */
-  prepareSend(sender: AgentId, recipient: AgentId, message: AgentMessageInput, options: SendOptions = {}): Batch {
+  prepareSend(
+    sender: AgentId,
+    recipient: AgentId,
+    message: AgentMessageInput,
+    options: SendOptions = NO_OPTIONS,
+  ): Batch {
     return { operations: [carryTrace(this.#enqueue(sender, recipient, message, options), activeTrace())] };
   }
 
@@ -189,6 +204,7 @@ export class MessageCoordinator {
     options: SubscribeOptions = {},
   ): Promise<MessageSubscription> {
     checkAgentId("agent", agent);
+    requireOptions("subscribeToMessages()", options, SUBSCRIBE_OPTIONS);
     return this.#subscriptions.add(agent, messageTypes, options.topics ?? []);
   }
 
@@ -209,8 +225,12 @@ export class MessageCoordinator {
   receive(agent: AgentId, options?: ReceiveOptions & { readonly limit?: undefined }): Promise<ReceivedMessage | null>;
   /** Takes up to `limit` messages, in their order. */
   receive(agent: AgentId, options: ReceiveOptions & { readonly limit: number }): Promise<ReceivedMessage[]>;
-  async receive(agent: AgentId, options: ReceiveOptions = {}): Promise<ReceivedMessage | ReceivedMessage[] | null> {
+  async receive(
+    agent: AgentId,
+    options: ReceiveOptions = NO_OPTIONS,
+  ): Promise<ReceivedMessage | ReceivedMessage[] | null> {
     checkAgentId("agent", agent);
+    if (options !== NO_OPTIONS) requireOptions("receive()", options, RECEIVE_OPTIONS);
     const { visibilityTimeoutMs = this.#configuration.visibilityTimeoutMs, waitMs = 0, limit = 1, signal } = options;
     requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);
     if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
@@ -253,6 +273,7 @@ export class MessageCoordinator {
    * @throws {QueueFullError} When the recipient's mailbox is full.
    */
   request(recipient: AgentId, payload: JsonObject, options: RequestOptions = {}): Promise<AgentMessage> {
+    requireOptions("request()", options, REQUEST_OPTIONS);
     const { timeoutMs = 30_000, signal, priority = MessagePriority.NORMAL } = options;
     requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
     const sender = options.sender ?? { type: "requester", instance: this.#requests.address };
@@ -292,6 +313,7 @@ export class MessageCoordinator {
   /** The messages that an agent's mailbox has given up, the oldest first. */
   deadLetters(agent: AgentId, options: { readonly limit?: number } = {}): AsyncIterable<DeadLetter> {
     checkAgentId("agent", agent);
+    requireOptions("deadLetters()", options, { limit: true });
     return deadLetters(this.backend, this.#keys.mailbox(agent), options);
   }
 
@@ -345,8 +367,10 @@ export class MessageCoordinator {
     sender: AgentId,
     recipient: AgentId,
     input: AgentMessageInput,
-    { delayMs = 0 }: SendOptions,
+    options: SendOptions,
   ): EnqueueOperation {
+    if (options !== NO_OPTIONS) requireOptions("a send", options, SEND_OPTIONS);
+    const { delayMs = 0 } = options;
     checkAgentId("sender", sender);
     checkAgentId("recipient", recipient);
     if (delayMs !== 0) requireNumber("delayMs", delayMs, DURATION);

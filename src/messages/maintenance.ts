@@ -1,6 +1,6 @@
 /** What operators do with a mailbox: look at its dead letters, put them back, remove messages. @module */
 
-import { DURATION, requireNumber } from "../check.ts";
+import { DURATION, type OptionNames, requireNumber, requireOptions } from "../check.ts";
 import { MAX_BATCH_SIZE, type MessageState, type StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import { toDeadLetter } from "./envelope.ts";
@@ -42,7 +42,7 @@ export async function* deadLetters(
 
 /** Puts dead letters back into the line and tells how many. */
 export async function redrive(backend: StorageBackend, queue: Key, filter: DeadLetterFilter): Promise<number> {
-  const { where, limit = Infinity } = requireFilter(filter, ["ids", "where", "limit"]);
+  const { where, limit = Infinity } = requireFilter("redrive", filter, { ids: true, where: true, limit: true });
   const ids: string[] = [];
   const wanted = filter.ids && new Set(filter.ids);
   for await (const stored of backend.messages(queue, "dead")) {
@@ -56,7 +56,11 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
 
 /** Removes messages and tells how many. */
 export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFilter, now: number): Promise<number> {
-  const { states = ALL_STATES, olderThanMs = 0 } = requireFilter(filter, ["states", "ids", "olderThanMs"]);
+  const { states = ALL_STATES, olderThanMs = 0 } = requireFilter("purge", filter, {
+    states: true,
+    ids: true,
+    olderThanMs: true,
+  });
   requireNumber("olderThanMs", olderThanMs, DURATION);
   const wanted = filter.ids && new Set(filter.ids);
   const isMeant = (id: string, enqueuedAtMs: number) =>
@@ -70,11 +74,11 @@ export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFi
 
 /** A misspelt condition would widen what is meant, up to everything. */
 function requireFilter<Filter extends DeadLetterFilter | PurgeFilter>(
+  taker: string,
   filter: Filter,
-  names: readonly string[],
+  names: OptionNames<Filter>,
 ): Filter {
-  const unknown = Object.keys(filter).find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new TypeError(`Cannot use ${unknown}: a filter has only ${names.join(", ")}`);
+  requireOptions(`${taker}()`, filter, names);
   for (const field of ["ids", "states"]) {
     const list: unknown = Reflect.get(filter, field);
     if (list !== undefined && !Array.isArray(list)) throw new TypeError(`Cannot use ${field}: it must be an array`);

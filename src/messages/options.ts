@@ -1,5 +1,6 @@
 /** The options of the coordinator's methods. @module */
 
+import type { OptionNames } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import type { Batch, QueueStats } from "../storage/backend.ts";
@@ -23,11 +24,17 @@ export interface SendOptions {
   readonly delayMs?: number;
 }
 
+/** All options of a send. */
+export const SEND_OPTIONS: OptionNames<SendOptions> = { delayMs: true };
+
 /** How to broadcast. */
 export interface BroadcastOptions extends SendOptions {
   /** Exactly these agents. @default {every subscriber that matches the message's type and topic} */
   readonly recipients?: readonly AgentId[];
 }
+
+/** All options of a broadcast. */
+export const BROADCAST_OPTIONS: OptionNames<BroadcastOptions> = { ...SEND_OPTIONS, recipients: true };
 
 /** How to receive. */
 export interface ReceiveOptions {
@@ -41,11 +48,22 @@ export interface ReceiveOptions {
   readonly limit?: number;
 }
 
+/** All options of receiving. */
+export const RECEIVE_OPTIONS: OptionNames<ReceiveOptions> = {
+  visibilityTimeoutMs: true,
+  waitMs: true,
+  signal: true,
+  limit: true,
+};
+
 /** How to subscribe. */
 export interface SubscribeOptions {
   /** Only messages whose `routing.topic` is one of these. @default {every topic, and messages without one} */
   readonly topics?: readonly string[];
 }
+
+/** All options of a subscription. */
+export const SUBSCRIBE_OPTIONS: OptionNames<SubscribeOptions> = { topics: true };
 
 /** How to ask. */
 export interface RequestOptions {
@@ -58,6 +76,14 @@ export interface RequestOptions {
   /** The highest is delivered first. @default {5} */
   readonly priority?: MessagePriority;
 }
+
+/** All options of a request. */
+export const REQUEST_OPTIONS: OptionNames<RequestOptions> = {
+  timeoutMs: true,
+  signal: true,
+  sender: true,
+  priority: true,
+};
 
 /** A mailbox and how many messages it holds. */
 export interface MailboxStats extends QueueStats {
@@ -74,6 +100,9 @@ export interface AckOptions {
   readonly also?: Batch | readonly Batch[];
 }
 
+/** All options of an acknowledgement. */
+export const ACK_OPTIONS: OptionNames<AckOptions> = { also: true };
+
 /** Why a message is given back. */
 export interface NackOptions {
   /** `permanent` goes to the dead-letter queue at once. @default {"transient"} */
@@ -83,3 +112,6 @@ export interface NackOptions {
   /** When to try again, in milliseconds. @default {the configured backoff} */
   readonly delayMs?: number;
 }
+
+/** All options of giving a message back. */
+export const NACK_OPTIONS: OptionNames<NackOptions> = { failure: true, error: true, delayMs: true };

@@ -1,6 +1,6 @@
 /** Settles deliveries: acknowledges, gives back with a backoff, extends, replies. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { DURATION, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { CommitRefusedError } from "../errors.ts";
 import { observeSettle } from "../observability/messaging_telemetry.ts";
@@ -13,7 +13,7 @@ import type { Key } from "../storage/key.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
 import { type AgentMessage, checkMessage } from "./model.ts";
-import type { AckOptions, NackOptions } from "./options.ts";
+import { ACK_OPTIONS, type AckOptions, NACK_OPTIONS, type NackOptions } from "./options.ts";
 import { prepareAnswer } from "./requests.ts";
 
 /** A lease, and which attempt it is; a token does not know how many there may be. */
@@ -46,9 +46,10 @@ export class Settler {
   }
 
   /** Removes the message, together with all of `also`; `false` when the lease had ended. */
-  async ack({ queue, id, token }: Lease, options: AckOptions = {}): Promise<boolean> {
+  async ack({ queue, id, token }: Lease, options?: AckOptions): Promise<boolean> {
+    if (options !== undefined) requireOptions("ack()", options, ACK_OPTIONS);
     const ack: Batch = { operations: [{ type: "ack", queue, id, token }] };
-    const also = toBatches(options.also);
+    const also = toBatches(options?.also);
     const result = await this.#commit("ack", queue, id, also.length === 0 ? ack : mergeBatches(ack, ...also));
     if (result.committed) {
       this.#metrics.incAcknowledged(1);
@@ -64,6 +65,7 @@ export class Settler {
    * somebody awaits its reply, they learn at once that there will be none.
    */
   async nack(lease: AttemptLease, message: AgentMessage | null, options: NackOptions): Promise<boolean> {
+    requireOptions("nack()", options, NACK_OPTIONS);
     const { queue, id, token, attempt, maxAttempts = Infinity } = lease;
     const { failure = "transient", error } = options;
     if (!["transient", "permanent", "timeout"].includes(failure)) {
@@ -99,6 +101,7 @@ export class Settler {
 
   /** Acknowledges a request and stores its reply, in one step. */
   async reply(lease: Lease, request: AgentMessage, payload: JsonObject, options: AckOptions = {}): Promise<boolean> {
+    requireOptions("reply()", options, ACK_OPTIONS);
     return await this.ack(lease, { also: [this.prepareReply(request, payload), ...toBatches(options.also)] });
   }
 

@@ -1,6 +1,6 @@
 /** A worker: serves an agent's mailbox with a handler, keeping leases alive and stopping cleanly. @module */
 
-import { POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { DURATION, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
 import { sleep } from "../clock.ts";
 import { LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
@@ -53,6 +53,14 @@ export interface ServeOptions {
   readonly onError?: (error: unknown, message?: AgentMessage) => void;
 }
 
+const SERVE_OPTIONS: OptionNames<ServeOptions> = {
+  concurrency: true,
+  timeoutMs: true,
+  visibilityTimeoutMs: true,
+  signal: true,
+  onError: true,
+};
+
 /** A mailbox that is being served. */
 export interface AgentServer extends AsyncDisposable {
   /** How many messages are being handled. */
@@ -63,7 +71,13 @@ export interface AgentServer extends AsyncDisposable {
    * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted.
    * Idempotent.
    */
-  stop(options?: { readonly timeoutMs?: number }): Promise<void>;
+  stop(options?: StopOptions): Promise<void>;
+}
+
+/** How to stop a server. */
+export interface StopOptions {
+  /** How long handlers may go on before they are aborted, in milliseconds. @default {Infinity} */
+  readonly timeoutMs?: number;
 }
 
 /** While the backend is away, it is tried again this often. */
@@ -114,6 +128,7 @@ class MailboxServer implements AgentServer {
   #drained: (() => void) | null = null;
 
   constructor(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions) {
+    requireOptions("serveAgent()", options, SERVE_OPTIONS);
     const { concurrency = 1, timeoutMs = Infinity, onError = () => {}, signal } = options;
     const { visibilityTimeoutMs = coordinator.configuration.visibilityTimeoutMs } = options;
     checkAgentId("agentId", proxy.agentId);
@@ -137,7 +152,10 @@ class MailboxServer implements AgentServer {
     return this.#running;
   }
 
-  async stop({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Promise<void> {
+  async stop(options: StopOptions = {}): Promise<void> {
+    requireOptions("stop()", options, { timeoutMs: true });
+    const { timeoutMs = Infinity } = options;
+    if (timeoutMs !== Infinity) requireNumber("timeoutMs", timeoutMs, DURATION);
     this.#stopping.abort();
     const abort = () => {
       const reason = new Error("Cannot go on: the server is being stopped");

@@ -1,6 +1,6 @@
 /** How a circuit breaker is configured: options, defaults and their checks. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
+import { type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { encodeKey, type Key } from "../storage/key.ts";
@@ -63,6 +63,29 @@ export interface CircuitBreakerOptions {
   readonly random?: RandomSource;
 }
 
+const OPTIONS: OptionNames<CircuitBreakerOptions> = {
+  name: true,
+  backend: true,
+  namespace: true,
+  failureThreshold: true,
+  failureRate: true,
+  isFailure: true,
+  callTimeoutMs: true,
+  openMs: true,
+  openFactor: true,
+  maxOpenMs: true,
+  openJitter: true,
+  halfOpenMaxCalls: true,
+  successThreshold: true,
+  probeLeaseMs: true,
+  strict: true,
+  storeTimeoutMs: true,
+  pollIntervalMs: true,
+  recordTtlMs: true,
+  clock: true,
+  random: true,
+};
+
 /** Checked options, with every default filled in. */
 export interface BreakerConfig {
   readonly name: string;
@@ -92,6 +115,7 @@ export interface BreakerConfig {
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
 export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
+  requireOptions("CircuitBreaker", options, OPTIONS);
   const { name = "default", backend, namespace = "ao", failureThreshold = 5, failureRate } = options;
   const { isFailure = () => true, callTimeoutMs = Infinity } = options;
   const { openMs = 60_000, openFactor = 1, openJitter = 0, maxOpenMs = Math.max(openMs, 600_000) } = options;
@@ -103,7 +127,7 @@ export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
   const key = [...(typeof namespace === "string" ? [namespace] : namespace), "breaker", name];
   encodeKey([...key, OPEN_TIME]); // a key that no store takes must not pass for an outage
   requireNumber("failureThreshold", failureThreshold, COUNT);
-  if (failureRate) requireRate(failureRate);
+  if (failureRate !== undefined) requireRate(failureRate);
   if (callTimeoutMs !== Infinity) requireNumber("callTimeoutMs", callTimeoutMs, POSITIVE_DURATION);
   requireNumber("openMs", openMs, POSITIVE_DURATION);
   requireNumber("openFactor", openFactor, { min: 1, max: 1000 });
@@ -148,9 +172,13 @@ export function openTimeMs(
   return Math.ceil(plainMs * (1 + openJitter * random()));
 }
 
+const RATE_OPTIONS: OptionNames<FailureRate> = { threshold: true, windowMs: true, minimumCalls: true };
+
 const COUNT = { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true };
 
-function requireRate({ threshold, windowMs, minimumCalls = 10 }: FailureRate): void {
+function requireRate(rate: FailureRate): void {
+  requireOptions("failureRate", rate, RATE_OPTIONS);
+  const { threshold, windowMs, minimumCalls = 10 } = rate;
   requireNumber("failureRate.threshold", threshold, { min: Number.MIN_VALUE, max: 1 });
   requireNumber("failureRate.windowMs", windowMs, POSITIVE_DURATION);
   requireNumber("failureRate.minimumCalls", minimumCalls, COUNT);

@@ -1,5 +1,6 @@
 /** What goes into a circuit breaker's calls, and what comes out. @module */
 
+import type { OptionNames } from "../check.ts";
 import type { BreakerStateName } from "./breaker_state.ts";
 
 /** What a call through a breaker is given. */
@@ -13,6 +14,9 @@ export interface CallOptions {
   /** Ends the call, which then counts neither as a success nor as a failure. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** All options of a call. */
+export const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
 
 /** A function that is called through a breaker. */
 export type Callee<Result> = (context: CallContext) => Result | PromiseLike<Result>;

@@ -1,5 +1,6 @@
 /** A circuit breaker that a whole fleet shares, and that costs no I/O while it is closed or open. @module */
 
+import { requireOptions } from "../check.ts";
 import { monotonicMs } from "../clock.ts";
 import { CircuitBreakerOpenError } from "./breaker_error.ts";
 import { type BreakerEventMap, BreakerEvents } from "./breaker_events.ts";
@@ -7,13 +8,14 @@ import { type Admission, BreakerGate } from "./breaker_gate.ts";
 import { type BreakerConfig, breakerConfig, type CircuitBreakerOptions } from "./breaker_options.ts";
 import type { BreakerState, BreakerStateName } from "./breaker_state.ts";
 import { BreakerTally } from "./breaker_tally.ts";
-import type {
-  CallContext,
-  Callee,
-  CallOptions,
-  CallOutcome,
-  CircuitBreakerMetrics,
-  Rejection,
+import {
+  CALL_OPTIONS,
+  type CallContext,
+  type Callee,
+  type CallOptions,
+  type CallOutcome,
+  type CircuitBreakerMetrics,
+  type Rejection,
 } from "./breaker_types.ts";
 import { runBounded } from "./time_limit.ts";
 import { ConsecutiveFailures, FailuresInWindow, type TripRule } from "./trip_rule.ts";
@@ -77,6 +79,7 @@ export class CircuitBreaker implements AsyncDisposable {
    * `TimeoutError`, when the call takes too long.
    */
   async call<Result>(fn: Callee<Result>, options: CallOptions = NO_OPTIONS): Promise<Result> {
+    if (options !== NO_OPTIONS) requireOptions("call()", options, CALL_OPTIONS);
     const state = this.#plainState(options);
     if (state === null) return this.#unwrap(await this.#run(fn, options));
     let value: Result;
@@ -102,10 +105,10 @@ export class CircuitBreaker implements AsyncDisposable {
     return this.call(() => fn(...args));
   }
 
-  /** Calls a function through the breaker and tells how that ended. Never rejects. */
+  /** Calls a function through the breaker and tells how that ended. Rejects for nothing but options that are none. */
   tryCall<Result>(fn: Callee<Result>, options: CallOptions = NO_OPTIONS): Promise<CallOutcome<Result>> {
     const { isStarted, view } = this.#gate;
-    if (this.#isPlain && isStarted && view.state.kind !== "closed" && !options.signal) {
+    if (options === NO_OPTIONS && this.#isPlain && isStarted && view.state.kind !== "closed") {
       const rejection = this.#gate.rejection();
       if (rejection) return Promise.resolve(this.#reject(rejection));
     }
@@ -176,6 +179,7 @@ export class CircuitBreaker implements AsyncDisposable {
   }
 
   async #tryCall<Result>(fn: Callee<Result>, options: CallOptions): Promise<CallOutcome<Result>> {
+    if (options !== NO_OPTIONS) requireOptions("tryCall()", options, CALL_OPTIONS);
     const state = this.#plainState(options);
     if (state === null) return await this.#run(fn, options);
     let value: Result;

@@ -1,6 +1,6 @@
 /** Tries a function again until it succeeds, a try makes no sense, or a bound is reached. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { DURATION, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../clock.ts";
 import { tellSafely } from "../errors.ts";
 import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
@@ -129,7 +129,26 @@ export function withRetry<Args extends readonly unknown[], Result, Fallback = ne
   return (...args) => retryWithBackoff(() => fn(...args), config);
 }
 
+const OPTIONS: OptionNames<RetryConfig> = {
+  maxRetries: true,
+  baseDelayMs: true,
+  maxDelayMs: true,
+  exponentialBase: true,
+  jitter: true,
+  tryTimeoutMs: true,
+  deadlineMs: true,
+  maxRetryAfterMs: true,
+  shouldRetry: true,
+  onRetry: true,
+  fallback: true,
+  signal: true,
+  budget: true,
+  clock: true,
+  random: true,
+};
+
 function planRetries<Fallback>(config: RetryConfig<Fallback>) {
+  requireOptions("retryWithBackoff()", config, OPTIONS);
   const { maxRetries = 3, baseDelayMs = 1000, maxDelayMs = 60_000, exponentialBase = 2, jitter = true } = config;
   const { tryTimeoutMs = Infinity, deadlineMs = Infinity, maxRetryAfterMs = maxDelayMs } = config;
   const { shouldRetry = isRetryable, clock = systemClock, random = Math.random } = config;

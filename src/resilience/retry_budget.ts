@@ -1,6 +1,6 @@
 /** A retry budget: a bucket of tokens that keeps retries from multiplying the load on a service that is down. @module */
 
-import { requireNumber } from "../check.ts";
+import { type OptionNames, requireNumber, requireOptions } from "../check.ts";
 import type { ErrorCategory } from "./error_category.ts";
 
 /** Pays for retries. {@linkcode RetryBudget} is one for this process, {@linkcode SharedRetryBudget} one for a fleet. */
@@ -23,6 +23,14 @@ export interface RetryBudgetOptions {
   readonly successCredit?: number;
 }
 
+/** All options of a budget. */
+export const BUDGET_OPTIONS: OptionNames<RetryBudgetOptions> = {
+  capacity: true,
+  retryCost: true,
+  rateLimitCost: true,
+  successCredit: true,
+};
+
 /** Checked options, with every default filled in. */
 export type RetryBudgetRules = Required<RetryBudgetOptions>;
 
@@ -32,6 +40,7 @@ export type RetryBudgetRules = Required<RetryBudgetOptions>;
  * @throws {TypeError | RangeError} Naming the option that is not a number within its bounds.
  */
 export function budgetRules(options: RetryBudgetOptions): RetryBudgetRules {
+  requireOptions("RetryBudget", options, BUDGET_OPTIONS);
   const { capacity = 500, retryCost = 14, rateLimitCost = 5, successCredit = 1 } = options;
   requireNumber("capacity", capacity, { min: 1, max: MAX_TOKENS });
   requireNumber("retryCost", retryCost, { min: 0, max: MAX_TOKENS });

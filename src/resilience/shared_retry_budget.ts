@@ -1,12 +1,13 @@
 /** A retry budget for a fleet: one bucket of tokens in a storage backend, spent from by all processes. @module */
 
-import { DURATION, requireNumber, requireString } from "../check.ts";
+import { DURATION, type OptionNames, requireNumber, requireOptions, requireString } from "../check.ts";
 import { type Clock, monotonicMs, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { encodeKey, type Key } from "../storage/key.ts";
 import type { ErrorCategory } from "./error_category.ts";
 import {
+  BUDGET_OPTIONS,
   budgetRules,
   RetryBudget,
   type RetryBudgetLike,
@@ -28,6 +29,15 @@ export interface SharedRetryBudgetOptions extends RetryBudgetOptions {
   /** The source of time. @default {systemClock} */
   readonly clock?: Clock;
 }
+
+const OPTIONS: OptionNames<SharedRetryBudgetOptions> = {
+  ...BUDGET_OPTIONS,
+  backend: true,
+  name: true,
+  namespace: true,
+  creditIntervalMs: true,
+  clock: true,
+};
 
 // A bucket that nobody has spent from for so long is full again: its record is gone.
 const EXPIRES_IN_MS = 3600 * 1000;
@@ -57,14 +67,15 @@ export class SharedRetryBudget implements RetryBudgetLike {
    * @throws {TypeError | RangeError} Naming the option that breaks a rule.
    */
   constructor(options: SharedRetryBudgetOptions) {
-    const { backend, name, namespace = "ao", creditIntervalMs = 1000, clock = systemClock } = options;
+    requireOptions("SharedRetryBudget", options, OPTIONS);
+    const { backend, name, namespace = "ao", creditIntervalMs = 1000, clock = systemClock, ...rules } = options;
     requireString("name", name, 1, 256);
     requireNumber("creditIntervalMs", creditIntervalMs, DURATION);
     this.#backend = backend;
     this.#key = [...(typeof namespace === "string" ? [namespace] : namespace), "retry_budget", name];
     encodeKey(this.#key); // a key that no store takes must not pass for an outage
-    this.#rules = budgetRules(options);
-    this.#local = new RetryBudget(options);
+    this.#rules = budgetRules(rules);
+    this.#local = new RetryBudget(rules);
     this.#clock = clock;
     this.#creditIntervalMs = creditIntervalMs;
     this.#creditedAtMs = monotonicMs(clock);

@@ -131,8 +131,8 @@ export const exchangeCases: readonly ConformanceCase[] = [
       const [coordinator] = coordinate(backend);
       await coordinator.sendMessage(SENDER, AGENT, {});
       const misspelt: object = { id: ["message-9"] };
-      await assert.rejects(coordinator.purge(AGENT, misspelt), /id: a filter has only states, ids, olderThanMs/);
-      await assert.rejects(coordinator.redrive(AGENT, misspelt), /id: a filter has only ids, where, limit/);
+      await assert.rejects(coordinator.purge(AGENT, misspelt), /id: purge\(\) takes only states, ids, olderThanMs/);
+      await assert.rejects(coordinator.redrive(AGENT, misspelt), /id: redrive\(\) takes only ids, where, limit/);
       await assert.rejects(coordinator.redrive(AGENT, { limit: NaN }), /limit.*integer/);
       await assert.rejects(coordinator.redrive(AGENT, { limit: -1 }), /limit.*from 0/);
       const noList: object = { ids: "message-9" };
