@@ -113,6 +113,7 @@ export {
   type ProcessResult,
   serveAgent,
   type ServeOptions,
+  type StopOptions,
 } from "./src/messages/worker.ts";
 
 export { AgentRegistry } from "./src/agents/registry.ts";
