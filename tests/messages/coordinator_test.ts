@@ -1,0 +1,181 @@
+/** What a coordinator does about what seldom happens: failing mailboxes, tokens, unknown formats. @module */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { MessageCoordinator } from "../../src/messages/coordinator.ts";
+import type { AgentId, FailureType } from "../../src/messages/model.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { standIn } from "../storage/stand_in.ts";
+
+const SENDER = { type: "sender" };
+const AGENT = { type: "worker", instance: "w" };
+
+Deno.test("broadcastMessage() tells why each recipient did not get it, and gives it to the others", async () => {
+  await using memory = new MemoryBackend();
+  const failures = new Map<string, unknown>([
+    ["gone", new BackendUnavailableError("away")],
+    ["lost", new OutcomeUnknownError("no answer")],
+    ["broken", new Error("a fault")],
+    ["odd", "a string"],
+  ]);
+  const backend = standIn(memory, {
+    commit: (batch) => {
+      const [operation] = batch.operations;
+      const type = operation && "queue" in operation ? operation.queue.at(-2) ?? "" : "";
+      return failures.has(type) ? Promise.reject(failures.get(type)) : memory.commit(batch);
+    },
+  });
+  const coordinator = new MessageCoordinator(backend);
+  const recipients = [...failures.keys(), "well"].map((type) => ({ type }));
+  const results = await coordinator.broadcastMessage(SENDER, { payload: {} }, recipients);
+  assertEquals(results.map(({ delivered, error }) => [delivered, error?.code, error?.message]), [
+    [false, "backend_unavailable", "away"],
+    [false, "outcome_unknown", "no answer"],
+    [false, "failed", "a fault"],
+    [false, "failed", "a string"],
+    [true, undefined, undefined],
+  ]);
+  assertEquals(new Set(results.map(({ messageId }) => messageId)).size, 1);
+});
+
+Deno.test("subscriptions() lists those of one agent or of all, and passes over what has an unknown format", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const own = await coordinator.subscribeToMessages(AGENT, ["event"], { topics: ["a"] });
+  const other = await coordinator.subscribeToMessages({ type: "other" }, ["request"]);
+  const [stored] = await Array.fromAsync(backend.list(["ao"]));
+  assert(stored);
+  for (const value of [null, "text", { v: 2 }, { v: 1 }]) {
+    const key = [...stored.key.slice(0, -1), JSON.stringify(value)];
+    await backend.commit({ operations: [{ type: "set", key, value }] });
+  }
+  const [listed, ...more] = await Array.fromAsync(coordinator.subscriptions(AGENT));
+  assertEquals([listed?.subscriptionId, listed?.agentId, listed?.topics], [own.subscriptionId, AGENT, ["a"]]);
+  assertEquals(more, []);
+  const all = await Array.fromAsync(coordinator.subscriptions());
+  assertEquals(
+    all.map(({ subscriptionId }) => subscriptionId).toSorted(),
+    [
+      own.subscriptionId,
+      other.subscriptionId,
+    ].toSorted(),
+  );
+  assertEquals([await coordinator.unsubscribe(own), await coordinator.unsubscribe(own)], [true, false]);
+});
+
+Deno.test("ack(), nack() and extend() settle a delivery by its token, from any coordinator", async () => {
+  const clock = new ManualClock();
+  await using backend = new MemoryBackend({ clock });
+  const [first, second] = [new MessageCoordinator(backend, { clock }), new MessageCoordinator(backend, { clock })];
+  await first.sendMessage(SENDER, AGENT, { payload: {} });
+  const received = await first.receive(AGENT, { visibilityTimeoutMs: 1000 });
+  assert(received);
+  assertEquals(await second.extend(AGENT, received.token, 5000), true);
+  await clock.advance(2000);
+  assertEquals(await second.nack(AGENT, received.token, { delayMs: 0, error: "not yet" }), true);
+  assertEquals(await second.nack(AGENT, received.token), false);
+  assertEquals(await second.extend(AGENT, received.token), false);
+  const again = await first.receive(AGENT);
+  assertEquals([again?.attempt, again?.queueMessage.lastError], [2, "not yet"]);
+  assertEquals(await second.ack(AGENT, again?.token ?? ""), true);
+  assertThrows(() => new MessageCoordinator(backend, { queueSize: 0 }), RangeError, "queueSize");
+  await assertRejects(() => second.ack(AGENT, "no token"), TypeError, "the token of a received message");
+});
+
+Deno.test("nack() refuses a failure that there is not, and the message stays leased", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  await coordinator.sendMessage(SENDER, AGENT, { payload: {} });
+  const received = await coordinator.receive(AGENT);
+  const failure = "weird" as FailureType;
+  await assertRejects(
+    async () => await received?.nack({ failure }),
+    TypeError,
+    "Cannot use failure: it must be transient, permanent or timeout, got weird",
+  );
+  assertEquals((await coordinator.stats(AGENT)).leased, 1);
+});
+
+Deno.test("prepareReply() makes the reply of a request, and of nothing else", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const reply = coordinator.request(AGENT, { n: 1 });
+  const received = await coordinator.receive(AGENT, { waitMs: 1000 });
+  assert(received);
+  const also = coordinator.prepareReply(received.message, { n: 2 });
+  assertEquals(await received.ack({ also }), true);
+  assertEquals((await reply).payload, { n: 2 });
+  await coordinator.sendMessage(SENDER, AGENT, { payload: {} });
+  const event = await coordinator.receive(AGENT);
+  assert(event);
+  assertThrows(() => coordinator.prepareReply(event.message, {}), TypeError, "not a request that awaits a reply");
+});
+
+Deno.test("configure() leaves settings that are undefined as they are, and refuses what is none", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend, { retryAttempts: 7 });
+  const undefinedSetting: object = { retryAttempts: undefined, queueSize: 5 };
+  coordinator.configure(undefinedSetting);
+  assertEquals([coordinator.configuration.retryAttempts, coordinator.configuration.queueSize], [7, 5]);
+  const misspelt: object = { retryAttempt: 1 };
+  assertThrows(() => coordinator.configure(misspelt), TypeError, "Cannot use retryAttempt: there is no such setting");
+});
+
+Deno.test("sendMessage() refuses what is no agent and no message, naming the field", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const nobody = undefined as unknown as AgentId;
+  await assertRejects(() => coordinator.sendMessage(nobody, AGENT, {}), TypeError, "Cannot use sender");
+  const extra: object = { payload: {}, colour: "red" };
+  await assertRejects(() => coordinator.sendMessage(SENDER, AGENT, extra), TypeError, "must not have colour");
+});
+
+Deno.test("sendMessage() carries the topic of a message, its tags, or both", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  for (const routing of [{ topic: "t" }, { tags: ["a"] }, { topic: "t", tags: ["a"] }, {}]) {
+    await coordinator.sendMessage(SENDER, AGENT, { payload: {}, routing });
+    const received = await coordinator.receive(AGENT);
+    assertEquals(received?.message.routing, routing);
+    await received?.ack();
+  }
+});
+
+Deno.test("redrive() takes dead letters by id, by what they hold and up to a limit, the oldest first", async () => {
+  const clock = new ManualClock();
+  await using backend = new MemoryBackend({ clock });
+  const coordinator = new MessageCoordinator(backend, { clock });
+  for (const n of [1, 2, 3, 4, 5]) {
+    await coordinator.sendMessage(SENDER, AGENT, { messageId: `number-${n}`, payload: { n } });
+    await (await coordinator.receive(AGENT))?.nack({ failure: "permanent" });
+    await clock.advance(1);
+  }
+  assertEquals(await coordinator.redrive(AGENT, { limit: 0 }), 0);
+  assertEquals(await coordinator.redrive(AGENT, { limit: 1 }), 1);
+  assertEquals(await coordinator.redrive(AGENT, { ids: ["number-4", "number-9"] }), 1);
+  assertEquals(await coordinator.redrive(AGENT, { where: ({ message }) => message.payload.n === 3 }), 1);
+  const back = await coordinator.receive(AGENT, { limit: 10 });
+  assertEquals(back.map(({ message }) => message.payload.n), [1, 4, 3]);
+  const dead = await Array.fromAsync(coordinator.deadLetters(AGENT));
+  assertEquals(dead.map(({ message }) => message.payload.n), [2, 5]);
+  assertEquals(await coordinator.purge(AGENT, { ids: ["number-5", "number-1"], states: ["dead"] }), 1);
+  assertEquals(await coordinator.purge(AGENT, { ids: ["number-1"] }), 1);
+});
+
+Deno.test("deadLetters() passes over what has an unknown format, and redrive() puts it back unless asked what it holds", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  await coordinator.sendMessage(SENDER, AGENT, { payload: {} });
+  const [queue] = await Array.fromAsync(backend.queues());
+  assert(queue);
+  const limits = { priority: 5, maxAttempts: 1, dedupeMs: 0, capacity: 10 };
+  await coordinator.purge(AGENT);
+  await backend.commit({ operations: [{ type: "enqueue", queue, id: "newer", value: { v: 99 }, ...limits }] });
+  assertEquals(await coordinator.receive(AGENT), null);
+  assertEquals(await Array.fromAsync(coordinator.deadLetters(AGENT)), []);
+  const [dead] = await Array.fromAsync(backend.messages(queue, "dead"));
+  assertEquals(dead?.lastError, "the message has an unknown format");
+  assertEquals(await coordinator.redrive(AGENT, { where: () => true }), 0);
+  assertEquals(await coordinator.redrive(AGENT), 1);
+});
