@@ -15,11 +15,12 @@ import type { Comparison, Outcome } from "./peers/comparison.ts";
 import { contest, type Plan } from "./peers/contest.ts";
 import { comparisons as denoKv } from "./peers/deno_kv.ts";
 import { installPeers } from "./peers/install.ts";
+import { comparisons as postgres } from "./peers/postgres.ts";
 import { comparisons as redis } from "./peers/redis.ts";
 import { comparisons as sqlite } from "./peers/sqlite.ts";
 
 /** One group a file; one more is one more here. */
-const COMPARISONS: readonly Comparison[] = [...sqlite, ...redis, ...denoKv, ...breaker];
+const COMPARISONS: readonly Comparison[] = [...sqlite, ...redis, ...postgres, ...denoKv, ...breaker];
 
 const FULL: Plan = { rounds: 7, roundMs: 1000 };
 const QUICK_ROUNDS = 3;

@@ -9,6 +9,8 @@ const SENDER = { type: "sender" };
 const RECIPIENT = { type: "recipient" };
 /** A mailbox takes everything that one round sends. */
 const QUEUE_SIZE = 10_000_000;
+/** Messages that are waiting when the server begins. */
+const CHUNK = 5000;
 
 /** What a part of a round came to. */
 export interface Work {
@@ -59,6 +61,29 @@ export async function serve(backend: StorageBackend, atOnce: number, durationMs:
   });
   await server.stop();
   return { count, elapsedMs: performance.now() - startedAt };
+}
+
+/** Messages served by a server that finds them waiting, until the last one is acknowledged. */
+export async function drain(backend: StorageBackend, atOnce: number, durationMs: number): Promise<Work> {
+  const coordinator = new MessageCoordinator(backend);
+  const work = { count: 0, elapsedMs: 0 };
+  while (work.elapsedMs < durationMs) {
+    await Promise.all(
+      Array.from({ length: CHUNK }, () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD })),
+    );
+    let left = CHUNK;
+    const { promise: handled, resolve } = Promise.withResolvers<void>();
+    const startedAt = performance.now();
+    const process = () => {
+      if (--left === 0) resolve();
+    };
+    const server = serveAgent(coordinator, { agentId: RECIPIENT, process }, { concurrency: atOnce });
+    await handled;
+    await server.stop();
+    work.elapsedMs += performance.now() - startedAt;
+    work.count += CHUNK;
+  }
+  return work;
 }
 
 /** Does `action` again and again for `durationMs`, in `atOnce` loops side by side. */

@@ -10,6 +10,13 @@ export interface Comparison {
   readonly better?: "higher" | "lower";
   readonly ours: Side;
   readonly peer: Side;
+  /** Starts a server that both sides use, and that is stopped after them; its URL is the second argument of the programs. */
+  readonly startServer?: () => Promise<SharedServer>;
+}
+
+/** A server that both sides of a comparison use. */
+export interface SharedServer extends AsyncDisposable {
+  readonly url: string;
 }
 
 /** One side: a program that measures a round whenever it is told to, with `serveRounds` of `child.mjs`. */

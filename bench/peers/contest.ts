@@ -13,8 +13,9 @@ const GRACE_MS = 60_000;
 
 /** Measures both sides in turn, the first in each round the second in the next; a first round of each is left out. */
 export async function contest(comparison: Comparison, { rounds, roundMs }: Plan): Promise<Outcome> {
-  await using ours = new Contestant(comparison.ours);
-  await using peer = new Contestant(comparison.peer);
+  await using server = await comparison.startServer?.();
+  await using ours = new Contestant(comparison.ours, server?.url);
+  await using peer = new Contestant(comparison.peer, server?.url);
   const figures = { ours: new Array<number>(), peer: new Array<number>() };
   for (let round = 0; round <= rounds; round++) {
     const sides = [["ours", ours], ["peer", peer]] as const;
@@ -34,13 +35,13 @@ class Contestant implements AsyncDisposable {
   readonly #piped: Promise<void>;
   #unread = "";
 
-  constructor({ runtime, program, scenario }: Side) {
+  constructor({ runtime, program, scenario }: Side, serverUrl: string | undefined) {
     const file = decodeURIComponent(program.pathname);
     const [command, flags] = runtime === "deno"
       ? [Deno.execPath(), ["run", "--allow-all", "--no-check"]]
       : ["node", []];
     this.#process = new Deno.Command(command, {
-      args: [...flags, file, scenario],
+      args: [...flags, file, scenario, ...(serverUrl === undefined ? [] : [serverUrl])],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

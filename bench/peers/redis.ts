@@ -2,13 +2,9 @@
 
 import { Redis } from "ioredis";
 import { RedisBackend } from "../../backends/redis.ts";
-import { MessageCoordinator } from "../../src/messages/coordinator.ts";
-import { serveAgent } from "../../src/messages/worker.ts";
-import type { StorageBackend } from "../../src/storage/backend.ts";
-import { send, type Work } from "../scenarios.ts";
+import { drain, send } from "../scenarios.ts";
 import { serveRounds } from "./child.mjs";
 import { type Comparison, inDeno, inNode } from "./comparison.ts";
-import { PAYLOAD } from "./payload.mjs";
 import { startRedisServer } from "./redis_server.mjs";
 
 /** Each side has a server of its own, without persistence. What is served was sent before, untimed, on both sides. */
@@ -20,11 +16,6 @@ export const comparisons: readonly Comparison[] = ["send x100", "send x500", "se
   ours: inDeno(import.meta.url, scenario),
   peer: inNode("bullmq.mjs", scenario),
 }));
-
-/** Messages that are waiting when the server begins. */
-const CHUNK = 5000;
-const SENDER = { type: "sender" };
-const RECIPIENT = { type: "recipient" };
 
 if (import.meta.main) {
   const { url } = await startRedisServer();
@@ -42,27 +33,4 @@ if (import.meta.main) {
     "serve x1": (durationMs) => measure(drain, 1, durationMs),
     "serve x50": (durationMs) => measure(drain, 50, durationMs),
   });
-}
-
-/** Messages served by a server that finds them waiting, until the last one is acknowledged. */
-async function drain(backend: StorageBackend, atOnce: number, durationMs: number): Promise<Work> {
-  const coordinator = new MessageCoordinator(backend);
-  const work = { count: 0, elapsedMs: 0 };
-  while (work.elapsedMs < durationMs) {
-    await Promise.all(
-      Array.from({ length: CHUNK }, () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD })),
-    );
-    let left = CHUNK;
-    const { promise: handled, resolve } = Promise.withResolvers<void>();
-    const startedAt = performance.now();
-    const process = () => {
-      if (--left === 0) resolve();
-    };
-    const server = serveAgent(coordinator, { agentId: RECIPIENT, process }, { concurrency: atOnce });
-    await handled;
-    await server.stop();
-    work.elapsedMs += performance.now() - startedAt;
-    work.count += CHUNK;
-  }
-  return work;
 }

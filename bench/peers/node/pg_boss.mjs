@@ -1,0 +1,60 @@
+/** pg-boss's side: its own defaults. @module */
+
+import process from "node:process";
+import { serveRounds } from "../child.mjs";
+import { PAYLOAD } from "../payload.mjs";
+
+// On demand: only Node finds it, and a static import would be looked for by the type check of the whole project.
+const { default: PgBoss } = await import("pg-boss");
+
+const QUEUE = "bench";
+const CHUNK = 5000; // jobs that are waiting when the workers begin, untimed
+
+const boss = new PgBoss(process.argv[3]);
+await boss.start();
+await boss.createQueue(QUEUE);
+
+await serveRounds({
+  "send x50": (durationMs) => send(50, durationMs),
+  "serve x50": (durationMs) => serve(50, durationMs),
+});
+await boss.stop({ graceful: false });
+
+/** Jobs sent a second, so many calls under way all the time. */
+async function send(atOnce, durationMs) {
+  const startedAt = performance.now();
+  let count = 0;
+  const loop = async () => {
+    while (performance.now() - startedAt < durationMs) {
+      await boss.send(QUEUE, PAYLOAD);
+      count++;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, loop));
+  const elapsedMs = performance.now() - startedAt;
+  await boss.clearStorage();
+  return count / (elapsedMs / 1000);
+}
+
+/**
+ * Jobs served a second by so many loops that find them waiting: what as many of its workers do, one job after the other,
+ * without the 2 seconds that each of those sleeps in between.
+ */
+async function serve(atOnce, durationMs) {
+  let count = 0;
+  let elapsedMs = 0;
+  while (elapsedMs < durationMs) {
+    await boss.insert(Array.from({ length: CHUNK }, () => ({ name: QUEUE, data: PAYLOAD })));
+    const startedAt = performance.now();
+    const loop = async () => {
+      for (let jobs = await boss.fetch(QUEUE); jobs.length > 0; jobs = await boss.fetch(QUEUE)) {
+        await boss.complete(QUEUE, jobs[0].id);
+        count++;
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, loop));
+    elapsedMs += performance.now() - startedAt;
+    await boss.clearStorage();
+  }
+  return count / (elapsedMs / 1000);
+}

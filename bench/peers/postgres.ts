@@ -1,0 +1,44 @@
+/** Messages through PostgreSQL, beside pg-boss and graphile-worker; as a program, our side of it. @module */
+
+import process from "node:process";
+import postgres from "postgres";
+import { PostgresBackend } from "../../backends/postgres.ts";
+import { PostgresServer } from "../../tests/servers/postgres.ts";
+import { drain, send } from "../scenarios.ts";
+import { serveRounds } from "./child.mjs";
+import { type Comparison, inDeno, inNode } from "./comparison.ts";
+
+/**
+ * Both sides use one server as it is set up by default: every commit waits for the disk. What is served was sent before,
+ * untimed. Each side has an empty schema in each round.
+ */
+export const comparisons: readonly Comparison[] = [
+  { scenario: "send x50", peer: "pg-boss", program: "pg_boss.mjs" },
+  { scenario: "serve x50", peer: "pg-boss", program: "pg_boss.mjs" },
+  { scenario: "serve x50", peer: "graphile-worker", program: "graphile_worker.mjs" },
+].map(({ scenario, peer, program }) => ({
+  name: `postgres ${scenario} vs ${peer}`,
+  unit: "messages/s",
+  ours: inDeno(import.meta.url, scenario),
+  peer: inNode(program, scenario),
+  startServer: () => PostgresServer.start({ fsync: "on" }),
+}));
+
+const SCHEMA = "bench";
+
+if (import.meta.main) {
+  const url = process.argv[3] ?? "";
+  const measure = async (scenario: typeof send, durationMs: number): Promise<number> => {
+    const backend = new PostgresBackend({ url, schema: SCHEMA });
+    const { count, elapsedMs } = await scenario(backend, 50, durationMs);
+    await backend.close();
+    const sql = postgres(url, { max: 1, onnotice: () => {} });
+    await sql`DROP SCHEMA ${sql(SCHEMA)} CASCADE`;
+    await sql.end();
+    return count / (elapsedMs / 1000);
+  };
+  await serveRounds({
+    "send x50": (durationMs) => measure(send, durationMs),
+    "serve x50": (durationMs) => measure(drain, durationMs),
+  });
+}
