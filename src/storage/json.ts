@@ -73,7 +73,8 @@ function isJson(value: unknown, depth: number): boolean {
     return true;
   }
   if (!isPlain(value)) return false;
-  for (const name of Object.keys(value)) if (!isJson(value[name], depth + 1)) return false;
+  // Unlike Object.keys, this makes no list of the names; what an object has inherited, JSON does not carry.
+  for (const name in value) if (!isJson(value[name], depth + 1) && Object.hasOwn(value, name)) return false;
   return true;
 }
 

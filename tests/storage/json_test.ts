@@ -54,6 +54,8 @@ Deno.test("copyJson() takes objects of another realm and objects without a proto
   const foreign = Object.create(Object.create(null), { a: { value: 1, enumerable: true } });
   assertEquals(copyJson(foreign), { a: 1 });
   assertEquals(copyJson({ [Symbol("s")]: 1, a: 2 }), { a: 2 });
+  const inherited = Object.create({ __proto__: null, method: () => {} }, { a: { value: 1, enumerable: true } });
+  assertEquals(encodeJson(inherited), '{"a":1}');
 });
 
 Deno.test("copyJson() names the path of what JSON cannot carry", () => {
