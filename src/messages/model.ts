@@ -214,9 +214,33 @@ export function checkAgentId(field: string, agent: AgentId): void {
  * @throws {TypeError} Naming the field and the rule.
  */
 export function checkMessage(message: AgentMessageInput): AgentMessageInput {
-  const checked = parse(messageSchema, message, "message");
+  const checked = isSurelyRight(message) ? message : parse(messageSchema, message, "message");
   if (checked.payload !== undefined) requireJson(checked.payload, "message.payload");
   return checked;
+}
+
+// zod takes five times as long to find nothing wrong, and makes more garbage than all the rest of a send: only what is
+// not certainly right goes to it. It tells what is wrong.
+const QUICK_CHECKS: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ["messageId", isMessageId],
+  ["messageType", (type) => type === "request" || type === "response" || type === "event"],
+  ["payload", isObject],
+  ["priority", (priority) => Number.isInteger(priority) && Number(priority) >= 0 && Number(priority) <= 9],
+  ["correlationId", isMessageId],
+  ["replyTo", (address) => typeof address === "string" && address !== ""],
+]);
+
+function isSurelyRight(message: AgentMessageInput): boolean {
+  if (!isObject(message) || Object.getPrototypeOf(message) !== Object.prototype) return false;
+  for (const [name, value] of Object.entries(message)) {
+    const check = QUICK_CHECKS.get(name);
+    if (check === undefined || value !== undefined && !check(value)) return false;
+  }
+  return true;
+}
+
+function isMessageId(id: unknown): boolean {
+  return typeof id === "string" && id.length >= 6 && id.length <= 256 && id.isWellFormed();
 }
 
 /**
