@@ -19,6 +19,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { collect } from "../src/storage/es2024.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
 import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
 import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
@@ -201,7 +202,7 @@ export class CompositeBackend implements StorageBackend {
   /** The queues of all children below the prefix: what each of them holds says nothing about another. */
   async *queues(prefix: Key = []): AsyncGenerator<Key> {
     this.#requireOpen();
-    const all = await Promise.all(this.#routes.below(prefix).map((child) => Array.fromAsync(child.queues(prefix))));
+    const all = await Promise.all(this.#routes.below(prefix).map((child) => collect(child.queues(prefix))));
     yield* all.flat().sort((a, b) => compareEncoded(encodeKey(a), encodeKey(b)));
   }
 

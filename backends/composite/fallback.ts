@@ -26,6 +26,7 @@ import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
 import { fromFallback, isFallbackToken, toFallback, withFallbackVersion } from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
+import { collect } from "../../src/storage/es2024.ts";
 
 /** Who serves at the moment. */
 export type Serving = "primary" | "fallback" | "synchronising";
@@ -120,8 +121,8 @@ export class FallbackBackend implements StorageBackend {
     while (true) {
       const page = { ...options, limit: Math.min(left, 1000), ...(yielded && { after: yielded.key }) };
       const entries = await this.#read(
-        () => Array.fromAsync(this.#primary.list(prefix, page)),
-        async () => (await Array.fromAsync(this.#journal.visible(prefix, page))).map(withFallbackVersion),
+        () => collect(this.#primary.list(prefix, page)),
+        async () => (await collect(this.#journal.visible(prefix, page))).map(withFallbackVersion),
       );
       yield* entries;
       left -= entries.length;
@@ -196,8 +197,8 @@ export class FallbackBackend implements StorageBackend {
 
   async *queues(prefix?: Key): AsyncGenerator<Key> {
     yield* await this.#readQueue(
-      () => Array.fromAsync(this.#primary.queues(prefix)),
-      () => Array.fromAsync(this.#fallback.queues(prefix)),
+      () => collect(this.#primary.queues(prefix)),
+      () => collect(this.#fallback.queues(prefix)),
     );
   }
 

@@ -2,6 +2,7 @@
 
 import type { Delivery, Entry, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { collect } from "../../src/storage/es2024.ts";
 
 // What is not moved within this time comes into the line again and is moved by the next attempt.
 const MOVE_LEASE_MS = 60_000;
@@ -29,7 +30,7 @@ export async function moveDelivered(
     await send(to, queue, deliveries, () => 0);
     for (const { id, token } of deliveries) await from.commit({ operations: [{ type: "ack", queue, id, token }] });
   }
-  const delayed = await Array.fromAsync(from.messages(queue, "delayed"));
+  const delayed = await collect(from.messages(queue, "delayed"));
   for (let start = 0; start < delayed.length; start += MOVE_BATCH) {
     const part = delayed.slice(start, start + MOVE_BATCH);
     await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));

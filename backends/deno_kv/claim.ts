@@ -12,6 +12,7 @@ import type { Head } from "./line.ts";
 import type { Parts } from "./parts.ts";
 import type { Settler } from "./settle.ts";
 import type { Whereabouts } from "./view.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 
 /** A leased message whose value is still to be read. */
 interface Leased {
@@ -111,7 +112,7 @@ export class Claimer {
       throw new BackendUnavailableError("Cannot claim from Deno KV: the claims before this one took too long");
     }
     const draft = new Draft(layout, ranks, clock.now());
-    const queues = await Promise.all([...Map.groupBy(claims, ({ call }) => call.queue)].map(async ([queue, queued]) => {
+    const queues = await Promise.all([...groupBy(claims, ({ call }) => call.queue)].map(async ([queue, queued]) => {
       const wanted = Math.min(MESSAGES_AN_ATOMIC, queued.reduce((sum, claim) => sum + missing(claim), 0));
       return { queued, head: await this.#head(queue, draft.nowMs, wanted, deadlineMs) };
     }));

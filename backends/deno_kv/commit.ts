@@ -13,6 +13,7 @@ import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } fro
 import { AtomicTooLargeError } from "./engine.ts";
 import type { Parts } from "./parts.ts";
 import { View } from "./view.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 
 interface Call {
   readonly batch: PreparedBatch<NewContent>;
@@ -88,12 +89,12 @@ export class Committer {
     const nowMs = systemClock.now();
     const inTime = calls.filter(({ deadlineMs }) => deadlineMs > nowMs);
     // Calls that were made in an order are decided in it, however long each flush takes to read.
-    const turn = { before: this.#before, ...Promise.withResolvers<void>() };
+    const turn = { before: this.#before, ...deferred<void>() };
     this.#before = turn.promise;
     // Changes of one parent are numbered one after the other: one that was numbered ahead would have to be done again.
     const isTracked = inTime.some(({ batch }) => batch.operations.some((each) => each.type === "set" && each.tracked));
     const beforeTracked = isTracked ? this.#tracked : Promise.resolve();
-    const done = Promise.withResolvers<void>();
+    const done = deferred<void>();
     if (isTracked) this.#tracked = done.promise;
     try {
       await beforeTracked;

@@ -6,6 +6,7 @@ import type { Message } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { compareByDelivery } from "./line.ts";
 import type { Parts } from "./parts.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 
 // With bundles as large as they get, so many fit in one atomic, and what becomes of them.
 const BUNDLES_AN_ATOMIC = 25;
@@ -61,5 +62,5 @@ export class Settler {
 }
 
 function byTime(bundles: readonly Bundle[]): Iterable<readonly Bundle[]> {
-  return Map.groupBy(bundles, ({ place }) => place.atMs).values();
+  return groupBy(bundles, ({ place }) => place.atMs).values();
 }

@@ -11,6 +11,7 @@ import type { QueueNumbers } from "./queues.ts";
 import { LOCK_CLASS } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 import { arrayLiteral, escapeText, unescapeText } from "./text.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 
 /** What a group came to. */
 export interface Committed {
@@ -248,7 +249,7 @@ export class Committer {
     const { statements, namespace } = this.#parts;
     const told = records.filter(({ isTracked, wasTracked }) => isTracked || wasTracked);
     if (told.length === 0) return new Map();
-    const byParent = Map.groupBy(told, ({ key }) => namespace + encodedParent(key));
+    const byParent = groupBy(told, ({ key }) => namespace + encodedParent(key));
     const parents = [...byParent.keys()].sort();
     const counts = parents.map((parent) => byParent.get(parent)?.length ?? 0);
     const rows = await session.query(statements.touchFeeds, [arrayLiteral(parents), arrayLiteral(counts), nowMs]);

@@ -6,6 +6,7 @@ import type { Driver, Session } from "./driver.ts";
 import { faultOf, LateError, translate } from "./faults.ts";
 import { prepareSchema } from "./schema.ts";
 import type { Statements } from "./statements.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 250;
@@ -146,7 +147,7 @@ export class Connection {
 async function within<Result>(deadlineMs: number, work: () => Promise<Result>): Promise<Result> {
   const leftMs = deadlineMs - systemClock.now();
   if (leftMs <= 0) throw new BackendUnavailableError("Cannot reach the backend: the time for the call is over");
-  const late = Promise.withResolvers<never>();
+  const late = deferred<never>();
   const cancel = systemClock.setTimer(() => late.reject(new LateError("the server did not answer in time")), leftMs);
   try {
     return await Promise.race([work(), late.promise]);

@@ -6,6 +6,7 @@ import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
 import type { Connection } from "./connection.ts";
 import type { Statements } from "./statements.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 
 /** However quiet it is, everybody is woken this often: a notification may be lost, and proxies pass none on. */
 export const POLL_MS = 1000;
@@ -158,7 +159,7 @@ function parse(payload: string): string[] {
 
 /** What a promise gives within a limit, else `null`. */
 async function limited<Result>(promise: Promise<Result>, limitMs: number): Promise<Result | null> {
-  const late = Promise.withResolvers<null>();
+  const late = deferred<null>();
   const cancel = systemClock.setTimer(() => late.resolve(null), limitMs);
   try {
     return await Promise.race([promise, late.promise]);

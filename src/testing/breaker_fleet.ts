@@ -4,6 +4,7 @@ import type { CircuitBreakerOptions } from "../resilience/breaker_options.ts";
 import type { CallOutcome } from "../resilience/breaker_types.ts";
 import { CircuitBreaker } from "../resilience/circuit_breaker.ts";
 import type { BreakerTransition } from "../resilience/breaker_events.ts";
+import { deferred } from "../storage/es2024.ts";
 import type { CaseContext } from "./case.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { WatchedBackend } from "./watched_backend.ts";
@@ -78,6 +79,19 @@ export async function withFleet(
   }
 }
 
+/** Gives a further breaker to `run`, and lets it go afterwards. */
+export async function withBreaker(
+  options: CircuitBreakerOptions,
+  run: (breaker: CircuitBreaker) => Promise<void>,
+): Promise<void> {
+  const breaker = new CircuitBreaker(options);
+  try {
+    await run(breaker);
+  } finally {
+    await breaker.close();
+  }
+}
+
 /** A call that fails. */
 export function fail(breaker: CircuitBreaker): Promise<CallOutcome<never>> {
   return breaker.tryCall(() => Promise.reject(new Error("the service is down")));
@@ -99,8 +113,8 @@ export interface HeldCall {
 
 /** Begins a call that goes on until it is told to end. */
 export function hold(breaker: CircuitBreaker, signal?: AbortSignal): HeldCall {
-  const work = Promise.withResolvers<string>();
-  const begun = Promise.withResolvers<boolean>();
+  const work = deferred<string>();
+  const begun = deferred<boolean>();
   const ended = breaker.tryCall(() => {
     begun.resolve(true);
     return work.promise;

@@ -1,6 +1,7 @@
 /** Search as it is defined, by brute force: what the real one is held to. @module */
 
 import type { Analyzer, Token } from "../memory/text.ts";
+import { groupBy } from "../storage/es2024.ts";
 
 /** An entry, all there is to know about it. */
 export interface ReferenceEntry {
@@ -32,7 +33,7 @@ export function referenceSearch(
   analyzer: Analyzer,
 ): { readonly key: string; readonly score: number }[] {
   const all = entries.map((entry) => ({ ...entry, tokens: analyzer.tokens(entry.text) }));
-  const bySession = Map.groupBy(all, ({ key, session }) => session === null ? `entry ${key}` : `session ${session}`);
+  const bySession = groupBy(all, ({ key, session }) => session === null ? `entry ${key}` : `session ${session}`);
   const groups = [...bySession.values()].map((members) => ({
     members: members.toSorted((a, b) => a.order - b.order),
     tokens: members.flatMap(({ tokens }) => tokens),

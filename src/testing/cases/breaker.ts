@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../clock.ts";
 import { CircuitBreakerOpenError } from "../../resilience/breaker_error.ts";
-import { CircuitBreaker } from "../../resilience/circuit_breaker.ts";
-import { fail, hold, OPEN_MS, succeed, withFleet } from "../breaker_fleet.ts";
+import { fail, hold, OPEN_MS, succeed, withBreaker, withFleet } from "../breaker_fleet.ts";
 import type { ConformanceCase } from "../case.ts";
 import { entryOf, rejection } from "../steps.ts";
 
@@ -59,8 +58,9 @@ export const breakerCases: readonly ConformanceCase[] = [
         await fail(breaker);
         await fail(breaker);
         await breaker.close();
-        await using late = new CircuitBreaker({ name: "service", backend: context.backend, clock });
-        assert.equal((await succeed(late)).status, "rejected");
+        await withBreaker({ name: "service", backend: context.backend, clock }, async (late) => {
+          assert.equal((await succeed(late)).status, "rejected");
+        });
       }),
   },
   {
@@ -172,10 +172,11 @@ export const breakerCases: readonly ConformanceCase[] = [
         await fail(breaker);
         await fail(breaker);
         const { backend } = context;
-        await using named = new CircuitBreaker({ name: "other", backend, clock });
-        await using spaced = new CircuitBreaker({ name: "service", namespace: ["ao", "tenant"], backend, clock });
-        assert.equal((await succeed(named)).status, "success");
-        assert.equal((await succeed(spaced)).status, "success");
+        for (const place of [{ name: "other" }, { name: "service", namespace: ["ao", "tenant"] }]) {
+          await withBreaker({ ...place, backend, clock }, async (another) => {
+            assert.equal((await succeed(another)).status, "success");
+          });
+        }
       }),
   },
   {

@@ -1,7 +1,6 @@
 /** Cases: a half-open circuit breaker lets a few calls of the whole fleet through, and learns from each. @module */
 
 import assert from "node:assert/strict";
-import { CircuitBreaker } from "../../resilience/circuit_breaker.ts";
 import type { CircuitBreakerOptions } from "../../resilience/breaker_options.ts";
 import {
   fail,
@@ -12,6 +11,7 @@ import {
   type Member,
   OPEN_MS,
   succeed,
+  withBreaker,
   withFleet,
 } from "../breaker_fleet.ts";
 import type { CaseContext, ConformanceCase } from "../case.ts";
@@ -57,14 +57,15 @@ export const breakerProbeCases: readonly ConformanceCase[] = [
         await context.elapse(context.shortMs);
         const clock = new ManualClock();
         const { backend, shortMs: openMs } = context;
-        await using late = new CircuitBreaker({ name: "service", backend, clock, openMs });
-        if (backend.traits.clock === "injected") {
-          assert.equal((await succeed(late)).status, "rejected");
-          await clock.advance(openMs - 1);
-          assert.equal((await succeed(late)).status, "rejected");
-          await clock.advance(1);
-        }
-        assert.equal((await succeed(late)).status, "success");
+        await withBreaker({ name: "service", backend, clock, openMs }, async (late) => {
+          if (backend.traits.clock === "injected") {
+            assert.equal((await succeed(late)).status, "rejected");
+            await clock.advance(openMs - 1);
+            assert.equal((await succeed(late)).status, "rejected");
+            await clock.advance(1);
+          }
+          assert.equal((await succeed(late)).status, "success");
+        });
       }),
   },
   {

@@ -5,6 +5,7 @@ import type { Embedder, SearchHit } from "../../memory/model.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import { rejection } from "../steps.ts";
 import { memoryOn } from "./memory.ts";
+import { collect } from "../../storage/es2024.ts";
 
 /** Cases about searching, on any backend. */
 export const memorySearchCases: readonly ConformanceCase[] = [
@@ -117,7 +118,7 @@ export const memorySearchCases: readonly ConformanceCase[] = [
       assert.deepEqual(await find({ where: { who: "ada" }, limit: 1, prefix: "b" }), ["b:1"]);
       assert.deepEqual(await find({ where: { who: "eve" } }), []);
       assert.deepEqual(await find({ where: { who: "ada" }, mode: "substring" }), ["a:1", "b:1"]);
-      const [entry] = await Array.fromAsync(memory.entries({ limit: 1 }));
+      const [entry] = await collect(memory.entries({ limit: 1 }));
       const atMs = entry?.updatedAtMs ?? 0;
       assert.deepEqual(await find({ sinceMs: atMs + 3_600_000 }), []);
       assert.equal((await find({ sinceMs: atMs - 3_600_000, untilMs: atMs + 3_600_000 })).length, 5);
