@@ -2,11 +2,16 @@
 
 import ts from "typescript";
 
-/** The literal of `list[index] ?? literal`: it is there for the compiler, which cannot know that the index is within. */
+/**
+ * The default of `list[index] ?? name`, or of one with a literal or `[]` in its place: it is there for the compiler, which
+ * cannot know that the index is within the list.
+ */
 export function indexDefault(node: ts.Node): ts.Expression | undefined {
-  const isIt = ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.QuestionQuestionToken &&
-    ts.isElementAccessExpression(node.left) && ts.isLiteralExpression(node.right);
-  return isIt ? node.right : undefined;
+  if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.QuestionQuestionToken) return undefined;
+  const { left, right } = node;
+  const isPlain = ts.isLiteralExpression(right) || ts.isIdentifier(right) ||
+    (ts.isArrayLiteralExpression(right) && right.elements.length === 0);
+  return ts.isElementAccessExpression(left) && isPlain ? right : undefined;
 }
 
 /** How many of them there are on each line, by number. */
@@ -14,9 +19,9 @@ export function indexDefaultsByLine(text: string): ReadonlyMap<number, number> {
   const file = ts.createSourceFile("source.ts", text, ts.ScriptTarget.Latest, true);
   const counts = new Map<number, number>();
   const visit = (node: ts.Node) => {
-    const literal = indexDefault(node);
-    if (literal) {
-      const line = file.getLineAndCharacterOfPosition(literal.getStart(file)).line + 1;
+    const value = indexDefault(node);
+    if (value) {
+      const line = file.getLineAndCharacterOfPosition(value.getStart(file)).line + 1;
       counts.set(line, (counts.get(line) ?? 0) + 1);
     }
     ts.forEachChild(node, visit);

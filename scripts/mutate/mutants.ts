@@ -1,8 +1,7 @@
 /**
  * Makes mutants of a source file: copies with one small fault each, as people make them.
  *
- * Types, imports and the default of `list[index] ?? literal` are left alone: the last is there for the compiler, which
- * cannot know that the index is within the list.
+ * Types, imports and the default of `list[index] ?? literal` are left alone: the last is there for the compiler.
  *
  * @module
  */

@@ -20,21 +20,25 @@ export class Tree implements AsyncDisposable {
     return new Tree(folder);
   }
 
-  /** Runs tests while one file has another text. */
+  /** Runs tests, one file after the other until one fails, while a source file has another text. */
   async test(tests: readonly string[], timeLimitMs: number, file: string, text: string): Promise<Outcome> {
     const path = `${this.#folder}/${file}`;
     const original = await Deno.readTextFile(path);
     await Deno.writeTextFile(path, text);
     try {
-      return await this.#run(tests, timeLimitMs);
+      for (const each of tests) {
+        const outcome = await this.#run(each, timeLimitMs);
+        if (outcome !== "passed") return outcome;
+      }
+      return "passed";
     } finally {
       await Deno.writeTextFile(path, original);
     }
   }
 
-  async #run(tests: readonly string[], timeLimitMs: number): Promise<Outcome> {
+  async #run(test: string, timeLimitMs: number): Promise<Outcome> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--allow-all", "--no-check", "--fail-fast", "--preload=scripts/mutate/fixed_seed.ts", ...tests],
+      args: ["test", "--allow-all", "--no-check", "--fail-fast", "--preload=scripts/mutate/fixed_seed.ts", test],
       cwd: this.#folder,
       env: { NO_COLOR: "1" },
       stdin: "null",
