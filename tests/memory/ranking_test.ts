@@ -32,6 +32,7 @@ Deno.test("deviation() is that of all numbers, and 1 where they are alike", () =
   assertEquals(deviation(2 + 4 + 6 + 8, 4 + 16 + 36 + 64, 4), Math.sqrt(5));
   assertEquals(deviation(9, 27, 3), 1);
   assertEquals(deviation(2, 2 - 2e-12, 2), 1, "what rounding leaves is nothing");
+  assertEquals(deviation(0, 1e-12, 1), 1);
   assertAlmostEquals(deviation(0, 2e-10, 2), 1e-5, 1e-12);
 });
 
@@ -40,13 +41,14 @@ Deno.test("decayed() halves a score for each half-life, and none for what was wr
   assertEquals(decayed(8, -100, 100), 8);
   assertEquals(decayed(0, 100, 100), 0);
   assertEquals(decayed(-8, 100, 100), -8, "what speaks against an entry does not fade");
-  assertEquals(decayed(0.5, 100, 100), 0.25);
+  assertEquals([decayed(0.5, 100, 100), decayed(-0.5, 100, 100)], [0.25, -0.5]);
 });
 
 Deno.test("rounded() leaves nine digits behind the point", () => {
   assertEquals(rounded(0.123456789123), 0.123456789);
   assertEquals(rounded(0.1 + 0.2), 0.3);
   assertEquals(rounded(0.1234567896), 0.12345679);
+  assertEquals(rounded(1234.5678912345), 1234.567891235);
 });
 
 Deno.test("Best.items are the first of the sorted candidates, equal ones in the order in which they came", () => {
@@ -101,6 +103,17 @@ Deno.test("Scores.add() keeps a place whose sum comes to zero, once", () => {
   assert(Math.abs(scores.values[1] ?? 1) < 1e-300);
   scores.add(1, 2);
   assertEquals([[...scores.places()], scores.values[1]], [[1], 2]);
+});
+
+Deno.test("Scores holds no memory before it is used, and counts no place twice that was used before", () => {
+  const scores = new Scores();
+  assertEquals([scores.values.length, scores.touched.length], [0, 0]);
+  scores.reset(10);
+  scores.add(5, 1);
+  scores.add(3, 1);
+  scores.reset(10);
+  scores.add(3, 2);
+  assertEquals(scores.deviation(2), 1, "of 2 and 0");
 });
 
 Deno.test("Scores.reset() forgets all, keeps its memory while it is large enough, and takes places below the limit", () => {

@@ -43,6 +43,8 @@ Deno.test("backoffDelayMs() never shrinks and never leaves its bounds when given
 
 Deno.test("backoffDelayMs() refuses what is no delay, naming the field", () => {
   assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 0 }), RangeError, "attempt");
+  assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 1.5 }), RangeError, "attempt: it must be an integer");
+  assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 1, factor: 0.9 }), RangeError, "factor");
   assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 1, baseDelayMs: -1 }), RangeError, "baseDelayMs");
   assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 1, factor: NaN }), RangeError, "factor");
   assertThrows(() => backoffDelayMs({ ...CURVE, attempt: 1, maxDelayMs: Infinity }), RangeError, "maxDelayMs");
@@ -83,4 +85,30 @@ Deno.test("backoffDelays() with decorrelated jitter leaves no clump: no 20 ms ho
     }
   }
   assert(Math.max(...counts.values()) < 0.03 * 40_000);
+});
+
+Deno.test("backoffDelays() gives the curve, a share of it, or half of it and a share of the other half", () => {
+  const next = (jitter: JitterKind) => backoffDelays(CURVE, jitter, () => 0.5);
+  const three = (delays: () => number) => [delays(), delays(), delays()];
+  assertEquals(three(next("none")), [1000, 2000, 4000]);
+  assertEquals(three(next("full")), [500, 1000, 2000]);
+  assertEquals(three(next("equal")), [750, 1500, 3000]);
+});
+
+Deno.test("backoffDelays() with decorrelated jitter gives the differences of 2^t * tanh(sqrt(4t)), by the median", () => {
+  const next = backoffDelays({ ...CURVE, maxDelayMs: 1e6 }, "decorrelated", () => 0.5);
+  const delays = [next(), next(), next(), next()].map((delayMs) => Math.round(delayMs * 1000) / 1000);
+  assertEquals(delays, [897.405, 1093.004, 2035.748, 4045.979]); // computed apart from this code
+  assertEquals(backoffDelays(CURVE, "decorrelated", () => 0)(), 0);
+});
+
+Deno.test("backoffDelays() with decorrelated jitter gives zeros for a base of zero, at any attempt", () => {
+  const next = backoffDelays({ ...CURVE, baseDelayMs: 0 }, "decorrelated", () => 0.5);
+  for (let attempt = 1; attempt <= 2000; attempt++) assertEquals(next(), 0);
+});
+
+Deno.test("backoffDelays() refuses a curve at once, whatever the jitter", () => {
+  for (const jitter of JITTERS) {
+    assertThrows(() => backoffDelays({ ...CURVE, maxDelayMs: -1 }, jitter, Math.random), RangeError, "maxDelayMs");
+  }
 });

@@ -6,6 +6,7 @@ import {
   type BreakerState,
   INITIAL_STATE,
   mayProbe,
+  openingsOf,
   transition,
 } from "../../src/resilience/breaker_state.ts";
 
@@ -59,6 +60,7 @@ Deno.test("transition() gives the place of a dropped probe to another one", () =
   const dropped = transition(two, ended("probe_dropped", "p"), 100);
   assert(mayProbe(dropped, RULES, 100));
   assert(dropped.kind === "half_open" && dropped.successes === 0);
+  assertEquals([dropped.generation, dropped.revision, dropped.probes.map(({ id }) => id)], [2, 2, ["q"]]);
 });
 
 Deno.test("transition() ignores the end of a probe that it does not know, twice the same, or of another generation", () => {
@@ -74,7 +76,16 @@ Deno.test("transition() opens when the lease of a probe is over, and lets nobody
   const expire: BreakerEvent = { type: "expire", openForMs: 200, by: "e" };
   assertStrictEquals(transition(one, expire, 149), one);
   assertStrictEquals(transition(one, probe("q"), 150), one);
-  assertEquals(transition(one, expire, 150).kind, "open");
+  assertEquals(transition(one, probe("q"), 149).kind, "half_open", "a millisecond before, there is a place");
+  assertEquals(transition(one, expire, 150), {
+    kind: "open",
+    generation: 3,
+    revision: 0,
+    by: "e",
+    openForMs: 200,
+    sinceMs: 150,
+    openings: 2,
+  });
 });
 
 Deno.test("transition() isolates from every state, and resets from every state", () => {
@@ -84,6 +95,8 @@ Deno.test("transition() isolates from every state, and resets from every state",
     assertEquals([isolated.kind, isolated.generation], ["isolated", state.generation + 1]);
     assertStrictEquals(transition(isolated, probe("q"), 1e9), isolated);
     assertStrictEquals(transition(isolated, isolate, 100), isolated);
+    const again = transition(isolated, { ...isolate, reason: "another" }, 100);
+    assert(again.kind === "isolated" && again.reason === "another" && again.generation === state.generation + 2);
     assertEquals(transition(isolated, { type: "reset", by: "r" }, 100).kind, "closed");
   }
   assertStrictEquals(transition(INITIAL_STATE, { type: "reset", by: "r" }, 0), INITIAL_STATE);
@@ -151,4 +164,31 @@ Deno.test("decodeBreaker() passes over unknown fields, and takes nothing else fo
     { v: 1, kind: "half_open", generation: 1, revision: 0, by: "", probes: [{}], successes: 0, openings: 1 },
   ];
   for (const value of broken) assertEquals(decodeBreaker(value, 0), null);
+});
+
+Deno.test("INITIAL_STATE is closed, and of the first generation", () => {
+  assertEquals(INITIAL_STATE, { kind: "closed", generation: 0, revision: 0, by: "" });
+});
+
+Deno.test("transition() raises the revision by one when a probe succeeds and more are needed", () => {
+  const two = after(OPEN, 100, probe("p"), probe("q"));
+  const once = transition(two, ended("probe_succeeded", "p"), 100);
+  assert(once.kind === "half_open");
+  assertEquals([once.generation, once.revision, once.successes, once.probes.length], [2, 2, 1, 1]);
+});
+
+Deno.test("mayProbe() lets no more through at once than there are places, and so many in all as must succeed", () => {
+  const rules = { halfOpenMaxCalls: 1, successThreshold: 3 };
+  const one = transition(OPEN, { type: "probe", id: "p", leaseMs: 50, rules, by: "p" }, 100);
+  assertEquals(mayProbe(one, rules, 100), false);
+  const end = { type: "probe_succeeded", id: "p", generation: 2, rules, by: "p" } as const;
+  assertEquals(mayProbe(transition(one, end, 100), rules, 100), true);
+  assertEquals(mayProbe(INITIAL_STATE, rules, 100), false);
+});
+
+Deno.test("openingsOf() counts since the breaker was closed, and is 0 where it is closed or isolated", () => {
+  const half = transition(OPEN, probe("p"), 100);
+  const opened = transition(half, ended("probe_failed", "p"), 100);
+  const isolated = transition(opened, { type: "isolate", reason: "r", by: "i" }, 100);
+  assertEquals([INITIAL_STATE, OPEN, half, opened, isolated].map(openingsOf), [0, 1, 1, 2, 0]);
 });

@@ -73,3 +73,39 @@ Deno.test("FailuresInWindow.failure() costs the same with 100,000 calls in the w
   const ratio = Math.min(time(100_000), time(100_000), time(100_000)) / Math.max(time(0), time(0), 0.2);
   assert(ratio < 20, `it takes ${ratio} times as long`); // a scan of the window would take 10,000 times as long
 });
+
+Deno.test("ConsecutiveFailures.failure() is one too many at once when the threshold is 1", () => {
+  const rule = new ConsecutiveFailures(1);
+  assertEquals([rule.failures, rule.failure()], [0, true]);
+});
+
+Deno.test("FailuresInWindow.failure() needs ten calls unless told otherwise", () => {
+  const rule = new FailuresInWindow({ threshold: 0.1, windowMs: 1000 }, new ManualClock());
+  const trips = Array.from({ length: 10 }, () => rule.failure());
+  assertEquals(trips.indexOf(true), 9);
+});
+
+Deno.test("FailuresInWindow.failures counts what is at the end of the window's first tenth", async () => {
+  const clock = new ManualClock();
+  const rule = new FailuresInWindow({ threshold: 1, windowMs: 1000 }, clock);
+  rule.failure();
+  await clock.advance(999);
+  assertEquals(rule.failures, 1);
+  await clock.advance(1);
+  assertEquals(rule.failures, 0);
+});
+
+Deno.test("FailuresInWindow.reset() forgets everything, and time that goes on takes nothing off what comes then", async () => {
+  const clock = new ManualClock();
+  const rule = new FailuresInWindow({ threshold: 1, windowMs: 1000, minimumCalls: 2 }, clock);
+  for (let count = 0; count < 3; count++) {
+    rule.success();
+    rule.failure();
+  }
+  rule.reset();
+  assertEquals(rule.failures, 0);
+  await clock.advance(500);
+  assertEquals([rule.failure(), rule.failure()], [false, true]);
+  await clock.advance(600); // over the tenth in which there was something before
+  assertEquals([rule.failures, rule.failure()], [2, true]);
+});

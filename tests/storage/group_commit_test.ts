@@ -114,6 +114,7 @@ Deno.test("GroupCommit.run() fails a call that its round trip gave no outcome", 
   assertEquals(one?.status, "fulfilled");
   assert(two?.status === "rejected");
   assertInstanceOf(two.reason, Error);
+  assertEquals(two.reason.message, "Cannot settle the call: its round trip gave no outcome");
 });
 
 Deno.test("GroupCommit.run() sends at most maxCalls in one round trip, in the order of the calls", async () => {
@@ -222,5 +223,77 @@ Deno.test("GroupCommit.run() does not spread few calls", async () => {
   await turn();
   assertEquals(trips.map((trip) => trip.calls), [[1, 2, 3]]);
   await endAll();
+  await Promise.all(calls);
+});
+
+Deno.test("GroupCommit.run() gives the larger share to the first round trips, each time anew", async () => {
+  const { group, trips, endAll } = makeGroup({ maxInFlight: 2, spreadFrom: 1 });
+  const calls = [1, 2, 3].map((call) => group.run(call));
+  await turn();
+  assertEquals(trips.map((trip) => trip.calls), [[1, 2], [3]]);
+  await endAll();
+  calls.push(...[4, 5, 6, 7].map((call) => group.run(call)));
+  await turn();
+  assertEquals(trips.slice(2).map((trip) => trip.calls), [[4, 5], [6, 7]], "what was under way is so no more");
+  await endAll();
+  await Promise.all(calls);
+});
+
+Deno.test("GroupCommit.run() sends 1000 calls in one round trip unless told otherwise, each of the weight 1", async () => {
+  const { group, trips, endAll } = makeGroup();
+  const calls = Array.from({ length: 2001 }, (_, call) => group.run(call));
+  await turn();
+  await endAll();
+  assertEquals(trips.map((trip) => trip.calls.length), [1000, 1000, 1]);
+  await Promise.all(calls);
+  const light = makeGroup({ maxWeight: 2 });
+  const more = [1, 2, 3].map((call) => light.group.run(call));
+  await turn();
+  await light.endAll();
+  assertEquals(light.trips.map((trip) => trip.calls), [[1, 2], [3]]);
+  await Promise.all(more);
+});
+
+Deno.test("GroupCommit.run() lets 100,000 calls wait unless told otherwise", async () => {
+  const group = new GroupCommit<number, number>({ flush: (calls) => Promise.resolve(calls) });
+  const calls = Array.from({ length: 100_000 }, (_, call) => group.run(call));
+  await assertRejects(() => group.run(0), BackendUnavailableError, "100000 calls are waiting already");
+  assertEquals((await Promise.all(calls)).length, 100_000);
+});
+
+Deno.test("GroupCommit.run() queues one microtask for the calls of a turn, and none while no round trip may begin", async () => {
+  const { group, endAll } = makeGroup();
+  const queue = globalThis.queueMicrotask;
+  let queued = 0;
+  globalThis.queueMicrotask = (callback) => {
+    queued++;
+    queue(callback);
+  };
+  try {
+    const calls = [1, 2, 3].map((call) => group.run(call));
+    assertEquals(queued, 1);
+    await turn();
+    calls.push(group.run(4), group.run(5));
+    assertEquals(queued, 1);
+    await endAll();
+    assertEquals(queued, 2);
+    await Promise.all(calls);
+  } finally {
+    globalThis.queueMicrotask = queue;
+  }
+});
+
+Deno.test("GroupCommit.drain() waits for all round trips under way, and is a promise when there are none", async () => {
+  const { group, trips, endAll } = makeGroup({ maxInFlight: 2, maxCalls: 1 });
+  assertInstanceOf(group.drain(), Promise);
+  const calls = [group.run(1), group.run(2)];
+  await turn();
+  let drained = false;
+  const draining = group.drain().then(() => drained = true);
+  trips[0]?.end();
+  await turn();
+  assertEquals(drained, false);
+  await endAll();
+  await draining;
   await Promise.all(calls);
 });
