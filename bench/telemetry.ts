@@ -1,8 +1,9 @@
 /**
  * What telemetry costs while nobody has registered a provider: `deno run -A bench/telemetry.ts`.
  *
- * The same work in turn with the looks for a provider as they are, and with looks that cost nothing. Prints a row for each
- * kind of work: the processor time of one, what the looks take of it, and their share; medians of many rounds.
+ * The same work with the looks for a provider as they are, and with looks that cost nothing, in two processes that take
+ * turns. Prints a row for each kind of work: the processor time of one call with and without, medians of all rounds, and
+ * the share of the looks.
  *
  * @module
  */
@@ -14,69 +15,77 @@ import { metrics, trace } from "@opentelemetry/api";
 import { MemoryBackend } from "../backends/memory.ts";
 import { MessageCoordinator } from "../src/messages/coordinator.ts";
 import { CircuitBreaker } from "../src/resilience/circuit_breaker.ts";
+import { serveRounds } from "./peers/child.mjs";
+import { inDeno } from "./peers/comparison.ts";
+import { contest } from "./peers/contest.ts";
 import { PAYLOAD } from "./peers/payload.mjs";
 import { oneRoundTrip } from "./scenarios.ts";
 
-const ROUNDS = 300;
-const CALLS = 1000;
-const QUEUE_SIZE = 10_000_000;
+const PLAN = { rounds: 15, roundMs: 300 };
+const CALLS_AT_ONCE = 500;
 
 const SENDER = { type: "sender" };
 const RECIPIENT = { type: "recipient" };
+const HOUR_MS = 3_600_000;
 
-const coordinator = () => new MessageCoordinator(new MemoryBackend(), { queueSize: QUEUE_SIZE });
+/** Each makes the work of so many calls, on a store of its own: a growing one would measure the garbage collector. */
 const WORK: Readonly<Record<string, () => () => Promise<unknown>>> = {
   "send": () => {
-    // A mailbox of its own for each round: a long one would make the garbage collector the measure of all things.
-    const own = coordinator();
-    return () => own.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD });
+    const coordinator = new MessageCoordinator(new MemoryBackend());
+    return () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD });
   },
   "send, receive, ack": () => {
-    const own = coordinator();
-    return () => oneRoundTrip(own);
+    const coordinator = new MessageCoordinator(new MemoryBackend());
+    return () => oneRoundTrip(coordinator);
   },
   "rejection by a breaker": () => {
-    const breaker = new CircuitBreaker({ failureThreshold: 1, openMs: 3_600_000 });
+    const breaker = new CircuitBreaker({ failureThreshold: 1, openMs: HOUR_MS });
     void breaker.tryCall(() => Promise.reject(new Error("down")));
     return () => breaker.tryCall(() => 1);
   },
 };
 
-for (const [name, prepare] of Object.entries(WORK)) {
-  const [costs, shares]: [number[], number[]] = [[], []];
-  for (let round = 0; round < ROUNDS; round++) {
-    // One right after the other, so that both have the same machine; which comes first changes.
-    const [first, second] = [await measure(prepare(), round % 2 === 0), await measure(prepare(), round % 2 !== 0)];
-    const [costly, free] = round % 2 === 0 ? [second, first] : [first, second];
-    costs.push(costly);
-    shares.push(costly - free);
+const WITHOUT = "without: ";
+
+if (Deno.args.length > 0) await serve();
+else await compare();
+
+async function compare(): Promise<void> {
+  for (const name of Object.keys(WORK)) {
+    const side = (scenario: string) => inDeno(import.meta.url, scenario);
+    const sides = { ours: side(name), peer: side(WITHOUT + name) };
+    const { ours, peer } = await contest({ name, unit: "ns/call", better: "lower", ...sides }, PLAN);
+    const figures = [`${ours.toFixed(0)} ns`, `${peer.toFixed(0)} ns`, `${((1 - peer / ours) * 100).toFixed(1)} %`];
+    console.log(name.padEnd(24) + figures.map((figure) => figure.padStart(12)).join(""));
   }
-  const [cost, share] = [median(costs), median(shares)];
-  const percent = `${(share / cost * 100).toFixed(1)} %`;
-  console.log(
-    `${name.padEnd(24)} ${cost.toFixed(0).padStart(8)} ns ${share.toFixed(0).padStart(8)} ns ${percent.padStart(8)}`,
-  );
 }
 
-/** Makes the API answer from constants, as if it were not asked, until the returned function is called. */
-function skipLooks(): () => void {
+async function serve(): Promise<void> {
+  if (Deno.args[0]?.startsWith(WITHOUT)) skipLooks();
+  await serveRounds(Object.fromEntries(
+    Object.entries(WORK).flatMap(([name, prepare]) => {
+      const round = (durationMs: number) => measure(durationMs, prepare);
+      return [[name, round], [WITHOUT + name, round]];
+    }),
+  ));
+}
+
+/** Makes the API answer from constants, as if it were not asked. */
+function skipLooks(): void {
   const [meters, tracers] = [metrics.getMeterProvider(), trace.getTracerProvider()];
-  const originals = [metrics.getMeterProvider, trace.getTracerProvider] as const;
   metrics.getMeterProvider = () => meters;
   trace.getTracerProvider = () => tracers;
-  return () => [metrics.getMeterProvider, trace.getTracerProvider] = originals;
 }
 
 /** How much processor time a call takes, one after the other, in nanoseconds. */
-async function measure(call: () => Promise<unknown>, isFree: boolean): Promise<number> {
-  const restore = isFree ? skipLooks() : () => {};
+async function measure(durationMs: number, prepare: () => () => Promise<unknown>): Promise<number> {
+  const endsAt = performance.now() + durationMs;
   const before = cpuUsage();
-  for (let each = 0; each < CALLS; each++) await call();
+  let calls = 0;
+  for (; performance.now() < endsAt; calls += CALLS_AT_ONCE) {
+    const call = prepare();
+    for (let each = 0; each < CALLS_AT_ONCE; each++) await call();
+  }
   const { user, system } = cpuUsage(before);
-  restore();
-  return (user + system) * 1000 / CALLS;
-}
-
-function median(figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? NaN;
+  return (user + system) * 1000 / calls;
 }
