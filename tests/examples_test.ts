@@ -10,6 +10,7 @@ const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-ru
 const EXPECTED: Readonly<Record<string, RegExp>> = {
   "basic_usage.ts": /fix the typo[\s\S]*draft a title[\s\S]*anything: 0/,
   "custom_agent_types.ts": /reached 3 translators\nthe page was translated by fr\n/,
+  "memory_workflow.ts": /found: ada:trip:4 allergic\n[\s\S]*session: ada:trip\n[\s\S]*left: 2 entries\nkept in: memory/,
   "fault_tolerance.ts": /because no model can do that\ndone: easy, flaky, impossible; retries: 2/,
 };
 const examples = [...Deno.readDirSync(new URL("examples/", ROOT))].map(({ name }) => name).sort();
