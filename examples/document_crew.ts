@@ -29,19 +29,40 @@ const READER: AgentId = { type: "reader" };
 const LIBRARIAN: AgentId = { type: "librarian" };
 
 const SECTION_CHARACTERS = 2000;
+const LINE = new RegExp(`[^\\n]{1,${SECTION_CHARACTERS}}\\n?|\\n`, "gu");
 const SECTIONS_A_STEP = 40; // each takes two operations, and a batch may have 100
 const READING_MS = 20;
+const STUCK_MS = 60_000;
 const LEASE_MS = 1000; // how soon the work of a killed process is taken up by another
 
 if (import.meta.main) {
   const [first, second] = Deno.args;
   if (first === "--second-process") await runSecondProcess(second ?? "");
-  else await runCrew(first ?? new URL("../README.md", import.meta.url), second);
+  else Deno.exitCode = await main(Deno.args);
 }
 
-/** Runs the crew on one document and prints what came of it. Exits with 1 when a message was lost. */
-async function runCrew(file: string | URL, query?: string): Promise<void> {
-  const text = await Deno.readTextFile(file);
+/** Returns what to exit with: 0 when nothing was lost, 1 when something was, 2 when there is no such document. */
+async function main(args: readonly string[]): Promise<number> {
+  const [file = decodeURIComponent(new URL("../README.md", import.meta.url).pathname), query, ...others] = args;
+  const odd = args.find((arg) => arg.startsWith("-")) ?? others[0];
+  if (odd !== undefined) {
+    console.error(`Cannot use ${JSON.stringify(odd)}: the demo takes a file and a word to look for, and nothing else`);
+    return 2;
+  }
+  let text: string;
+  try {
+    text = await Deno.readTextFile(file);
+  } catch (error) {
+    const isMissing = error instanceof Deno.errors.NotFound;
+    const why = isMissing ? "there is no such file" : error instanceof Error ? error.message : String(error);
+    console.error(`Cannot read ${JSON.stringify(file)}: ${why}`);
+    return 2;
+  }
+  return await runCrew(file, text, query) === 0 ? 0 : 1;
+}
+
+/** Runs the crew on one document, prints what came of it, and returns how many messages were lost. */
+async function runCrew(file: string, text: string, query?: string): Promise<number> {
   const directory = await Deno.makeTempDir({ prefix: "document-crew-" });
   const path = `${directory}/crew.sqlite`;
   try {
@@ -53,14 +74,14 @@ async function runCrew(file: string | URL, query?: string): Promise<void> {
     const sections = split(text);
     await using _splitter = serveSplitter(crew, sections);
     await using _librarian = serveLibrarian(crew);
-    const second = startSecondProcess(path);
+    const second = startSecondProcess(path, Math.min(3, sections.length));
     await crew.sendMessage({ type: "editor" }, SPLITTER, { messageId: "split-from-0", payload: { from: 0 } });
     await second.killed;
     await using _reader = serveReader(crew, "unsteady", true);
     await waitUntilRead(crew, sections.length);
 
     await printAnswer(backend, query);
-    await printTable(crew, metrics);
+    return await printTable(crew, metrics);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -74,8 +95,8 @@ async function runSecondProcess(path: string): Promise<void> {
   for await (const _ of Deno.stdin.readable); // until the first process ends, should it not come to kill this one
 }
 
-/** Starts the second process and kills it, `kill -9`, as soon as it has begun to read its third section. */
-function startSecondProcess(path: string): { readonly killed: Promise<void> } {
+/** Starts the second process and kills it, `kill -9`, as soon as it has begun to read so many sections. */
+function startSecondProcess(path: string, sections: number): { readonly killed: Promise<void> } {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-read", "--allow-write", "--allow-env", import.meta.filename ?? "", "--second-process", path],
     stdin: "piped",
@@ -85,7 +106,7 @@ function startSecondProcess(path: string): { readonly killed: Promise<void> } {
     let begun = 0;
     for await (const chunk of process.stdout.pipeThrough(new TextDecoderStream())) {
       begun += chunk.split("\n").length - 1;
-      if (begun >= 3) break;
+      if (begun >= sections) break;
     }
     process.kill("SIGKILL");
     await process.status;
@@ -164,17 +185,20 @@ function handled(agent: AgentId, messageId: string, recovered = false): Batch {
 
 /** Shows how far the crew is until every section is in the library. */
 async function waitUntilRead(crew: MessageCoordinator, sections: number): Promise<void> {
-  const deadline = Date.now() + 120_000;
+  let deadline = Date.now() + STUCK_MS;
   for (let shown = -1; Date.now() < deadline;) {
     const stored = await crew.backend.count(["library"]);
-    if (stored !== shown) console.log(`${stored} of ${sections} sections are in the library`);
+    if (stored !== shown) {
+      console.log(`${stored} of ${sections} sections are in the library`);
+      deadline = Date.now() + STUCK_MS;
+    }
     if (
       stored === sections && (await crew.stats()).every(({ ready, delayed, leased }) => ready + delayed + leased === 0)
     ) return;
     shown = stored;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-  throw new Error("Cannot wait for the crew any longer: it has not finished in two minutes");
+  throw new Error("Cannot wait for the crew any longer: it has not come on for a minute");
 }
 
 /** Answers a keyword query from the library: the sections in which the word stands most often. */
@@ -196,7 +220,8 @@ async function printAnswer(backend: StorageBackend, query?: string): Promise<voi
   }
 }
 
-async function printTable(crew: MessageCoordinator, metrics: CountingMetrics): Promise<void> {
+/** Prints what became of the messages, and returns how many were lost. */
+async function printTable(crew: MessageCoordinator, metrics: CountingMetrics): Promise<number> {
   const { backend } = crew;
   const sent = await keysBelow(backend, ["sent"]);
   sent.add(JSON.stringify([SPLITTER.type, "split-from-0"]));
@@ -217,7 +242,7 @@ async function printTable(crew: MessageCoordinator, metrics: CountingMetrics): P
     lost,
   };
   for (const [name, count] of Object.entries(rows)) console.log(`  ${name.padEnd(10)}${String(count).padStart(7)}`);
-  if (lost !== 0) Deno.exitCode = 1;
+  return lost;
 }
 
 /** The keys below a prefix, without it. */
@@ -227,11 +252,11 @@ async function keysBelow(backend: StorageBackend, prefix: Key): Promise<Set<stri
   return keys;
 }
 
-/** Cuts a text at its headings, and what is still long at line ends. */
+/** Cuts a text at its headings, and what is still long at line ends; and a line that is too long, wherever that falls. */
 function split(text: string): string[] {
   const sections: string[] = [];
   let section = "";
-  for (const line of text.split(/(?<=\n)/)) {
+  for (const [line] of text.matchAll(LINE)) {
     const isFull = section.length + line.length > SECTION_CHARACTERS;
     if (section.trim() !== "" && (line.startsWith("#") || isFull)) {
       sections.push(section);

@@ -52,6 +52,40 @@ Deno.test("document_crew loses nothing of a file of 1 MB, and answers the query"
   }
 });
 
+for (
+  const [what, text] of [["nothing", ""], ["a word", "mailboxes"], [
+    "one long line",
+    "mailboxes and leases ".repeat(5000),
+  ]]
+) {
+  Deno.test(`document_crew comes to its end with a file of ${what}`, async () => {
+    const file = await Deno.makeTempFile({ suffix: ".md" });
+    try {
+      await Deno.writeTextFile(file, text ?? "");
+      const { code, output } = await run("examples/document_crew.ts", file, "mailboxes");
+      assertEquals(code, 0, output);
+      const { sent = 0, handled, lost } = tableOf(output);
+      assertEquals({ handled, lost }, { handled: sent, lost: 0 }, output);
+    } finally {
+      await Deno.remove(file);
+    }
+  });
+}
+
+for (
+  const [args, message] of [
+    [["/no/such/file.md"], 'Cannot read "/no/such/file.md": there is no such file\n'],
+    [["/"], 'Cannot read "/": Is a directory'],
+    [["README.md", "word", "another"], 'Cannot use "another": the demo takes a file and a word to look for'],
+    [["--fast"], 'Cannot use "--fast": the demo takes a file and a word to look for'],
+  ] as const
+) {
+  Deno.test(`document_crew refuses ${args.join(" ")} in one line`, async () => {
+    const { code, output } = await run("examples/document_crew.ts", ...args);
+    assertEquals([code, output.startsWith(message), output.split("\n").length], [2, true, 2], output);
+  });
+}
+
 /** The table at the end of the demo. */
 function tableOf(output: string): Record<string, number> {
   const rows = output.matchAll(/^ {2}(sent|handled|retried|recovered|dead|lost) +(\d+)$/gm);
