@@ -27,6 +27,7 @@ import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.t
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
 import { Connection } from "./postgres/connection.ts";
+import { Express } from "./postgres/express.ts";
 import {
   adapt,
   adaptTransaction,
@@ -106,6 +107,8 @@ export class PostgresBackend implements StorageBackend {
   readonly #limitMs: number;
   readonly #connection: Connection;
   readonly #committer: Committer;
+  /** `null` in a transaction of the caller's, which an error would end. */
+  readonly #express: Express | null;
   readonly #claims: Claims;
   readonly #reads: Reads;
   readonly #sweep: Sweep;
@@ -165,7 +168,9 @@ export class PostgresBackend implements StorageBackend {
     const queues = new QueueNumbers(prefix, statements);
     this.#wakeups = new Wakeups({ connection, statements, namespace: prefix, channel, limitMs: this.#limitMs });
     const notify = { channel, payload: (topics: ReadonlySet<string>) => this.#wakeups.payload(topics) };
-    this.#committer = new Committer({ statements, queues, namespace: prefix, notify });
+    const committing = { statements, queues, namespace: prefix, notify };
+    this.#committer = new Committer(committing);
+    this.#express = inside ? null : new Express({ ...committing, connection });
     this.#claims = new Claims({ connection, statements, queues, namespace: prefix });
     this.#reads = new Reads({ connection, statements, namespace: prefix });
     this.#sweep = new Sweep(connection, statements);
@@ -307,16 +312,33 @@ export class PostgresBackend implements StorageBackend {
     return this.close();
   }
 
-  async #flush(calls: readonly CommitCall[]): Promise<readonly CommitResult[]> {
+  async #flush(calls: readonly CommitCall[]): Promise<readonly (CommitResult | Error)[]> {
     const batches = calls.map(({ batch }) => batch);
-    const { results, topics, added } = await this.#connection.transaction(
-      deadlineOf(calls),
+    const deadlineMs = deadlineOf(calls);
+    const sped = await this.#express?.run(batches, deadlineMs);
+    if (!sped) return await this.#commitAll(batches, deadlineMs);
+    this.#tell(sped);
+    const rest = batches.filter((_, index) => !sped.results[index]);
+    if (rest.length === 0) return sped.results.filter((result) => result !== null);
+    // What is done already is not to be told as failed.
+    const others = await this.#commitAll(rest, deadlineMs).catch((error: Error) => rest.map(() => error));
+    let next = 0;
+    return sped.results.map((result) => result ?? others[next++] ?? new Error("Cannot tell what became of the batch"));
+  }
+
+  async #commitAll(batches: readonly PreparedBatch<string>[], deadlineMs: number): Promise<readonly CommitResult[]> {
+    const committed = await this.#connection.transaction(
+      deadlineMs,
       (session) => this.#committer.prepare(session, batches),
       (session, numbers) => this.#committer.run(session, batches, numbers),
     );
+    this.#tell(committed);
+    return committed.results;
+  }
+
+  #tell({ topics, added }: { readonly topics: ReadonlySet<string>; readonly added: number }): void {
     this.#wakeups.wake(topics);
     this.#sweep.pay(added);
-    return results;
   }
 
   /** The items of pages, each of which is a call. */

@@ -37,7 +37,7 @@ export interface CommitterParts {
 const LOCK_SLOTS = 256;
 
 /** How long at least until an id is first looked at by the cleaning. */
-const SWEEP_AFTER_MS = 60_000;
+export const SWEEP_AFTER_MS = 60_000;
 
 /** What a group of batches is about, by name. */
 interface Scope {

@@ -102,6 +102,64 @@ export function statementsFor(schemaName: string) {
     notify: `
       SELECT pg_notify($1::text, $2::text)`,
 
+    // A group of single sends and acknowledgements. First the queues are locked, in order, and only then is it looked at the
+    // clock; ids that came in while it waited for that break the unique key. A queue in which an id is known or room is
+    // short is left alone.
+    express: `
+      WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', $18::text, true)),
+      locked AS MATERIALIZED (
+        SELECT num, live, sequence FROM ${schema}.queues, limits
+        WHERE num = ANY ($5::text::bigint[]) ORDER BY num FOR UPDATE OF queues
+      ),
+      clock AS MATERIALIZED (SELECT ${NOW} AS now FROM (SELECT count(*) FROM locked) AS after),
+      asked AS MATERIALIZED (
+        SELECT * FROM unnest($6::text::bigint[], $7::text::text[], $8::text::text[], $9::text::int[],
+          $10::text::float8[], $11::text::int[], $12::text::float8[], $13::text::bigint[]) WITH ORDINALITY
+          AS s (queue, id, value, priority, delay, max_attempts, dedupe, capacity, nth)
+      ),
+      open AS MATERIALIZED (
+        SELECT locked.num, locked.sequence FROM asked JOIN locked ON locked.num = asked.queue
+          LEFT JOIN ${schema}.ids AS i ON i.queue = asked.queue AND i.id = asked.id
+        GROUP BY locked.num, locked.live, locked.sequence
+        HAVING count(i.id) = 0 AND locked.live + count(*) <= min(asked.capacity)
+      ),
+      sent AS MATERIALIZED (
+        SELECT asked.*, open.sequence + nth AS num, now FROM asked JOIN open ON open.num = asked.queue, clock
+      ),
+      remembered AS (
+        INSERT INTO ${schema}.ids (queue, num, forget_at, sweep_at, id)
+        SELECT queue, num, now + dedupe, now + greatest(dedupe, $4::float8), id FROM sent
+      ),
+      stored AS (
+        INSERT INTO ${schema}.messages
+          (queue, num, sequence, due_at, enqueued_at, attempts, max_attempts, place, priority, token, id, last_error, value)
+        SELECT queue, num, num, now + delay, now, 0, max_attempts, CASE WHEN delay > 0 THEN 10 ELSE 9 - priority END,
+          priority, '', id, NULL, value
+        FROM sent
+      ),
+      acknowledged AS (
+        DELETE FROM ${schema}.messages AS m
+        USING clock, unnest($14::text::bigint[], $15::text::bigint[], $16::text::text[], $17::text::text[])
+          WITH ORDINALITY AS a (queue, num, id, token, nth)
+        WHERE m.queue = a.queue AND m.num = a.num AND m.id = a.id AND m.token = a.token AND place = 11 AND due_at > now
+        RETURNING m.queue, nth
+      ),
+      moved AS (
+        SELECT queue, sum(by) AS by, max(nth) AS nth
+        FROM (SELECT queue, 1 AS by, nth FROM sent UNION ALL SELECT queue, -1, 0 FROM acknowledged) AS each
+        GROUP BY queue
+      ),
+      counted AS (
+        UPDATE ${schema}.queues AS q SET live = live + by, sequence = sequence + nth, touched_at = now
+        FROM moved, clock WHERE q.num = moved.queue
+      )
+      SELECT
+        (SELECT string_agg(nth::text, ',') FROM sent) AS sent,
+        (SELECT string_agg(nth::text, ',') FROM acknowledged) AS acknowledged,
+        CASE WHEN EXISTS (SELECT 1 FROM sent)
+          AND EXISTS (SELECT 1 FROM ${schema}.listeners, clock WHERE namespace = $1::text AND until > now)
+          THEN pg_notify($2::text, $3::text) END AS told`,
+
     // One statement and one round trip; where something is due, nothing is taken before it stands in line.
     claim: `
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
