@@ -162,12 +162,13 @@ export class MemoryBackend implements StorageBackend {
     requireState(state);
     const stored = this.#queues.get(encodeKey(queue));
     stored?.settle(now);
-    let count = 0;
     // The snapshot is taken at once: the messages may move while the caller looks at the first of them.
-    for (const message of [...stored?.list(state) ?? []].map((message) => toStoredMessage(message, queue))) {
-      if (count++ >= limit) return;
-      yield message;
+    const snapshot: StoredMessage[] = [];
+    for (const message of stored?.list(state) ?? []) {
+      if (snapshot.length >= limit) break;
+      snapshot.push(toStoredMessage(message, queue));
     }
+    yield* snapshot;
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing

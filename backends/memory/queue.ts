@@ -167,10 +167,10 @@ export class Queue {
   }
 
   /** The messages in one state, in its order. */
-  list(state: MessageState): Iterable<Message> {
-    if (state === "ready") return this.#lines.toReversed().flatMap((line) => [...line]);
-    if (state === "dead") return this.#dead.values();
-    return (state === "delayed" ? this.#delayed : this.#leased).sorted();
+  *list(state: MessageState): Generator<Message> {
+    if (state === "dead") yield* this.#dead.values();
+    else if (state !== "ready") yield* (state === "delayed" ? this.#delayed : this.#leased).sorted();
+    else for (const line of this.#lines.toReversed()) yield* line;
   }
 
   /** How many messages are in each state. */

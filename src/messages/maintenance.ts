@@ -45,7 +45,9 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
   const { where, limit = Infinity } = requireFilter("redrive", filter, { ids: true, where: true, limit: true });
   const ids: string[] = [];
   const wanted = filter.ids && new Set(filter.ids);
-  for await (const stored of backend.messages(queue, "dead")) {
+  // Where nothing else narrows, no more is read than is meant.
+  const page = wanted || where ? {} : { limit };
+  for await (const stored of backend.messages(queue, "dead", page)) {
     if (ids.length >= limit) break;
     if (wanted && !wanted.has(stored.id)) continue;
     const deadLetter = toDeadLetter(stored);
