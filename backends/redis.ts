@@ -1,7 +1,7 @@
 /** The Redis backend: one server, a cluster, or a primary with replicas; the same data for every process. @module */
 
 import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
-import { systemClock } from "../src/clock.ts";
+import { monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
 import type {
@@ -296,7 +296,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   async ping(): Promise<Health> {
-    const startMs = systemClock.now();
+    const startMs = monotonicMs(systemClock);
     try {
       this.#begin();
       await this.#connection.run(
@@ -304,10 +304,10 @@ export class RedisBackend implements StorageBackend {
         this.#deadline(),
         (link) => link.run((client) => client.ping(), this.#deadline()),
       );
-      return { healthy: true, latencyMs: systemClock.now() - startMs };
+      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return { healthy: false, latencyMs: systemClock.now() - startMs, error: message };
+      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
     }
   }
 
@@ -380,7 +380,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   #deadline(): number {
-    return systemClock.now() + this.#limitMs;
+    return monotonicMs(systemClock) + this.#limitMs;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Always one connection to the right server: made when it is needed, made anew when it is lost. @module */
 
-import { type Clock, sleep, systemClock } from "../../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { BackendClosedError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Addresses, Candidate } from "./addresses.ts";
 import { isRefusedLogin, LostError, movedTo, refusalOf, translate, unavailable, withoutSecrets } from "./faults.ts";
@@ -18,7 +18,6 @@ const LONGEST_PAUSE_MS = 320;
 export class Connection {
   readonly #addresses: () => Promise<Addresses>;
   readonly #name: string;
-  readonly #clock: Clock = systemClock;
   readonly #closing = new AbortController();
   /** Every link that has not quite ended, also those that are being tried. */
   readonly #links = new Set<Link>();
@@ -48,7 +47,7 @@ export class Connection {
         this.#connecting = this.#connect().finally(() => this.#connecting = null);
         this.#connecting.catch(() => {}); // nobody may be waiting any more
       }
-      const limit = sleep(this.#clock, deadlineMs - this.#clock.now(), over.signal).then(() => null, () => null);
+      const limit = sleep(systemClock, deadlineMs - monotonicMs(systemClock), over.signal).then(() => null, () => null);
       const link = await Promise.race([this.#connecting, limit]);
       if (link === null) throw unavailable(this.#name, this.#lastError ?? new Error("it took too long to connect"));
       return link;
@@ -71,7 +70,7 @@ export class Connection {
       try {
         return await send(link);
       } catch (error) {
-        const isOver = this.#clock.now() >= deadlineMs;
+        const isOver = monotonicMs(systemClock) >= deadlineMs;
         if (error instanceof LostError) {
           this.#forget(link);
           if (kind === "write") {
@@ -132,7 +131,7 @@ export class Connection {
     const link = new Link(candidate, limitMs);
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link));
-    const { isReplica, isLoading, primary, others } = await link.greet(this.#clock.now() + limitMs);
+    const { isReplica, isLoading, primary, others } = await link.greet(monotonicMs(systemClock) + limitMs);
     addresses.learn(others);
     if (isReplica && primary) addresses.prefer(primary);
     else if (candidate.address) addresses.prefer(candidate.address);
@@ -165,6 +164,6 @@ export class Connection {
   /** A pause that grows with the number of those before; ends at once when the connection is closed. */
   async #pause(before: number): Promise<void> {
     const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** before, LONGEST_PAUSE_MS);
-    await sleep(this.#clock, longestMs * (0.5 + Math.random() / 2), this.#closing.signal);
+    await sleep(systemClock, longestMs * (0.5 + Math.random() / 2), this.#closing.signal);
   }
 }

@@ -1,6 +1,6 @@
 /** Runs the scripts of one namespace, and holds their replies to what is promised: in time, and of a known format. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendCorruptError, SchemaNewerError } from "../../src/errors.ts";
 import type { Connection } from "./connection.ts";
 import { unavailable } from "./faults.ts";
@@ -43,7 +43,7 @@ export class Engine {
     for (let attempt = 1;; attempt++) {
       const { status, rest } = this.#check(
         await this.#connection.run("write", deadlineMs, async (link) => {
-          all[1] = String(link.engineNowMs + deadlineMs - systemClock.now());
+          all[1] = String(link.engineTimeOf(deadlineMs));
           all[2] = link.wakeCommand;
           const reply = await link.runScript(script, all, deadlineMs);
           if (Array.isArray(reply) && typeof reply[1] === "number") link.observe(reply[1]);
@@ -52,7 +52,7 @@ export class Engine {
       );
       if (status === "ok") return rest;
       // One of the clocks was set. What the engine's says is known now.
-      if (attempt === MAX_LATE || systemClock.now() >= deadlineMs) {
+      if (attempt === MAX_LATE || monotonicMs(systemClock) >= deadlineMs) {
         throw unavailable(this.#name, new Error("the server was too late, and did nothing"));
       }
     }

@@ -1,6 +1,6 @@
 /** One connection, from the handshake to its end. It never reconnects: a lost link is replaced by another. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import type { Address, Candidate } from "./addresses.ts";
 import type { RedisConnection } from "./driver.ts";
 import { LostError } from "./faults.ts";
@@ -28,7 +28,9 @@ export class Link {
   /** Resolves once nothing of it is left. */
   readonly closed: Promise<void>;
   readonly #client: RedisConnection;
-  readonly #waiting = new Set<(error: Error) => void>();
+  readonly #waiting = new Set<{ readonly deadlineMs: number; readonly fail: (error: Error) => void }>();
+  /** When it will be seen whether somebody has waited too long. */
+  #alarm: { readonly atMs: number; readonly cancel: () => void } | null = null;
   #isOpen = true;
   #isRetired = false;
   #isCluster = false;
@@ -71,14 +73,14 @@ export class Link {
     return this.#isCluster ? "SPUBLISH" : "PUBLISH";
   }
 
-  /** The engine's time, as well as it is known, in milliseconds. */
-  get engineNowMs(): number {
-    return systemClock.now() + this.#clockOffsetMs;
+  /** The engine's time at a moment of this process's monotonic clock, as well as it is known, in milliseconds. */
+  engineTimeOf(monotonicMs: number): number {
+    return Math.ceil(monotonicMs + this.#clockOffsetMs);
   }
 
   /** Learns the engine's time from an answer that has just come. */
   observe(engineNowMs: number): void {
-    this.#clockOffsetMs = engineNowMs - systemClock.now();
+    this.#clockOffsetMs = engineNowMs - monotonicMs(systemClock);
   }
 
   /** Connects, logs in, and asks who is there. */
@@ -113,19 +115,16 @@ export class Link {
         return;
       }
       const settle = () => {
-        cancel();
-        this.#waiting.delete(fail);
+        this.#waiting.delete(waiting);
         if (this.#isRetired && this.#waiting.size === 0) this.drop();
       };
       const fail = (error: unknown) => {
         settle();
         reject(error);
       };
-      const cancel = systemClock.setTimer(
-        () => this.drop(new LostError("no answer came in time")),
-        deadlineMs - systemClock.now(),
-      );
-      this.#waiting.add(fail);
+      const waiting = { deadlineMs, fail };
+      this.#waiting.add(waiting);
+      this.#watch(deadlineMs);
       send(this.#client).then((reply) => {
         settle();
         resolve(reply);
@@ -186,10 +185,25 @@ export class Link {
     void this.closed.then(cancel);
   }
 
+  /** One alarm for all who wait: it goes off once more after the last of them, since to set one for each would cost more. */
+  #watch(deadlineMs: number): void {
+    if (this.#alarm !== null && this.#alarm.atMs <= deadlineMs) return;
+    this.#alarm?.cancel();
+    const cancel = systemClock.setTimer(() => {
+      this.#alarm = null;
+      let nextMs = Infinity;
+      for (const waiting of this.#waiting) nextMs = Math.min(nextMs, waiting.deadlineMs);
+      if (nextMs <= monotonicMs(systemClock)) this.drop(new LostError("no answer came in time"));
+      else if (nextMs < Infinity) this.#watch(nextMs);
+    }, deadlineMs - monotonicMs(systemClock));
+    this.#alarm = { atMs: deadlineMs, cancel };
+  }
+
   #end(why: LostError = new LostError("the connection was lost")): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    for (const fail of [...this.#waiting]) fail(why);
+    this.#alarm?.cancel();
+    for (const { fail } of [...this.#waiting]) fail(why);
     this.#markLost();
   }
 }

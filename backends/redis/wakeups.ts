@@ -1,6 +1,6 @@
 /** Wake-ups by pub/sub: a connection of its own while somebody listens, and a slow poll beside it. @module */
 
-import { sleep, systemClock } from "../../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
 import type { Connection } from "./connection.ts";
@@ -78,7 +78,7 @@ export class Wakeups {
 
   /** Tells the server what has changed; where the connection is a new one, everything. */
   #tell(ping = false): Promise<void> {
-    const deadlineMs = systemClock.now() + this.#limitMs;
+    const deadlineMs = monotonicMs(systemClock) + this.#limitMs;
     this.#turns++;
     const turn = this.#turn.then(() => this.#subscribe(deadlineMs, ping)).finally(() => this.#turns--);
     this.#turn = turn.catch(() => {});
