@@ -152,6 +152,8 @@ Deno.test("decodeBreaker() reads what encodeBreaker() wrote, with durations coun
 
 Deno.test("decodeBreaker() passes over unknown fields, and takes nothing else for a state", () => {
   assertEquals(decodeBreaker({ ...encodeBreaker(OPEN), v: 3, more: { a: [1] } }, 0), OPEN);
+  const isolated = { v: 1, kind: "isolated", generation: 1, revision: 0, by: "i" };
+  assertEquals(decodeBreaker(isolated, 0), { kind: "isolated", generation: 1, revision: 0, by: "i", reason: "" });
   const broken = [
     null,
     "closed",
@@ -161,6 +163,9 @@ Deno.test("decodeBreaker() passes over unknown fields, and takes nothing else fo
     { ...encodeBreaker(OPEN), generation: -1 },
     { ...encodeBreaker(OPEN), generation: 1.5 },
     { ...encodeBreaker(OPEN), openForMs: "long" },
+    { ...encodeBreaker(OPEN), openings: -1 },
+    { v: 1, kind: "half_open", generation: 1, revision: 0, by: "", probes: [], successes: -1, openings: 1 },
+    { v: 1, kind: "half_open", generation: 1, revision: 0, by: "", probes: {}, successes: 0, openings: 1 },
     { v: 1, kind: "half_open", generation: 1, revision: 0, by: "", probes: [{}], successes: 0, openings: 1 },
   ];
   for (const value of broken) assertEquals(decodeBreaker(value, 0), null);

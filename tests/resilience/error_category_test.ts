@@ -88,3 +88,10 @@ Deno.test("retryAfterMs() finds the wait on the error, its headers and its respo
     null,
   ]);
 });
+
+Deno.test("retryAfterMs() finds no wait where headers have none", () => {
+  for (const headers of [{}, { age: "5" }, { "retry-afterwards": "5" }, new Headers(), "retry-after: 5", null]) {
+    assertEquals(retryAfterMs({ headers }, 0), null);
+  }
+  assertEquals(retryAfterMs({ headers: { age: "5", "Retry-After": "7" } }, 0), 7000);
+});

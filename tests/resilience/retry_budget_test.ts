@@ -3,6 +3,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { RetryBudget } from "../../src/resilience/retry_budget.ts";
 import { SharedRetryBudget } from "../../src/resilience/shared_retry_budget.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { standIn } from "../storage/stand_in.ts";
 
 const KEY = ["ao", "retry_budget", "mail"];
 
@@ -89,4 +90,13 @@ Deno.test("SharedRetryBudget.spend() takes a damaged record for a full bucket", 
     assert(await budget.spend("network") !== null);
     assertEquals(await tokensIn(backend), { v: 1, tokens: 86 });
   }
+});
+
+Deno.test("SharedRetryBudget.spend() goes by its own count where another process is always a step ahead", async () => {
+  await using memory = new MemoryBackend();
+  const backend = standIn(memory, {
+    commit: () => Promise.resolve({ committed: false, reason: "conflict", index: 0 }),
+  });
+  const budget = new SharedRetryBudget({ name: "mail", backend, capacity: 20 });
+  assertEquals([await budget.spend("network"), await budget.spend("network")], [14, null]);
 });

@@ -267,3 +267,25 @@ for (const hours of [1, -1]) {
     assertEquals(tries, 11);
   });
 }
+
+Deno.test("retryWithBackoff() refuses a jitter that there is not", async () => {
+  const jitter = "some" as unknown as boolean;
+  const message = "Cannot use jitter: it must be a boolean or one of none, full, equal, decorrelated";
+  await assertRejects(() => retryWithBackoff(() => 1, { jitter }), TypeError, message);
+});
+
+Deno.test("retryWithBackoff() ends at its deadline when the timer of a delay fires late, with the last error as the cause", async () => {
+  class LateClock extends SkippingClock {
+    override setTimer(callback: () => void, delayMs: number): () => void {
+      return super.setTimer(callback, delayMs + 5000);
+    }
+  }
+  const error = transient();
+  const running = retryWithBackoff(() => Promise.reject(error), {
+    jitter: false,
+    clock: new LateClock(),
+    deadlineMs: 3000,
+  });
+  const late = await assertRejects(() => running, DOMException, "Cannot finish all tries: it took longer than 3000 ms");
+  assertStrictEquals(late.cause, error);
+});

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { runBounded } from "../../src/resilience/time_limit.ts";
+import { type BoundedRun, runBounded, timeLimitError } from "../../src/resilience/time_limit.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 
 const WHAT = "the run";
@@ -42,4 +42,25 @@ Deno.test("runBounded() does not begin when the signal was aborted before", asyn
   const clock = new ManualClock();
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => runBounded(() => assert(false, "it ran"), { clock, signal, what: WHAT }), Error, "enough");
+});
+
+Deno.test("runBounded() aborts a signal that the run takes only after its end", async () => {
+  const clock = new ManualClock();
+  const taken: BoundedRun[] = [];
+  const running = runBounded((bounded) => {
+    taken.push(bounded);
+    return new Promise(() => {});
+  }, { clock, limitMs: 100, what: WHAT });
+  const error = assertRejects(() => running, DOMException);
+  await clock.advance(100);
+  const timeout = await error;
+  const [bounded] = taken;
+  assertEquals([bounded?.signal.aborted, bounded?.signal.aborted], [true, true]);
+  assertStrictEquals(bounded?.signal.reason, timeout);
+});
+
+Deno.test("timeLimitError() has a cause where one is given", () => {
+  const cause = new Error("before");
+  assertStrictEquals(timeLimitError("it", 5, { cause }).cause, cause);
+  assertStrictEquals(timeLimitError("it", 5).cause, undefined);
 });
