@@ -1,7 +1,7 @@
 /** The circuit breaker among real processes, some of which are killed, on engines that processes share. @module */
 
+import { redisProgram, RedisServer } from "../servers/redis.ts";
 import { testBreakerFleet } from "./fleet.ts";
-import { hasRedisServer, startRedisServer } from "./redis_server.ts";
 
 for (const scheme of ["kv", "sqlite"]) {
   Deno.test(`breaker: 6 processes trip and recover 15 times with 30 % of the probes killed, on ${scheme}`, async () => {
@@ -16,9 +16,9 @@ for (const scheme of ["kv", "sqlite"]) {
 
 Deno.test({
   name: "breaker: 20 processes on one Redis trip and recover 100 times with 30 % of the probes killed",
-  ignore: !hasRedisServer(), // needs redis-server on the path
+  ignore: redisProgram === null, // it has said why
   fn: async () => {
-    await using server = await startRedisServer();
+    await using server = await RedisServer.start();
     await testBreakerFleet(server.url, { processes: 20, cycles: 100, deaths: 0.3 });
   },
 });
