@@ -160,14 +160,15 @@ outageTest("SCRIPT FLUSH in the middle of the work goes unnoticed", async () => 
 });
 
 outageTest("a replica that is promoted goes on where the primary ended", async () => {
-  await using primary = await RedisServer.start();
+  // By default a primary waits 5 s for more replicas before it sends the first one anything.
+  await using primary = await RedisServer.start("--repl-diskless-sync-delay", "0");
   await using replica = await RedisServer.start("--replicaof", "127.0.0.1", String(primary.port));
   await using proxy = new Proxy(primary.port); // as a name that leads to whoever is the primary
   const coordinator = coordinate(proxy.url);
   const ids = Array.from({ length: 50 }, (_, n) => `message-${n}`);
   for (const id of ids.slice(0, 25)) await sendSurely(coordinator, id);
   const held = await coordinator.receive(AGENT, { visibilityTimeoutMs: 3_600_000 });
-  assertEquals((await primary.command("WAIT", "1", "5000")).trim(), ":1", "the replica has everything");
+  assertEquals((await primary.command("WAIT", "1", "60000")).trim(), ":1", "the replica has everything");
   // First it is found as a replica that refuses writes, as in the middle of a failover.
   proxy.target = replica.port;
   await primary.kill();
