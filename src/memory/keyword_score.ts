@@ -6,6 +6,7 @@ import { BM25_K1, inverseFrequency, lengthNorm, PREFIX_WEIGHT, ROUNDING, saturat
 import { SaturationTable, TABLE_FREQUENCIES, TABLE_LENGTHS } from "./saturation_table.ts";
 import { Scores } from "./scores.ts";
 import type { SearchIndex } from "./search_index.ts";
+import { Windows } from "./windows.ts";
 
 // Shorter lists are read whole, and lists in which so many postings are read for each candidate that is looked up.
 const MIN_SKIPPED = 1000;
@@ -41,6 +42,7 @@ export class KeywordScorer {
   readonly entries: Scores = new Scores();
   /** By group. */
   readonly groups: Scores = new Scores();
+  readonly #windows: Windows;
   readonly #frequencies = new Scores();
   readonly #saturation = new SaturationTable();
   readonly #index: SearchIndex;
@@ -48,22 +50,31 @@ export class KeywordScorer {
   /** Scores the entries of an index. */
   constructor(index: SearchIndex) {
     this.#index = index;
+    this.#windows = new Windows(index);
+  }
+
+  /** By place: entries with what stands around them, if they were asked for. */
+  get windows(): Scores {
+    return this.#windows.scores;
   }
 
   /**
-   * Scores a query; the results stand in `entries` and, if asked for, in `groups` until the next one. With `top`, only
+   * Scores a query; the results stand in `entries` and, if asked for, in `windows` and `groups` until the next one. With `top`, only
    * the scores of entries that can be among the best are complete.
    */
-  score(query: KeywordQuery, withGroups: boolean, top: Top | null): void {
+  score(query: KeywordQuery, withContext: boolean, top: Top | null): void {
     const { size, limit, totalLength, conversations } = this.#index;
     this.entries.reset(limit);
     this.groups.reset(conversations.limit);
     this.#saturation.prepare(lengthNorm(totalLength, size));
     const lists = this.#listsOf(query);
     if (top !== null) return this.#scoreTop(lists, top);
+    if (withContext) this.#windows.reset();
     for (const list of lists) {
       this.#addToEntries(list);
-      if (withGroups) this.#addToGroups(list);
+      if (!withContext) continue;
+      this.#windows.add(list.packed, list.size, this.#weightOf(list));
+      this.#addToGroups(list);
     }
   }
 

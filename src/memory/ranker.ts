@@ -3,7 +3,7 @@
 import { Best } from "./best.ts";
 import { type KeywordQuery, KeywordScorer, type Top } from "./keyword_score.ts";
 import { smooth } from "./context.ts";
-import { decayed, rounded, ROUNDING, SESSION_WEIGHT } from "./ranking.ts";
+import { BEST_ENTRY_WEIGHT, decayed, rounded, ROUNDING, SESSION_WEIGHT } from "./ranking.ts";
 import { Scores } from "./scores.ts";
 import type { SearchIndex } from "./search_index.ts";
 import { SemanticScorer } from "./semantic_score.ts";
@@ -38,6 +38,8 @@ export interface Ranked {
 interface Evidence {
   /** By place. */
   readonly entries: Scores;
+  /** By place, with what stands around entries; only in context. */
+  readonly windows: Scores;
   /** By group. */
   readonly groups: Scores;
 }
@@ -47,7 +49,7 @@ export class Ranker {
   readonly #index: SearchIndex;
   readonly #keywords: KeywordScorer;
   readonly #meaning: SemanticScorer;
-  readonly #blended: Evidence = { entries: new Scores(), groups: new Scores() };
+  readonly #blended: Evidence = { entries: new Scores(), windows: new Scores(), groups: new Scores() };
   readonly #smoothed = new Scores();
 
   /** Ranks the entries of an index. */
@@ -74,10 +76,9 @@ export class Ranker {
       if (session !== null && (!other || this.#isBetter(ranked, other))) bySession.set(session, ranked);
     }, () => undefined);
     const divisor = groups?.deviation(conversations.count) ?? 1;
-    // As an entry counts with half its session's score, so a session counts with half that of its best entry.
     const sessions = [...bySession.values()].map(({ place, score }) => {
       const own = groups ? (groups.values[conversations.groups.at(place)] ?? 0) / divisor : score;
-      return { place, score: rounded(this.#decayed(own, place, query) + SESSION_WEIGHT * score) };
+      return { place, score: rounded(this.#decayed(own, place, query) + BEST_ENTRY_WEIGHT * score) };
     });
     return sessions.sort((a, b) => this.#isBetter(a, b) ? -1 : 1).slice(0, query.limit);
   }
@@ -114,7 +115,7 @@ export class Ranker {
     this.#keywords.score(query, withContext, top);
     if (query.vector === null) return this.#keywords;
     this.#meaning.score(query.vector, withContext);
-    const { entries, groups } = this.#blended;
+    const { entries, windows, groups } = this.#blended;
     entries.reset(this.#index.limit);
     groups.reset(this.#index.conversations.limit);
     addScaled(
@@ -126,18 +127,23 @@ export class Ranker {
     const { count } = this.#index.conversations;
     addScaled(groups, this.#keywords.groups, query.keywordWeight / this.#keywords.groups.deviation(count));
     addScaled(groups, this.#meaning.groups, query.semanticWeight);
+    if (withContext) {
+      const { size, limit, conversations } = this.#index;
+      windows.reset(limit);
+      addScaled(windows, this.#keywords.windows, query.keywordWeight / this.#keywords.windows.deviation(size));
+      smooth(this.#meaning.entries, this.#smoothed, conversations, limit);
+      addScaled(windows, this.#smoothed, query.semanticWeight / this.#smoothed.deviation(size));
+    }
     return this.#blended;
   }
 
-  /** The score of an entry by its own evidence, its neighbours' and its conversation's. */
-  #inContext({ entries, groups }: Evidence): (place: number) => number {
-    const { size, limit, conversations } = this.#index;
-    smooth(entries, this.#smoothed, conversations, limit);
-    const own = 1 / this.#smoothed.deviation(size);
+  /** The score of an entry by the evidence in and around it, and by its conversation's. */
+  #inContext({ windows, groups }: Evidence): (place: number) => number {
+    const { size, conversations } = this.#index;
+    const own = 1 / windows.deviation(size);
     const shared = SESSION_WEIGHT / groups.deviation(conversations.count);
-    const smoothed = this.#smoothed.values;
     const groupOf = conversations.groups.values;
-    return (place) => own * (smoothed[place] ?? 0) + shared * (groups.values[groupOf[place] ?? 0] ?? 0);
+    return (place) => own * (windows.values[place] ?? 0) + shared * (groups.values[groupOf[place] ?? 0] ?? 0);
   }
 
   /** These entries and, as far as they are asked for, all others of their conversations. */

@@ -6,11 +6,14 @@ export const BM25_K1 = 1.2;
 /** How much the length of a text counts, from 0 to 1. */
 export const BM25_B = 0.75;
 
-/** What each of the entries beside one in a conversation adds to its score, by their distance. */
+/** What the meaning of each of the entries beside one in a conversation adds to its own, by their distance. */
 export const NEIGHBOUR_WEIGHTS = [0.4, 0.2] as const;
 
 /** What the score of a whole conversation adds to those of its entries. */
 export const SESSION_WEIGHT = 0.5;
+
+/** What the score of its best entry adds to that of a whole conversation. */
+export const BEST_ENTRY_WEIGHT = 1.5;
 
 /** What the unfinished last word of a query counts, where it begins other words. */
 export const PREFIX_WEIGHT = 0.5;

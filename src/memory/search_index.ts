@@ -38,6 +38,12 @@ export class SearchIndex {
   readonly #updatedAtMs: number[] = [];
   readonly #sequences: number[] = [];
   #totalLength = 0;
+  #revision = 0;
+
+  /** Another number after each change. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** How many entries there are. */
   get size(): number {
@@ -95,6 +101,7 @@ export class SearchIndex {
     this.#sequences[place] = entry.position.sequence;
     this.conversations.add(place, entry.session, entry.position, entry.tokens.length);
     this.#totalLength += entry.tokens.length;
+    this.#revision++;
   }
 
   /** Removes an entry, if it is there. */
@@ -111,5 +118,6 @@ export class SearchIndex {
     this.#fields[place] = [];
     this.#vectors[place] = null;
     this.#freePlaces.push(place);
+    this.#revision++;
   }
 }
