@@ -2,8 +2,10 @@
 
 import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
+import { RedisBackend } from "../backends/redis.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
+import { startRedisServer } from "./peers/redis_server.mjs";
 
 /** A backend under measure. */
 export interface BenchBackend {
@@ -46,5 +48,14 @@ export const denoKv: BenchBackend = {
   },
 };
 
+/** A Redis server of its own on loopback, without persistence; needs `redis-server` on the path. */
+export const redis: BenchBackend = {
+  name: "redis",
+  open: async () => {
+    const { url, stop } = await startRedisServer();
+    return { backend: new RedisBackend({ url }), remove: stop };
+  },
+};
+
 /** All of them. */
-export const backends: readonly BenchBackend[] = [memory, sqlite, denoKv];
+export const backends: readonly BenchBackend[] = [memory, sqlite, denoKv, redis];

@@ -5,10 +5,12 @@ import { serveAgent } from "../src/messages/worker.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
 import { PAYLOAD } from "./peers/payload.mjs";
 
-const SENDER = { type: "sender" };
-const RECIPIENT = { type: "recipient" };
+/** Who sends. */
+export const SENDER = { type: "sender" };
+/** Whose mailbox it is. */
+export const RECIPIENT = { type: "recipient" };
 /** A mailbox takes everything that one round sends. */
-const QUEUE_SIZE = 10_000_000;
+export const QUEUE_SIZE = 10_000_000;
 /** Messages that are waiting when the server begins. */
 const CHUNK = 5000;
 

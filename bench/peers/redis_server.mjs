@@ -10,7 +10,7 @@ const START_MS = 10_000;
 /**
  * Starts `redis-server`, which ends with this process.
  *
- * @returns {Promise<{ port: number, url: string }>}
+ * @returns {Promise<{ port: number, url: string, stop: () => void }>}
  */
 // deno-lint-ignore explicit-module-boundary-types -- Node runs it too, so that its types are in the comment above
 export async function startRedisServer() {
@@ -18,14 +18,15 @@ export async function startRedisServer() {
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   const server = spawn("redis-server", args, { stdio: "ignore" });
   server.unref();
-  process.on("exit", () => server.kill("SIGKILL"));
+  const stop = () => void server.kill("SIGKILL");
+  process.on("exit", stop);
   await Promise.race([
     once(server, "error").then(([error]) => {
       throw new Error("Cannot start redis-server: it is not installed, or does not run", { cause: error });
     }),
     untilOpen(port),
   ]);
-  return { port, url: `redis://127.0.0.1:${port}` };
+  return { port, url: `redis://127.0.0.1:${port}`, stop };
 }
 
 async function freePort() {
