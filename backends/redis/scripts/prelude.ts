@@ -57,9 +57,8 @@ local CHUNK = 1000
 
 local last = micros
 if marker then last = math.max(last, tonumber(string.sub(marker, 3))) end
-local started = last
 
-local head, headText
+local head, headText, lastText
 local function moment()
   last = last + 1
   local lastHead = math.floor(last / 10000)
@@ -67,12 +66,13 @@ local function moment()
     head = lastHead
     headText = string.format('%.0f', head)
   end
-  return headText .. string.format('%04d', last - head * 10000)
+  lastText = headText .. string.format('%04d', last - head * 10000)
+  return lastText
 end
 
 -- Called last: the moments that were given out are never given out again.
 local function remember()
-  if last > started or not marker then call('SET', root, string.format('${FORMAT} %.0f', last)) end
+  if lastText or not marker then call('SET', root, '${FORMAT} ' .. (lastText or string.format('%.0f', last))) end
 end
 
 local function queueKey(kind, name)

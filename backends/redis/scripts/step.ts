@@ -112,11 +112,11 @@ end
 units.claim = function()
   local queue, lease, limit = open(read()), tonumber(read()), tonumber(read())
   settle(queue)
-  local ids, priorities, lines = {}, {}, {}
-  for priority = 9, 0, -1 do lines[#lines + 1] = line(queue, priority) end
+  local ids, priorities = {}, {}
+  local at, of = root .. ':', ':' .. queue.name
   repeat
-    local popped = call('LMPOP', 10, lines[1], lines[2], lines[3], lines[4], lines[5], lines[6], lines[7], lines[8],
-      lines[9], lines[10], 'LEFT', 'COUNT', limit - #ids)
+    local popped = call('LMPOP', 10, at .. '9' .. of, at .. '8' .. of, at .. '7' .. of, at .. '6' .. of, at .. '5' .. of,
+      at .. '4' .. of, at .. '3' .. of, at .. '2' .. of, at .. '1' .. of, at .. '0' .. of, 'LEFT', 'COUNT', limit - #ids)
     if popped then
       local priority = string.sub(popped[1], #root + 2, #root + 2)
       for _, id in ipairs(popped[2]) do
