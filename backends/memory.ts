@@ -33,6 +33,7 @@ import {
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../src/storage/key.ts";
 import { Listeners } from "../src/storage/listeners.ts";
+import { Turns } from "../src/storage/turns.ts";
 import { type Message, Queue } from "./memory/queue.ts";
 import { Records } from "./memory/records.ts";
 
@@ -50,7 +51,7 @@ const SWEEP_COMMITS = 1024;
 
 /**
  * Records and queues in this process. Every method does its work before it returns its promise, so that calls never
- * interleave and a batch is atomic by nature.
+ * interleave and a batch is atomic by nature; in a long chain of calls a promise now and then waits for timers and sockets.
  *
  * @example
  * ```ts
@@ -77,6 +78,7 @@ export class MemoryBackend implements StorageBackend {
   readonly #records = new Records();
   readonly #queues = new Map<string, Queue>();
   readonly #listeners = new Listeners();
+  readonly #turns: Turns | null;
   // Nobody outside of this process sees the tokens: what makes them random is made once, and a count makes each new.
   readonly #tokens = randomId();
   readonly #nextToken = () => `${this.#tokens}.${++this.#claims}`;
@@ -87,12 +89,14 @@ export class MemoryBackend implements StorageBackend {
   /** Makes an empty store. */
   constructor(options: MemoryBackendOptions = {}) {
     this.#clock = options.clock ?? systemClock;
+    // Whoever moves the clock by hand has no timer that could starve, and counts on answers at once.
+    this.#turns = options.clock ? null : new Turns();
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     this.#begin();
-    return keys.map((key) => this.#records.get(encodeKey(key)));
+    return this.#afterTurn(keys.map((key) => this.#records.get(encodeKey(key))));
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
@@ -136,7 +140,7 @@ export class MemoryBackend implements StorageBackend {
     const results = prepared.operations.map((operation) => this.#apply(operation, now));
     this.#wake(prepared);
     this.#sweep(now);
-    return { committed: true, results };
+    return this.#afterTurn({ committed: true, results });
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
@@ -144,7 +148,7 @@ export class MemoryBackend implements StorageBackend {
     const now = this.#begin();
     const { queue: name, leaseMs, limit } = prepareClaim(queue, options);
     const claimed = this.#queues.get(name)?.claim(limit, leaseMs, now, this.#nextToken) ?? [];
-    return claimed.map((message) => toDelivery(message, queue));
+    return this.#afterTurn(claimed.map((message) => toDelivery(message, queue)));
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
@@ -208,7 +212,7 @@ export class MemoryBackend implements StorageBackend {
     this.#closed = true;
     this.#listeners.wakeAll(); // whoever waits is to learn of it now
     this.#listeners.clear();
-    return Promise.resolve();
+    return this.#turns?.end() ?? Promise.resolve();
   }
 
   /** The same as {@linkcode close}, for `await using`. */
@@ -222,6 +226,12 @@ export class MemoryBackend implements StorageBackend {
     const now = this.#clock.now();
     this.#records.expire(now);
     return now;
+  }
+
+  /** What a call comes to: at once, or in a long chain of calls after a turn of the event loop. */
+  #afterTurn<Result>(result: Result): Result | Promise<Result> {
+    const turn = this.#turns?.due();
+    return turn ? turn.then(() => result) : result;
   }
 
   /** Why a batch cannot be, before any of it happens. */

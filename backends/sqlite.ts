@@ -31,7 +31,7 @@ import { stateAt } from "./sqlite/place.ts";
 import type { Stats } from "./sqlite/queues.ts";
 import { type Call, Store } from "./sqlite/store.ts";
 import { unescapeText } from "./sqlite/text.ts";
-import { Turns } from "./sqlite/turns.ts";
+import { Turns } from "../src/storage/turns.ts";
 import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite/driver.ts";
