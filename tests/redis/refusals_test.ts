@@ -1,0 +1,77 @@
+/** What a Redis server or what it holds is not right for: told at once, by a clear error, with no secret in it. @module */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { RedisBackend } from "../../backends/redis.ts";
+import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "../../src/errors.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
+import { redisProgram, RedisServer } from "../servers/redis.ts";
+
+const KEY = ["key"];
+const QUEUE = ["queue"];
+
+function refusalTest(name: string, run: (server: RedisServer) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: redisProgram === null, // where no server can be installed
+    fn: async () => {
+      await using server = await RedisServer.start();
+      await run(server);
+    },
+  });
+}
+
+/** One call of each kind that reaches the server. */
+function calls(backend: StorageBackend): (() => Promise<unknown>)[] {
+  return [
+    () => backend.get([KEY]),
+    () => backend.commit({ operations: [{ type: "set", key: KEY, value: 1 }] }),
+    () => backend.claim(QUEUE, { leaseMs: 1000 }),
+    () => backend.stats(QUEUE),
+    () => Array.fromAsync(backend.list([])),
+  ];
+}
+
+refusalTest("a wrong password is refused at once, in words that do not repeat it", async (server) => {
+  await server.command("CONFIG", "SET", "requirepass", "right-secret");
+  for (const credentials of [":wrong-secret@", "nobody:wrong-secret@", ""]) {
+    const url = server.url.replace("redis://", `redis://${credentials}`);
+    await using backend = new RedisBackend({ url, commandTimeoutMs: 20_000 });
+    for (const call of calls(backend)) {
+      const startedAt = performance.now();
+      const error = await assertRejects(call, BackendUnavailableError);
+      assert(performance.now() - startedAt < 10_000, "it did not wait for its time limit");
+      assert(!`${Deno.inspect(error)} ${backend.name}`.includes("secret"), Deno.inspect(error));
+    }
+    const { healthy, error = "" } = await backend.ping();
+    assertEquals(healthy, false);
+    assert(!error.includes("secret"), error);
+  }
+  await using backend = new RedisBackend({ url: server.url.replace("redis://", "redis://:right-secret@") });
+  assertEquals(await backend.get([KEY]), [null]);
+});
+
+refusalTest("data of a newer format is refused by every call, and left as it is", async (server) => {
+  await using backend = new RedisBackend({ url: server.url });
+  await backend.commit({ operations: [{ type: "set", key: KEY, value: 1 }] });
+  const marker = readBulk(await server.command("GET", "{ao}"));
+  await server.command("SET", "{ao}", marker.replace(/^1 /, "2 "));
+  const size = await server.command("DBSIZE");
+  for (const call of calls(backend)) {
+    const error = await assertRejects(call, SchemaNewerError);
+    assertStringIncludes(error.message, "2 is newer");
+  }
+  assertEquals(await server.command("DBSIZE"), size);
+  await server.command("SET", "{ao}", marker);
+  assertEquals((await backend.get([KEY]))[0]?.value, 1);
+});
+
+refusalTest("what is no marker of this library is refused, and left as it is", async (server) => {
+  await server.command("SET", "{ao}", "somebody else's");
+  await using backend = new RedisBackend({ url: server.url });
+  for (const call of calls(backend)) await assertRejects(call, BackendCorruptError);
+  assertEquals(readBulk(await server.command("GET", "{ao}")), "somebody else's");
+});
+
+function readBulk(reply: string): string {
+  return reply.split("\r\n")[1] ?? "";
+}
