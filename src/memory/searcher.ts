@@ -5,6 +5,7 @@ import { Best } from "./best.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
 import type { EntryStore, ReadEntry } from "./entry_store.ts";
 import type { Recalled, RecallOptions, SearchHit, SearchOptions, SessionHit } from "./model.ts";
+import type { Postings } from "./postings.ts";
 import { type Ranked, Ranker, type RankQuery } from "./ranker.ts";
 import { Budget, type Evidence, MAX_EVIDENCE } from "./recall.ts";
 import type { Replica } from "./replica.ts";
@@ -80,14 +81,14 @@ export class Searcher {
     const vector = query.mode === "keyword" ? null : (await this.#embedder?.embed([query.text]))?.[0] ?? null;
     await this.#replica.follow();
     const { index } = this.#replica;
-    const rankQuery = this.#toRankQuery(query, words, prefix, vector);
     for (let limit = query.limit;; limit *= 4) {
       // Read before anything is awaited: the index may change then.
-      const ranked = rank({ ...rankQuery, limit }).map(({ place, score }) => ({
+      const matched = this.#matcher(words, prefix);
+      const ranked = rank({ ...this.#toRankQuery(query, words, prefix, vector), limit }).map(({ place, score }) => ({
         score,
         key: index.keyAt(place),
         session: index.conversations.sessionOf(place),
-        matched: this.#matched(words, prefix, place),
+        matched: matched(place),
       }));
       const entries = await this.#store.getMany(ranked.map(({ key }) => key));
       const found = ranked.flatMap(({ score, session, matched }, at) => {
@@ -105,6 +106,7 @@ export class Searcher {
     vector: Float32Array | null,
   ): RankQuery {
     const { index } = this.#replica;
+    const mayPass = query.where.mayPassIn(index);
     const terms = new Map<string, number>();
     for (const { tokens } of words) for (const { term } of tokens) terms.set(term, (terms.get(term) ?? 0) + 1);
     const { limit, context, neighbours, halfLifeMs, weights } = query;
@@ -122,20 +124,23 @@ export class Searcher {
       isWanted: (place) =>
         index.keyAt(place).startsWith(query.prefix) &&
         isWithin(index.updatedAtMs(place), query) &&
-        query.where.mayPass(index, place),
+        mayPass(place),
     };
   }
 
-  /** The words of the query that an entry holds, as they were written. */
-  #matched(words: readonly QueryWord[], prefix: string | null, place: number): string[] {
+  /** Tells which words of the query an entry holds, as they were written. */
+  #matcher(words: readonly QueryWord[], prefix: string | null): (place: number) => string[] {
     const { words: lexicon } = this.#replica.index;
-    const matched = words.filter(({ tokens }, at) => {
-      const holds = (term: string) => lexicon.get(term)?.postings.has(place) ?? false;
-      if (tokens.some(({ term }) => holds(term))) return true;
-      return prefix !== null && at === words.length - 1 &&
-        [...lexicon.beginningWith(prefix)].some(({ postings }) => postings.has(place));
-    });
-    return [...new Set(matched.map(({ word }) => word))];
+    const begun = prefix === null ? [] : Array.from(lexicon.beginningWith(prefix), ({ postings }) => postings);
+    const lists = new Map<string, Set<Postings>>();
+    for (const [at, { word, tokens }] of words.entries()) {
+      const own = tokens.map(({ term }) => lexicon.get(term)?.postings).filter((list) => list !== undefined);
+      const all = at === words.length - 1 ? [...own, ...begun] : own;
+      // Most words of a long query are held by nobody.
+      if (all.length > 0) lists.set(word, new Set([...lists.get(word) ?? [], ...all]));
+    }
+    return (place) =>
+      Array.from(lists).filter(([, held]) => [...held].some((list) => list.has(place))).map(([word]) => word);
   }
 
   /** Looks at every entry: an index of words does not know what is inside of them. */
