@@ -26,9 +26,17 @@ export class Heap<Item extends HeapItem> {
     return this.#items[0];
   }
 
-  /** All items, smallest first. */
-  sorted(): Item[] {
-    return [...this.#items].sort((a, b) => this.#before(a, b) ? -1 : 1);
+  /** All items, smallest first, for as long as nothing is changed. Only those that are taken are put in order: O(k log k). */
+  *sorted(): Generator<Item> {
+    const frontier = new Heap<{ readonly item: Item; heapIndex: number }>((a, b) => this.#before(a.item, b.item));
+    const offer = (item: Item | undefined) => item && frontier.push({ item, heapIndex: 0 });
+    offer(this.peek());
+    for (let first = frontier.peek(); first; first = frontier.peek()) {
+      frontier.delete(first);
+      yield first.item;
+      offer(this.#items[2 * first.item.heapIndex + 1]);
+      offer(this.#items[2 * first.item.heapIndex + 2]);
+    }
   }
 
   /** Adds an item. */
