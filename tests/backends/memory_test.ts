@@ -1,0 +1,150 @@
+/** The parts of the memory backend: what it forgets and when, and what it does at its limits. @module */
+
+import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { Feed } from "../../backends/memory/feed.ts";
+import { Heap } from "../../backends/memory/heap.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { Queue } from "../../backends/memory/queue.ts";
+import { SeenIds } from "../../backends/memory/seen_ids.ts";
+import { SortedKeys } from "../../backends/memory/sorted_keys.ts";
+import type { EnqueueOperation } from "../../src/storage/backend.ts";
+import { compareEncoded, encodeKey } from "../../src/storage/key.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+
+const enqueue = (queue: string, id: string, dedupeMs = 0): EnqueueOperation => ({
+  type: "enqueue",
+  queue: [queue],
+  id,
+  value: null,
+  priority: 5,
+  maxAttempts: 3,
+  dedupeMs,
+  capacity: 100,
+});
+
+Deno.test("MemoryBackend.changes() begins anew for who has not read for thousands of deletions, and not for others", async () => {
+  await using backend = new MemoryBackend();
+  const set = (n: number) => ({ type: "set" as const, key: ["p", `${n}`], value: n, tracked: true });
+  await backend.commit({ operations: [set(0)] });
+  const old = await backend.changes(["p"]);
+  let recent = old;
+  for (let n = 1; n <= 3200; n++) {
+    await backend.commit({ operations: [set(n)] });
+    await backend.commit({ operations: [{ type: "delete", key: ["p", `${n}`] }] });
+    if (n !== 3100) continue;
+    do recent = await backend.changes(["p"], recent === old ? undefined : recent.cursor); while (recent.more);
+  }
+  const late = await backend.changes(["p"], old.cursor);
+  assertEquals([late.reset, late.entries.map(({ value }) => value), late.deleted], [true, [0], []]);
+  const soon = await backend.changes(["p"], recent.cursor);
+  assertEquals([soon.reset, soon.entries.length, soon.deleted.length, soon.more], [false, 0, 100, false]);
+});
+
+Deno.test("Feed.read() gives each key once, at its last change, from any point on", () => {
+  const feed = new Feed(0);
+  for (let at = 1; at <= 10; at++) feed.write(`k${at % 3}`, at);
+  feed.delete("k1", 11);
+  assertEquals(feed.size, 2);
+  assertEquals(feed.read(0, 10).keys, ["k2", "k0", "k1"]);
+  assertEquals(feed.read(8, 1), { keys: ["k0"], end: 9, more: true });
+  assertEquals(feed.read(11, 10), { keys: [], end: 11, more: false });
+});
+
+Deno.test("Heap gives its items in their order, whatever was added and removed", () => {
+  const step = fc.record({ value: fc.nat(20), removes: fc.boolean() });
+  fc.assert(fc.property(fc.array(step), (steps) => {
+    const heap = new Heap<{ heapIndex: number; value: number }>((a, b) => a.value < b.value);
+    const items: { heapIndex: number; value: number }[] = [];
+    for (const { value, removes } of steps) {
+      const item = { heapIndex: 0, value };
+      const last = removes ? items.splice(value % Math.max(1, items.length), 1)[0] : undefined;
+      if (last) heap.delete(last);
+      else {
+        heap.push(item);
+        items.push(item);
+      }
+      const values = items.map((each) => each.value).toSorted((a, b) => a - b);
+      assertEquals([...heap.sorted()].map((each) => each.value), values);
+      assertEquals([heap.size, heap.peek()?.value], [values.length, values[0]]);
+    }
+  }));
+});
+
+Deno.test("SortedKeys.between() lists as a sorted list does, over many blocks, forwards and back", () => {
+  const keys = Array.from({ length: 2000 }, (_, n) => encodeKey([`k${(n * 7919) % 2000}`]));
+  const sorted = new SortedKeys();
+  for (const key of keys) sorted.add(key);
+  for (const key of keys.slice(0, 1500)) sorted.delete(key);
+  const left = keys.slice(1500).toSorted(compareEncoded);
+  const [from, to] = [left[50] ?? "", left[400] ?? ""];
+  assertEquals([...sorted.between(from, to)], left.slice(51, 400));
+  assertEquals([...sorted.between(from, to, true)], left.slice(51, 400).toReversed());
+  for (const key of left) sorted.delete(key);
+  assertEquals([...sorted.between("", "\u{10ffff}")], []);
+});
+
+Deno.test("SeenIds forgets windows that nobody uses any more, and ids once two windows are over at the latest", () => {
+  const seen = new SeenIds();
+  assert(seen.isEmpty(0));
+  for (let dedupeMs = 1; dedupeMs <= 50; dedupeMs++) assert(seen.add(`id ${dedupeMs}`, 0, dedupeMs));
+  assertFalse(seen.isEmpty(0));
+  assertFalse(seen.add("id 50", 49, 10), "in another window");
+  assert(seen.add("new", 49, 1000));
+  assertFalse(seen.has("id 20", 49), "2 windows are over");
+  assert(seen.has("id 50", 49));
+  assertFalse(seen.has("id 50", 100));
+  assert(seen.isEmpty(3000));
+});
+
+Deno.test("Queue settles leased messages alone, and is forgotten when it neither holds nor remembers any", () => {
+  const queue = new Queue();
+  const prepared = { ...enqueue("q", "m"), queue: "q", delayMs: 0, dedupeMs: 100 };
+  queue.enqueue(prepared, 0);
+  assertThrows(() => queue.bury("m", null, 0), Error, "Cannot settle the message m: it is not leased");
+  assertThrows(() => queue.retry("none", 0, null, 0), Error, "it is not leased");
+  assertFalse(queue.isForgotten(0));
+  queue.ack("m");
+  assertFalse(queue.isForgotten(99));
+  assert(queue.isForgotten(200));
+});
+
+Deno.test("MemoryBackend forgets queues in time, and no id before its window is over", async () => {
+  const clock = new ManualClock();
+  await using backend = new MemoryBackend({ clock });
+  await backend.commit({
+    operations: [enqueue("remembers", "m", 60_000), enqueue("forgets", "m"), enqueue("holds", "m")],
+  });
+  for (const queue of ["remembers", "forgets"]) {
+    await backend.commit({ operations: [{ type: "purge", queue: [queue], id: "m" }] });
+  }
+  for (let commits = 0; commits < 2100; commits++) await backend.commit({ operations: [] });
+  assertEquals(await Array.fromAsync(backend.queues()), [["holds"]]);
+  const { committed, ...rest } = await backend.commit({
+    operations: [enqueue("remembers", "m", 60_000), enqueue("forgets", "m"), enqueue("holds", "m")],
+  });
+  assert(committed && "results" in rest);
+  assertEquals(rest.results.map((result) => result.type === "enqueue" && result.duplicate), [true, false, true]);
+});
+
+Deno.test("MemoryBackend.commit() counts what a batch frees and fills in its order, and finds nothing in no queue", async () => {
+  await using backend = new MemoryBackend();
+  const none = await backend.commit({
+    operations: [
+      { type: "purge", queue: ["none"], id: "m" },
+      { type: "redrive", queue: ["none"], id: "n" },
+      { type: "purge", queue: ["other"], id: "m" },
+    ],
+  });
+  assert(none.committed);
+  assertEquals(none.results.map((result) => "found" in result && result.found), [false, false, false]);
+  await backend.commit({ operations: [enqueue("q", "dead"), enqueue("q", "ready")] });
+  const [delivery] = await backend.claim(["q"], { leaseMs: 1000 });
+  assert(delivery);
+  await backend.commit({ operations: [{ type: "bury", queue: ["q"], id: delivery.id, token: delivery.token }] });
+  const redrive = { type: "redrive" as const, queue: ["q"], id: "dead" };
+  const tight = { ...enqueue("q", "new"), capacity: 2 };
+  assertEquals(await backend.commit({ operations: [redrive, tight] }), { committed: false, reason: "full", index: 1 });
+  const notDead = { type: "redrive" as const, queue: ["q"], id: "ready" };
+  assertEquals((await backend.commit({ operations: [notDead, tight] })).committed, true);
+});
