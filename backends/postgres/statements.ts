@@ -37,8 +37,8 @@ export function statementsFor(schemaName: string) {
     loadIds: `
       SELECT i.queue, i.id, i.forget_at,
         EXISTS (SELECT 1 FROM ${schema}.messages AS m WHERE m.queue = i.queue AND m.num = i.num) AS present
-      FROM unnest($1::text::bigint[], $2::text::text[]) AS asked (queue, id)
-      JOIN ${schema}.ids AS i ON i.queue = asked.queue AND i.id = asked.id`,
+      FROM unnest($1::text::bigint[], $2::text::text[]) AS asked (queue, id), LATERAL (
+        SELECT * FROM ${schema}.ids WHERE queue = asked.queue AND id = asked.id OFFSET 0) AS i`,
     loadByNum: `
       SELECT m.queue, m.num, m.id, m.place, m.priority, m.attempts, m.max_attempts, m.due_at, m.sequence, m.token
       FROM unnest($1::text::bigint[], $2::text::bigint[]) AS asked (queue, num)
@@ -122,9 +122,10 @@ export function statementsFor(schemaName: string) {
       ),
       open AS MATERIALIZED (
         SELECT locked.num, locked.sequence FROM asked JOIN locked ON locked.num = asked.queue
-          LEFT JOIN ${schema}.ids AS i ON i.queue = asked.queue AND i.id = asked.id
         GROUP BY locked.num, locked.live, locked.sequence
-        HAVING count(i.id) = 0 AND locked.live + count(*) <= min(asked.capacity)
+        HAVING locked.live + count(*) <= min(asked.capacity)
+          -- Not a join: a plan from when the table was small would read all of it.
+          AND count((SELECT 1 FROM ${schema}.ids AS i WHERE i.queue = asked.queue AND i.id = asked.id)) = 0
       ),
       sent AS MATERIALIZED (
         SELECT asked.*, open.sequence + nth AS num, now FROM asked JOIN open ON open.num = asked.queue, clock
@@ -144,7 +145,9 @@ export function statementsFor(schemaName: string) {
         DELETE FROM ${schema}.messages AS m
         USING clock, unnest($14::text::bigint[], $15::text::bigint[], $16::text::text[], $17::text::text[])
           WITH ORDINALITY AS a (queue, num, id, token, nth)
-        WHERE m.queue = a.queue AND m.num = a.num AND m.id = a.id AND m.token = a.token AND place = 11 AND due_at > now
+        -- Not by the order: that would look at all that is leased for each of them.
+        WHERE m.queue = a.queue AND m.num = a.num AND m.id = a.id AND m.token = a.token AND place + 0 = 11
+          AND due_at > now
         RETURNING m.queue, nth
       ),
       moved AS (
@@ -168,10 +171,10 @@ export function statementsFor(schemaName: string) {
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
       state AS MATERIALIZED (
         SELECT
-          EXISTS (SELECT 1 FROM ${schema}.messages, clock
-            WHERE queue = $1::bigint AND place = 10 AND due_at <= now) OR
-          EXISTS (SELECT 1 FROM ${schema}.messages, clock
-            WHERE queue = $1::bigint AND place = 11 AND due_at <= now) AS due,
+          EXISTS (SELECT 1 FROM ${schema}.messages
+            WHERE queue = $1::bigint AND place = 10 AND due_at <= (SELECT now FROM clock)) OR
+          EXISTS (SELECT 1 FROM ${schema}.messages
+            WHERE queue = $1::bigint AND place = 11 AND due_at <= (SELECT now FROM clock)) AS due,
           EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place <= 9) AS ready
       ),
       line AS MATERIALIZED (
@@ -202,7 +205,7 @@ export function statementsFor(schemaName: string) {
       queue AS MATERIALIZED (SELECT sequence FROM ${schema}.queues WHERE num = $1::bigint),
       expired AS MATERIALIZED (
         SELECT num, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
-        FROM ${schema}.messages, clock WHERE queue = $1::bigint AND place = 11 AND due_at <= now
+        FROM ${schema}.messages WHERE queue = $1::bigint AND place = 11 AND due_at <= (SELECT now FROM clock)
       ),
       moved AS (
         UPDATE ${schema}.messages AS m
