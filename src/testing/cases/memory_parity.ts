@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Analyzer } from "../../memory/text.ts";
 import type { ConformanceCase } from "../case.ts";
+import { ManualClock } from "../manual_clock.ts";
 import { type ReferenceEntry, referenceSearch } from "../reference_search.ts";
 import { memoryOn } from "./memory.ts";
 
@@ -15,10 +16,9 @@ export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed
   name: `memory search: the same ids in the same order as the reference, with seed ${seed}`,
   run: async ({ backend }) => {
     const random = randomFrom(seed);
-    const [writer, reader] = [
-      memoryOn(backend, { namespace: [`${seed}`] }),
-      memoryOn(backend, { namespace: [`${seed}`] }),
-    ];
+    const clock = new ManualClock();
+    const memory = () => memoryOn(backend, { namespace: [`${seed}`], clock });
+    const [writer, reader] = [memory(), memory()];
     const model = new Map<string, ReferenceEntry>();
     const text = () => Array.from({ length: 1 + random(8) }, () => WORDS[random(WORDS.length)]).join(" ");
     let written = 0;
@@ -32,7 +32,8 @@ export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed
           continue;
         }
         const session = [undefined, undefined, talk, null][random(4)];
-        const entry = { key, text: text(), order: ++written, updatedAtMs: written };
+        clock.jump(1 + random(1000));
+        const entry = { key, text: text(), order: ++written, updatedAtMs: clock.now() };
         await writer.add(key, { text: entry.text }, { order: written, ...(session !== undefined && { session }) });
         model.set(key, { ...entry, session: session === undefined ? talk : session, isImplied: session === undefined });
       }
@@ -40,16 +41,18 @@ export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed
         const query = text() + ["", ".", " ra"][random(3)];
         const neighbours = [undefined, true, false][random(3)];
         const context = random(4) > 0;
+        const halfLifeMs = [Infinity, 20_000][random(2)] ?? Infinity;
         const expected = referenceSearch([...model.values()], {
           text: query,
           context,
           neighbours: neighbours === undefined ? "given" : neighbours ? "all" : "none",
-          halfLifeMs: Infinity,
-          nowMs: 0,
+          halfLifeMs,
+          nowMs: clock.now(),
         }, new Analyzer());
         const hits = await memory.search(query, {
           limit: 30,
           context,
+          halfLifeMs,
           ...(neighbours !== undefined && { neighbours }),
         });
         assert.deepEqual(hits.map(({ key }) => key), expected.slice(0, 30).map(({ key }) => key), query);

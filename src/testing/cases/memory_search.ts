@@ -181,6 +181,20 @@ export const memorySearchCases: readonly ConformanceCase[] = [
         assert.deepEqual(keysOf(await bad.search("red", { mode: "keyword" })), ["kept"]);
       }
       assert.equal(await good.get("kept"), "red");
+      let given: AbortSignal | undefined;
+      const silent: Embedder = {
+        dimensions: 3,
+        embed: (_texts, signal) => {
+          given = signal;
+          return new Promise(() => {});
+        },
+      };
+      const error = await rejection(() =>
+        memoryOn(backend, { embedder: silent, embedTimeoutMs: 5 }).add("kept", "blue")
+      );
+      assert.equal("code" in error && error.code, "EMBEDDING_FAILED", String(error));
+      assert.equal(given?.aborted, true, "the embedder is told that nobody waits");
+      assert.equal(await good.get("kept"), "red");
     },
   },
   {
