@@ -1,12 +1,14 @@
-/** The documents name nothing that is not there: their links lead to files, and the tasks they tell of exist. @module */
+/** The documents name nothing that is not there, and say what the sources say. @module */
 
 import { assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
+import { promisesOf } from "../scripts/docs/promises.ts";
+import { conformanceCases } from "../src/testing/cases/mod.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
 for (const path of documents()) {
-  const text = Deno.readTextFileSync(new URL(path, ROOT));
+  const text = readText(path);
 
   Deno.test(`${path} links to files that exist`, () => {
     const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)/g)].map(([, link = ""]) => link);
@@ -17,6 +19,74 @@ for (const path of documents()) {
     const tasks = [...text.matchAll(/(?:deno|deno@[\d.]+) task ([a-z:]+)/g)].map(([, task = ""]) => task);
     assertEquals(tasks.filter((task) => !Object.hasOwn(config.tasks, task)), []);
   });
+}
+
+Deno.test("docs/API.md and the lists of tests in docs/GUARANTEES.md are what the sources say", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "--allow-read", "--allow-run", "scripts/docs.ts", "--check"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
+});
+
+Deno.test("docs/GUARANTEES.md has every promise that a test bears the number of, and tests for each that it has", () => {
+  const text = readText("docs/GUARANTEES.md");
+  const promised = [...text.matchAll(/^## (G\d+) /gm)].map(([, promise = ""]) => promise);
+  assertEquals(promised, Array.from({ length: 13 }, (_, index) => `G${index + 1}`));
+  assertEquals([...new Set(promisesOf(ROOT).map(({ promise }) => promise))].sort(), promised.toSorted());
+});
+
+Deno.test("docs/GUARANTEES.md names tests that exist", () => {
+  const cases = new Set(conformanceCases.map(({ name }) => name));
+  let file = "";
+  const missing: string[] = [];
+  for (const line of unwrapped(readText("docs/GUARANTEES.md"))) {
+    const [, path] = /^- In \[(tests\/[^\]]+)\]/.exec(line) ?? [];
+    if (path !== undefined) file = readText(path);
+    const [, indented, name = ""] = /^( *)- (.*)$/.exec(line) ?? [];
+    if (indented === "  " && !file.includes(name)) missing.push(name);
+    if (indented === "" && /\bG\d+ /.test(name) && !cases.has(name)) missing.push(name);
+  }
+  assertEquals(missing, []);
+});
+
+Deno.test("docs/OPERATIONS.md has the metrics that are recorded, and alerts on no others", () => {
+  const text = readText("docs/OPERATIONS.md");
+  const source = ["messaging_telemetry.ts", "primitive_telemetry.ts"]
+    .map((name) => readText(`src/observability/${name}`)).join();
+  const calls = [...source.matchAll(/\.(?:count|time|change)\("([^"]+)"/g)].map(([, name = ""]) => name);
+  const recorded = [...new Set([...calls, "messaging.process.duration"])].sort(); // its name is chosen before the call
+  assertEquals([...text.matchAll(/^\| `((?:messaging|tta)\.[^`]+)` /gm)].map(([, name = ""]) => name).sort(), recorded);
+  const alerts = [...text.matchAll(/\b((?:messaging|tta)_[a-z_]+)(?=[{\[])/g)].map(([, name = ""]) =>
+    name.replace(/(_seconds)?(_count|_total)$/, "")
+  );
+  assertEquals(alerts.filter((name) => !recorded.some((metric) => metric.replaceAll(".", "_") === name)), []);
+});
+
+Deno.test("docs/OPERATIONS.md has the environment variables that examples and tests read", () => {
+  const text = readText("docs/OPERATIONS.md");
+  const read = ["examples/", "tests/"].flatMap(sourcesIn).flatMap((path) =>
+    [...readText(path).matchAll(/env\.get\("(TTA_[A-Z_]+)"\)/g)].map(([, name = ""]) => name)
+  );
+  assertEquals([...new Set(read)].filter((name) => !text.includes(`\`${name}\``)), []);
+});
+
+/** The modules below a folder. */
+function sourcesIn(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return sourcesIn(`${folder}${name}/`);
+    return name.endsWith(".ts") ? [folder + name] : [];
+  });
+}
+
+/** The lines of a document, with those that go on with a list's item joined to it. */
+function unwrapped(text: string): string[] {
+  return text.replaceAll(/\n +(?![ -])/g, " ").split("\n");
+}
+
+function readText(path: string): string {
+  return Deno.readTextFileSync(new URL(path, ROOT));
 }
 
 function documents(): string[] {
