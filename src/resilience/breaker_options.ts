@@ -24,8 +24,11 @@ export interface CircuitBreakerOptions {
   readonly failureThreshold?: number;
   /** Opens the breaker by the share of failures in a window of time instead. */
   readonly failureRate?: FailureRate;
-  /** Whether an error is a failure; one that is not counts as a success, for the other side has answered. */
-  readonly isFailure?: (error: unknown) => boolean;
+  /**
+   * Whether an error is a failure, now or as a promise, which the call then waits for; one that is not counts as a success,
+   * for the other side has answered. Where this itself fails, the error counts as a failure. @default {every error is}
+   */
+  readonly isFailure?: (error: unknown) => boolean | PromiseLike<boolean>;
   /** How long a call may take before it is ended and counts as failed, in milliseconds. @default {Infinity} */
   readonly callTimeoutMs?: number;
 
@@ -93,7 +96,7 @@ export interface BreakerConfig {
   readonly key: Key;
   readonly failureThreshold: number;
   readonly failureRate: FailureRate | null;
-  readonly isFailure: (error: unknown) => boolean;
+  readonly isFailure: (error: unknown) => boolean | PromiseLike<boolean>;
   readonly callTimeoutMs: number | undefined;
   readonly openMs: number;
   readonly openFactor: number;

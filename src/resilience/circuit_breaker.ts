@@ -86,7 +86,8 @@ export class CircuitBreaker implements AsyncDisposable {
     try {
       value = await fn(NO_SIGNAL);
     } catch (error) {
-      this.#fail(error, state);
+      const counting = this.#fail(error, state);
+      if (counting) await counting;
       throw error;
     }
     this.#succeed(state);
@@ -186,7 +187,7 @@ export class CircuitBreaker implements AsyncDisposable {
     try {
       value = await fn(NO_SIGNAL);
     } catch (error) {
-      this.#fail(error, state);
+      await this.#fail(error, state);
       return { status: "failure", error };
     }
     this.#succeed(state);
@@ -219,7 +220,7 @@ export class CircuitBreaker implements AsyncDisposable {
         await this.#gate.endProbe("probe_dropped", admission);
         return this.#abort(signal.reason);
       }
-      if (probe === null) this.#fail(error, state);
+      if (probe === null) await this.#fail(error, state);
       else await this.#failProbe(error, admission);
       return { status: "failure", error };
     } finally {
@@ -249,8 +250,15 @@ export class CircuitBreaker implements AsyncDisposable {
     if (state === this.#gate.view.state) this.#rule.success();
   }
 
-  #fail(error: unknown, state: BreakerState): void {
-    if (!this.#isFailure(error)) return this.#succeed(state);
+  /** A promise only where the judgement is one. */
+  #fail(error: unknown, state: BreakerState): void | Promise<void> {
+    const isFailure = this.#isFailure(error);
+    if (isFailure instanceof Promise) return isFailure.then((isFailure) => this.#countError(error, state, isFailure));
+    this.#countError(error, state, isFailure);
+  }
+
+  #countError(error: unknown, state: BreakerState, isFailure: boolean): void {
+    if (!isFailure) return this.#succeed(state);
     this.#tally.failure(false, error);
     if (state === this.#gate.view.state && this.#rule.failure()) this.#gate.trip();
   }
@@ -261,16 +269,18 @@ export class CircuitBreaker implements AsyncDisposable {
   }
 
   async #failProbe(error: unknown, admission: Admission): Promise<void> {
-    if (!this.#isFailure(error)) return await this.#succeedProbe(admission);
+    if (!await this.#isFailure(error)) return await this.#succeedProbe(admission);
     this.#tally.failure(true, error);
     await this.#gate.endProbe("probe_failed", admission);
   }
 
-  #isFailure(error: unknown): boolean {
+  /** An error that cannot even be judged is a failure. */
+  #isFailure(error: unknown): boolean | Promise<boolean> {
     try {
-      return this.#config.isFailure(error);
+      const isFailure = this.#config.isFailure(error);
+      return typeof isFailure === "boolean" ? isFailure : Promise.resolve(isFailure).catch(() => true);
     } catch {
-      return true; // an error that cannot even be judged
+      return true;
     }
   }
 

@@ -36,8 +36,8 @@ export interface RetryConfig<Fallback = never> {
   readonly deadlineMs?: number;
   /** The longest wait that the other side may ask for by `Retry-After`; longer ones are cut. @default {maxDelayMs} */
   readonly maxRetryAfterMs?: number;
-  /** Whether to try again after the failure of try `attempt` (1 for the first). @default {isRetryable} */
-  readonly shouldRetry?: (error: unknown, attempt: number) => boolean;
+  /** Whether to try again after the failure of try `attempt` (1 for the first), now or as a promise. @default {isRetryable} */
+  readonly shouldRetry?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
   /** Told of each retry before its delay. What it throws is ignored. */
   readonly onRetry?: (error: unknown, attempt: number, delayMs: number) => void;
   /** Gives the result when all has failed, unless the caller's signal was aborted. */
@@ -91,7 +91,7 @@ export async function retryWithBackoff<Result, Fallback = never>(
     }
     if (signal?.aborted) throw signal.reason;
     lastError = outcome.error;
-    if (attempt > plan.maxRetries || !plan.shouldRetry(lastError, attempt)) break;
+    if (attempt > plan.maxRetries || !await plan.shouldRetry(lastError, attempt)) break;
     const askedMs = Math.min(retryAfterMs(lastError, clock.now()) ?? 0, plan.maxRetryAfterMs);
     const delayMs = Math.max(nextDelayMs(), askedMs);
     if (monotonicMs(clock) + delayMs >= endsAtMs) break;

@@ -112,6 +112,28 @@ Deno.test("CircuitBreaker takes an error that isFailure denies for an answer, an
   assertEquals(breaker.getState(), "open");
 });
 
+Deno.test("CircuitBreaker waits for an isFailure that is a promise, and takes one that rejects for a failure", async () => {
+  const { breaker, clock } = local({
+    failureThreshold: 1,
+    halfOpenMaxCalls: 1,
+    successThreshold: 1,
+    isFailure: (error) => {
+      const { message } = error instanceof Error ? error : new Error();
+      return message === "hopeless" ? Promise.reject(new Error("no judge")) : Promise.resolve(message === "down");
+    },
+  });
+  const throwing = (message: string) => () => Promise.reject(new Error(message));
+  await assertRejects(() => breaker.call(throwing("no such user")), Error, "no such user");
+  assertEquals([breaker.getState(), breaker.getMetrics().successfulCalls], ["closed", 1]);
+  await assertRejects(() => breaker.call(throwing("down")), Error, "down");
+  assertEquals([breaker.getState(), breaker.getMetrics().failedCalls], ["open", 1]);
+  await clock.advance(60_000);
+  assertEquals((await breaker.tryCall(throwing("no such user"))).status, "failure");
+  assertEquals(breaker.getState(), "closed", "a probe was answered");
+  assertEquals((await breaker.tryCall(throwing("hopeless"))).status, "failure");
+  assertEquals(breaker.getState(), "open");
+});
+
 Deno.test("CircuitBreaker.call() ends at once when its caller aborts, and counts nothing", async () => {
   const { breaker } = local({ failureThreshold: 1 });
   const controller = new AbortController();

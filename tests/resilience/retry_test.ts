@@ -55,6 +55,11 @@ Deno.test("retryWithBackoff() asks shouldRetry with the error and the number of 
   assertEquals(asked, [[error, 1], [error, 2], [error, 3]]);
 });
 
+Deno.test("retryWithBackoff() waits for a shouldRetry that is a promise", async () => {
+  const { tries } = await play([transient()], { shouldRetry: (_, attempt) => Promise.resolve(attempt < 2) });
+  assertEquals(tries, 2);
+});
+
 Deno.test("retryWithBackoff() tells onRetry of each retry, and goes on when that throws", async () => {
   const told: unknown[] = [];
   const error = transient();
