@@ -1,0 +1,172 @@
+/** What the SQLite backend does when the engine fails in the middle of its work. @module */
+
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { resultCode, type SqliteDatabase, type SqliteStatement, translate } from "../../backends/sqlite/driver.ts";
+import { SqliteBackend } from "../../backends/sqlite.ts";
+import { BackendCorruptError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { message, QUEUE, until, withBackend, withFile } from "./files.ts";
+
+/** An error as `node:sqlite` throws it. */
+function sqliteError(errcode: number, text = "made by a test"): Error {
+  return Object.assign(new Error(text), { code: "ERR_SQLITE_ERROR", errcode });
+}
+
+const IOERR = 10;
+const LOCKED = 6;
+
+/** A connection whose statements a test makes fail: `fault` gives what one throws before it runs, `null` for nothing. */
+function faulty(path: string) {
+  const inner = new DatabaseSync(path);
+  const control = { fault: (_sql: string): unknown => null };
+  const check = (sql: string) => {
+    const fault = control.fault(sql);
+    if (fault !== null) throw fault;
+  };
+  const wrap = (statement: SqliteStatement, sql: string): SqliteStatement => ({
+    run: (...values) => (check(sql), statement.run(...values)),
+    get: (...values) => (check(sql), statement.get(...values)),
+    all: (...values) => (check(sql), statement.all(...values)),
+    setReturnArrays: (enabled) => statement.setReturnArrays?.(enabled),
+  });
+  const database: SqliteDatabase = {
+    exec: (sql) => (check(sql), inner.exec(sql)),
+    prepare: (sql) => (check(`prepare ${sql}`), wrap(inner.prepare(sql), sql)),
+    close: () => inner.close(),
+  };
+  return { inner, database, control };
+}
+
+const put = (value: number) => ({ operations: [{ type: "set" as const, key: ["k"], value }] });
+
+Deno.test("commit() says that its outcome is unknown when the disk fails at its end, and nothing else", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    await backend.commit(put(1));
+    control.fault = (sql) => sql === "COMMIT" ? sqliteError(IOERR, "disk I/O error") : null;
+    await assertRejects(
+      () => backend.commit(put(2)),
+      OutcomeUnknownError,
+      "Cannot tell whether it was committed: disk",
+    );
+    control.fault = (sql) => sql === "COMMIT" ? sqliteError(13, "disk is full") : null;
+    await assertRejects(() => backend.commit(put(3)), BackendUnavailableError, "disk is full");
+    control.fault = () => null;
+    assertEquals((await backend.get([["k"]]))[0]?.value, 1);
+    await backend.close();
+    inner.close();
+  });
+});
+
+Deno.test("SqliteBackend leaves no half-made file when it fails while it is made, and makes it later", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    control.fault = (sql) => sql.includes("user_version =") ? sqliteError(IOERR) : null;
+    await assertRejects(() => backend.get([["k"]]), BackendUnavailableError);
+    // Nor does it matter that the engine has ended the transaction by itself.
+    control.fault = (sql) => sql.includes("user_version =") || sql === "ROLLBACK" ? sqliteError(IOERR) : null;
+    await assertRejects(() => backend.get([["k"]]), Error);
+    control.fault = () => null;
+    inner.exec("ROLLBACK");
+    assertEquals(await backend.get([["k"]]), [null]);
+    await backend.close();
+    inner.close();
+  });
+});
+
+Deno.test("SqliteBackend passes on what prepares no statement for another reason than a missing table", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    control.fault = (sql) => sql.startsWith("prepare BEGIN") ? sqliteError(IOERR) : null;
+    await assertRejects(() => backend.get([["k"]]), BackendUnavailableError);
+    control.fault = (sql) => sql.startsWith("prepare BEGIN") ? sqliteError(1, "no such table: x") : null;
+    await assertRejects(() => backend.get([["k"]]), BackendCorruptError, "no such table: x");
+    inner.close();
+  });
+});
+
+Deno.test("ping() tells why it cannot answer, whatever was thrown", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    assertEquals((await backend.ping()).healthy, true);
+    control.fault = () => "a string";
+    assertEquals((await backend.ping()).error, "a string");
+    control.fault = () => null;
+    await backend.close();
+    inner.close();
+  });
+});
+
+Deno.test("listen() is woken after looks that failed", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    await using other = new SqliteBackend({ path });
+    let woken = 0;
+    const unlisten = await backend.listen(QUEUE, () => woken++);
+    let failed = 0;
+    control.fault = (sql) => sql.includes("data_version") ? (failed++, sqliteError(LOCKED)) : null;
+    await other.commit({ operations: [message("m")] });
+    await until("looks have failed", () => failed > 1);
+    assertEquals(woken, 0);
+    control.fault = () => null;
+    await until("it is woken", () => woken > 0);
+    await unlisten();
+    await backend.close();
+    inner.close();
+  });
+});
+
+Deno.test("calls that meet a lock at the same time go on when it is free, and close() waits for all of them", async () => {
+  await withFile(async (path) => {
+    const { database, control, inner } = faulty(path);
+    const backend = new SqliteBackend({ database });
+    await backend.commit(put(1));
+    control.fault = (sql) => sql === "BEGIN" ? sqliteError(LOCKED, "database is locked") : null;
+    const reads = [backend.get([["k"], ["l"]]), backend.get([["k"], ["m"]])];
+    let isClosed = false;
+    const closing = backend.close().then(() => isClosed = true);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assertEquals(isClosed, false);
+    control.fault = () => null;
+    for (const [entry] of await Promise.all(reads)) assertEquals(entry?.value, 1);
+    await closing;
+    inner.close();
+  });
+});
+
+Deno.test("changes() goes on over records that have expired and were cleaned away", async () => {
+  const clock = new ManualClock();
+  await withBackend(async (backend) => {
+    const set = (key: string[], expiresInMs: number) => ({
+      operations: [{ type: "set" as const, key, value: key.join("/"), tracked: true, expiresInMs }],
+    });
+    await backend.commit(set(["p", "a"], 100));
+    const { cursor } = await backend.changes(["p"]);
+    await clock.advance(200);
+    for (let n = 0; n < 20; n++) await backend.commit(set(["q", `${n}`], 1));
+    await backend.commit(set(["p", "b"], 100));
+    const { entries } = await backend.changes(["p"], cursor);
+    assertEquals(entries.map(({ value }) => value), ["p/b"]);
+  }, { clock });
+});
+
+Deno.test("resultCode() and translate() know errors by number, by name and by words", () => {
+  assertEquals(resultCode(sqliteError(26)), "NOTADB");
+  assertEquals(resultCode(sqliteError(11 | 1 << 8)), "CORRUPT");
+  assertEquals(resultCode(sqliteError(19)), null);
+  assertEquals(resultCode(Object.assign(new Error("file is not a database"), { code: "ERR_SQLITE_ERROR" })), "NOTADB");
+  assertEquals(resultCode(Object.assign(new Error("near x"), { code: "ERR_SQLITE_ERROR" })), "ERROR");
+  assertEquals([resultCode("text"), resultCode(new Error("none")), resultCode({ code: "x" })], [null, null, null]);
+  assertInstanceOf(translate(sqliteError(11), "b"), BackendCorruptError);
+  assertInstanceOf(translate(sqliteError(14), "b"), BackendUnavailableError);
+  for (const error of [sqliteError(1), sqliteError(19), new Error("another's"), "text"]) {
+    assertStrictEquals(translate(error, "b"), error);
+  }
+  assert(!(translate(sqliteError(5), "b") instanceof BackendUnavailableError), "a lock is waited for");
+});
