@@ -63,7 +63,7 @@ export class InMemoryStore {
   add(key: string, value: JsonValue): void {
     requireString("key", key, 0, Infinity);
     const flat = copyFlat(value);
-    const copy = flat ?? copyJson(value);
+    const copy = flat ?? (typeof value === "string" ? value : copyJson(value));
     const bytes = this.#measure(key, copy);
     const known = this.#places.get(key);
     const place = known ?? this.#newPlace(key);
@@ -143,10 +143,17 @@ export class InMemoryStore {
 
   /** A place for a new key; where the store is full, that of the entry which has to go. */
   #newPlace(key: string): number {
-    if (this.#places.size >= this.#maxSize) this.#evict();
-    const place = this.#recency.add();
+    const place = this.#places.size < this.#maxSize ? this.#recency.add() : this.#reuseOldest();
     this.#places.set(key, place);
     this.#keys[place] = key;
+    return place;
+  }
+
+  #reuseOldest(): number {
+    const place = this.#recency.oldest;
+    this.#places.delete(this.#keys[place] ?? "");
+    this.#totalBytes -= this.#bytes[place] ?? 0;
+    this.#recency.touch(place);
     return place;
   }
 
@@ -165,12 +172,12 @@ export class InMemoryStore {
 
 /** A checked copy of an object without objects inside, in half the time that any value takes; else `undefined`. */
 function copyFlat(value: JsonValue): JsonObject | undefined {
-  if (!isObject(value)) return undefined;
+  if (typeof value === "string" || !isObject(value)) return undefined;
   const copy: JsonObject = { ...value };
   for (const name in copy) {
     const each = copy[name];
     if (typeof each === "string" || typeof each === "boolean" || each === null) continue;
-    if (!Number.isFinite(each)) return undefined;
+    if (!Number.isFinite(each) || Object.is(each, -0)) return undefined;
   }
   return copy;
 }

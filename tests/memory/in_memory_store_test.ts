@@ -134,6 +134,12 @@ Deno.test("InMemoryStore refuses what is no JSON, no key and no bound", () => {
   assertThrows(() => new InMemoryStore({ maxBytes: 0 }), RangeError);
 });
 
+Deno.test("InMemoryStore counts the bytes of what was evicted no longer, whichever bound it was evicted for", () => {
+  const store = new InMemoryStore({ maxSize: 2, maxBytes: 24 });
+  for (let index = 0; index < 9; index++) store.add(`${index}`, "123456789"); // 1 + 11 each
+  assertEquals(store.keys(), ["7", "8"]);
+});
+
 Deno.test("InMemoryStore keeps a field called __proto__", () => {
   const store = new InMemoryStore();
   const value: JsonValue = JSON.parse('{"__proto__": "own", "deep": {"__proto__": {"x": 1}}}');
@@ -141,6 +147,14 @@ Deno.test("InMemoryStore keeps a field called __proto__", () => {
   assertEquals(JSON.stringify(store.get("a")), JSON.stringify(value));
   store.add("b", JSON.parse('{"__proto__": "flat"}'));
   assertEquals(JSON.stringify(store.get("b")), '{"__proto__":"flat"}');
+});
+
+Deno.test("InMemoryStore makes zero of negative zero, at any depth", () => {
+  const store = new InMemoryStore();
+  for (const [key, value] of Object.entries({ plain: -0, flat: { x: -0 }, deep: { list: [-0] } })) {
+    store.add(key, value);
+  }
+  assertEquals([store.get("plain"), store.get("flat"), store.get("deep")], [0, { x: 0 }, { list: [0] }]);
 });
 
 Deno.test("InMemoryStore does what a map in the order of use does when given any calls", () => {
