@@ -72,8 +72,8 @@ async function replace(
   const summary = checkEntry({
     key,
     value,
-    // Where the last of them stood, in the conversation that they belonged to.
-    session,
+    // Where the last of them stood, in the conversation that they belonged to. The key implies it, as theirs may have.
+    ...(group.some(({ stored }) => stored.session !== undefined) && { session }),
     ...(last && { order: last.stored.order ?? last.createdAtMs }),
     ...(ttlMs !== undefined && { ttlMs }),
   });

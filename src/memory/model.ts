@@ -45,7 +45,12 @@ export interface SessionHit {
 export interface AddOptions {
   /** How long until the entry is gone, in milliseconds. @default {never} */
   readonly ttlMs?: number;
-  /** The conversation that the entry belongs to, `null` for none. @default {what the key says before its last ":"} */
+  /**
+   * The conversation that the entry belongs to, `null` for none. What a key implies counts as a folder, and not as a
+   * conversation, where it has more than 500 entries, or entries of more than 64 telling words on average.
+   *
+   * @default {what the key says before its last ":"}
+   */
   readonly session?: string | null;
   /** Where the entry stands in its conversation, by number. @default {when it was added} */
   readonly order?: number;

@@ -209,6 +209,8 @@ export const memoryCases: readonly ConformanceCase[] = [
       assert.deepEqual((await memory.search("otters")).length, 0);
       const [summary] = await collect(memory.entries({ prefix: "chat:" }));
       assert.equal(summary?.session, "chat");
+      const matching = (await memory.search("turns of")).map(({ key }) => key).sort();
+      assert.deepEqual(matching, [...outcome.summaries].sort(), "a session that keys imply stays one");
     },
   },
   {

@@ -98,6 +98,19 @@ export const memorySearchCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "memory search: documents below one prefix are no conversation, and are ranked by their own words",
+    run: async ({ backend }) => {
+      const memory = memoryOn(backend);
+      const page = "sediment river delta basin gravel ".repeat(20);
+      for (const name of ["heron", "otter", "heron heron", "rain"]) await memory.add(`page:${name}`, `${page} ${name}`);
+      const hits = await memory.search("heron");
+      assert.deepEqual(hits, await memory.search("heron", { context: false }));
+      assert.deepEqual(keysOf(hits), ["page:heron heron", "page:heron"]);
+      await memory.add("page:given", { text: "otter" }, { session: "page" });
+      assert.deepEqual(keysOf(await memory.search("rain", { limit: 9, neighbours: true })).length, 5);
+    },
+  },
+  {
     name: "memory search: filters on keys, times and fields leave out what does not fit",
     run: async ({ backend }) => {
       const memory = memoryOn(backend);
