@@ -13,7 +13,9 @@ export interface MemoryPrimitiveOptions extends MemoryOptions {
   readonly backend?: StorageBackend;
   /**
    * The Redis server where entries are kept: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS.
-   * While it is away they are kept in this process, and moved there when it appears; the last write of an entry wins.
+   * While it is away up to 10,000 writes are kept in this process, and moved there when it appears; the last write of
+   * an entry wins. For what must survive the end of this process in an outage too, give a composite `backend` whose
+   * fallback is a file.
    * Needs `npm:ioredis`; where that is missing, entries stay in this process.
    */
   readonly redisUrl?: string;
