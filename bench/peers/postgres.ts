@@ -6,23 +6,23 @@ import { PostgresBackend } from "../../backends/postgres.ts";
 import { PostgresServer } from "../../tests/servers/postgres.ts";
 import { drain, send } from "../scenarios.ts";
 import { serveRounds } from "./child.mjs";
-import { type Comparison, inDeno, inNode } from "./comparison.ts";
+import { type Comparison, inDeno, inNode, type Side } from "./comparison.ts";
 
 /**
  * Both sides use one server as it is set up by default: every commit waits for the disk. What is served was sent before,
  * untimed. Both begin each round with empty tables.
  */
 export const comparisons: readonly Comparison[] = [
-  { scenario: "send x50", peer: "pg-boss", program: "pg_boss.mjs" },
-  { scenario: "serve x50", peer: "pg-boss", program: "pg_boss.mjs" },
-  { scenario: "serve x50", peer: "graphile-worker", program: "graphile_worker.mjs" },
-].map(({ scenario, peer, program }) => ({
-  name: `postgres ${scenario} vs ${peer}`,
-  unit: "messages/s",
-  ours: inDeno(import.meta.url, scenario),
-  peer: inNode(program, scenario),
-  startServer: () => PostgresServer.start({ fsync: "on" }),
-}));
+  compare("send x50 vs pg-boss", "send x50", inNode("pg_boss.mjs", "send x50")),
+  compare("serve x50 vs pg-boss", "serve x50", inNode("pg_boss.mjs", "serve x50")),
+  compare("serve x50 vs pg-boss in batches", "serve x50", inNode("pg_boss.mjs", "serve x50 in batches")),
+  compare("serve x50 vs graphile-worker", "serve x50", inNode("graphile_worker.mjs", "serve x50")),
+];
+
+function compare(name: string, scenario: string, peer: Side): Comparison {
+  const startServer = () => PostgresServer.start({ fsync: "on" });
+  return { name: `postgres ${name}`, unit: "messages/s", ours: inDeno(import.meta.url, scenario), peer, startServer };
+}
 
 const SCHEMA = "bench";
 

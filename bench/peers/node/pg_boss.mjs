@@ -16,7 +16,8 @@ await boss.createQueue(QUEUE);
 
 await serveRounds({
   "send x50": (durationMs) => send(50, durationMs),
-  "serve x50": (durationMs) => serve(50, durationMs),
+  "serve x50": (durationMs) => serve(50, 1, durationMs),
+  "serve x50 in batches": (durationMs) => serve(1, 50, durationMs),
 });
 await boss.stop({ graceful: false });
 
@@ -37,22 +38,21 @@ async function send(atOnce, durationMs) {
 }
 
 /**
- * Jobs served a second by so many loops that find them waiting: what as many of its workers do, one job after the other,
- * without the 2 seconds that each of those sleeps in between.
+ * Jobs served a second by so many loops that find them waiting and take so many at once. It is what as many of its workers
+ * do, one job each by default, without the 2 seconds that each of those sleeps in between.
  */
-async function serve(atOnce, durationMs) {
+async function serve(loops, batchSize, durationMs) {
   let count = 0;
   let elapsedMs = 0;
   while (elapsedMs < durationMs) {
     await boss.insert(Array.from({ length: CHUNK }, () => ({ name: QUEUE, data: PAYLOAD })));
     const startedAt = performance.now();
     const loop = async () => {
-      for (let jobs = await boss.fetch(QUEUE); jobs.length > 0; jobs = await boss.fetch(QUEUE)) {
-        await boss.complete(QUEUE, jobs[0].id);
-        count++;
+      for (let jobs; (jobs = await boss.fetch(QUEUE, { batchSize })).length > 0; count += jobs.length) {
+        await boss.complete(QUEUE, jobs.map(({ id }) => id));
       }
     };
-    await Promise.all(Array.from({ length: atOnce }, loop));
+    await Promise.all(Array.from({ length: loops }, loop));
     elapsedMs += performance.now() - startedAt;
     await boss.clearStorage();
   }
