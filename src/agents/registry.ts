@@ -40,6 +40,9 @@ import { watchAgents } from "./watch.ts";
  * and they fall silent together, for it is their process that does. An agent that is told by `heartbeat(id)` alone lives
  * by its own.
  *
+ * While the store cannot be reached, what asks it rejects with a `BackendUnavailableError`, save for heartbeats that are
+ * sent by themselves and for watches: those go on when it is back.
+ *
  * @example
  * ```ts
  * import { AgentRegistry, MemoryBackend } from "@tta/agent-coordination";
@@ -210,7 +213,11 @@ export class AgentRegistry implements AsyncDisposable {
     return entry && entry.info;
   }
 
-  /** The agents of one type that are alive or suspect, by instance. */
+  /**
+   * The agents of one type that are alive or suspect, by instance.
+   *
+   * @throws {TypeError | RangeError} When the type is no string, or empty.
+   */
   discover(type: string): Promise<AgentInfo[]> {
     requireString("type", type, 1, Number.MAX_SAFE_INTEGER);
     return this.#roster.discover(type);

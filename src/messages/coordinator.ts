@@ -310,7 +310,13 @@ export class MessageCoordinator {
     return recovered;
   }
 
-  /** The messages that an agent's mailbox has given up, the oldest first. */
+  /**
+   * The messages that an agent's mailbox has given up, the oldest first. They are the caller's: nothing but `redrive` and
+   * `purge` takes them away, however many they are. `purge(agent, { states: ["dead"], olderThanMs })` now and then, for the
+   * agents that `stats()` names, is a retention.
+   *
+   * @throws {TypeError | RangeError} Naming the agent's field or the option, and the rule that it breaks.
+   */
   deadLetters(agent: AgentId, options: { readonly limit?: number } = {}): AsyncIterable<DeadLetter> {
     checkAgentId("agent", agent);
     requireOptions("deadLetters()", options, { limit: true });

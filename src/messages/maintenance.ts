@@ -12,7 +12,7 @@ export interface DeadLetterFilter {
   readonly ids?: readonly string[];
   /** Those for which this holds. */
   readonly where?: (deadLetter: DeadLetter) => boolean;
-  /** At most so many, the oldest first. */
+  /** At most so many, the oldest first: an integer from 0, or `Infinity`. @default {Infinity} */
   readonly limit?: number;
 }
 
@@ -22,7 +22,7 @@ export interface PurgeFilter {
   readonly states?: readonly MessageState[];
   /** Those with these message ids. */
   readonly ids?: readonly string[];
-  /** Those that were accepted longer ago than this, in milliseconds. */
+  /** Those that were accepted longer ago than this, in milliseconds, dead letters too. @default {0, of any age} */
   readonly olderThanMs?: number;
 }
 

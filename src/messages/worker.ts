@@ -68,8 +68,11 @@ export interface AgentServer extends AsyncDisposable {
   /** Resolves once it has stopped; rejects when it cannot go on, as when the backend is closed under it. */
   readonly finished: Promise<void>;
   /**
-   * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted.
-   * Idempotent.
+   * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted, and
+   * their messages given back. Such a delivery counts as an attempt: where it was the last, the message is a dead letter,
+   * to be put back with `redrive`. Idempotent.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks; the server goes on then.
    */
   stop(options?: StopOptions): Promise<void>;
 }

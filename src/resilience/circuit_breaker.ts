@@ -153,7 +153,11 @@ export class CircuitBreaker implements AsyncDisposable {
     await this.#gate.apply({ type: "isolate", reason, by: this.#gate.newName() });
   }
 
-  /** Calls `listener` at each event of a type. Returns the function that ends that. */
+  /**
+   * Calls `listener` at each event of a type. Returns the function that ends that.
+   *
+   * @throws {TypeError} When a breaker has no such event.
+   */
   on<Type extends keyof BreakerEventMap>(type: Type, listener: (event: BreakerEventMap[Type]) => void): () => void {
     const off = this.#events.on(type, listener);
     this.#gate.touch();
