@@ -1,6 +1,11 @@
 /** The documents name nothing that is not there, and say what the sources say. @module */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { comparisons as breaker } from "../bench/peers/breaker.ts";
+import { comparisons as denoKv } from "../bench/peers/deno_kv.ts";
+import { comparisons as postgres } from "../bench/peers/postgres.ts";
+import { comparisons as redis } from "../bench/peers/redis.ts";
+import { comparisons as sqlite } from "../bench/peers/sqlite.ts";
 import config from "../deno.json" with { type: "json" };
 import { promisesOf } from "../scripts/docs/promises.ts";
 import { conformanceCases } from "../src/testing/cases/mod.ts";
@@ -13,6 +18,20 @@ for (const path of documents()) {
   Deno.test(`${path} links to files that exist`, () => {
     const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)/g)].map(([, link = ""]) => link);
     assertEquals(links.filter((link) => !exists(new URL(link, new URL(path, ROOT)))), []);
+  });
+
+  Deno.test(`${path} names files that exist`, () => {
+    const files = [
+      ...text.matchAll(/\b(?:examples|scripts|bench|tests|src|backends|presets)\/[\w./-]+\.(?:ts|mjs|json)\b/g),
+    ];
+    assertEquals(files.map(([file]) => file).filter((file) => !exists(new URL(file, ROOT))), []);
+  });
+
+  Deno.test(`${path} has no block of code that nothing looks at`, () => {
+    const kinds = [...text.matchAll(/^```(\S.*)$/gm)].map(([, kind = ""]) => kind);
+    // Those in ts and js are run, the tasks and files of those in sh are looked up, as are the metrics of the alerts.
+    const known = ["ts", "js", "sh", "yaml", "mermaid", "ts no-check ignore"];
+    assertEquals(kinds.filter((kind) => !known.includes(kind)), []);
   });
 
   Deno.test(`${path} names tasks that exist`, () => {
@@ -49,6 +68,27 @@ Deno.test("docs/GUARANTEES.md names tests that exist", () => {
     if (indented === "" && /\bG\d+ /.test(name) && !cases.has(name)) missing.push(name);
   }
   assertEquals(missing, []);
+});
+
+Deno.test("docs/MIGRATION.md names options that import:tta has", () => {
+  const known = readText("scripts/import_tta.ts");
+  const options = [...readText("docs/MIGRATION.md").matchAll(/--([a-z][a-z-]+)/g)].map(([, name = ""]) => name);
+  assert(options.length > 0);
+  assertEquals(options.filter((name) => !known.includes(`"${name}": {`)), []);
+});
+
+Deno.test("docs/EXAMPLES.md has every example", () => {
+  const text = readText("docs/EXAMPLES.md");
+  assertEquals(sourcesIn("examples/").filter((path) => !text.includes(`(../${path})`)), []);
+});
+
+Deno.test("README.md has figures of comparisons that bench:peers makes", () => {
+  const text = readText("README.md");
+  const figures = text.slice(text.indexOf("<!-- figures: begin"), text.indexOf("<!-- figures: end"));
+  const names = [...figures.matchAll(/^\| `([^`]+)` /gm)].map(([, name = ""]) => name);
+  const known = [...breaker, ...denoKv, ...postgres, ...redis, ...sqlite].map(({ name }) => name);
+  assert(names.length > 0);
+  assertEquals(names.filter((name) => !known.includes(name)), []);
 });
 
 Deno.test("docs/OPERATIONS.md has the metrics that are recorded, and alerts on no others", () => {
