@@ -14,6 +14,10 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
+// Deno loads its timers where they are first looked up, and lets waiting promises go on meanwhile: in the middle of
+// whatever sets the first timer. Looked up here, they are there before anything waits.
+void globalThis.setTimeout;
+
 /** The longest delay that platform timers take without firing at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
