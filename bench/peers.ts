@@ -2,7 +2,8 @@
  * Ours and the peers' in turn: `deno task bench:peers [--json] [--quick] [--only PREFIX]`.
  *
  * Prints a table, or with `--json` a line for each comparison. `--quick` takes less than 50 seconds in all, once the peers
- * are installed; `--only` runs the comparisons whose names begin so. Figures count only beside one another: machines differ.
+ * are installed, and leaves out what takes long to set up, unless `--only` asks for it: then more seconds are needed.
+ * `--only` runs the comparisons whose names begin so. Figures count only beside one another: machines differ.
  *
  * @module
  */
@@ -11,16 +12,17 @@
 
 import { parseArgs } from "node:util";
 import { comparisons as breaker } from "./peers/breaker.ts";
-import type { Comparison, Outcome } from "./peers/comparison.ts";
+import { type Comparison, groupBySides, type Outcome } from "./peers/comparison.ts";
 import { contest, type Plan } from "./peers/contest.ts";
 import { comparisons as denoKv } from "./peers/deno_kv.ts";
 import { installPeers } from "./peers/install.ts";
+import { comparisons as memory } from "./peers/memory.ts";
 import { comparisons as postgres } from "./peers/postgres.ts";
 import { comparisons as redis } from "./peers/redis.ts";
 import { comparisons as sqlite } from "./peers/sqlite.ts";
 
 /** One group a file; one more is one more here. */
-const COMPARISONS: readonly Comparison[] = [...sqlite, ...redis, ...postgres, ...denoKv, ...breaker];
+const COMPARISONS: readonly Comparison[] = [...sqlite, ...redis, ...postgres, ...denoKv, ...breaker, ...memory];
 
 const FULL: Plan = { rounds: 7, roundMs: 1000 };
 const QUICK_ROUNDS = 3;
@@ -40,23 +42,26 @@ async function main(args: string[]): Promise<number> {
       only: { type: "string", default: "" },
     },
   });
-  const chosen = COMPARISONS.filter(({ name }) => name.startsWith(only));
+  const chosen = COMPARISONS.filter(({ name, isLong }) => name.startsWith(only) && !(quick && isLong && only === ""));
   if (chosen.length === 0) {
     console.error(`Cannot compare: no name begins with "${only}"; there are ${namesOf(COMPARISONS)}`);
     return 2;
   }
   if (chosen.some(({ peer }) => peer.runtime === "node")) await installPeers();
-  const plan = quick ? quickPlan(chosen.length) : FULL;
+  const groups = groupBySides(chosen);
+  const plan = quick ? quickPlan(groups.length) : FULL;
   const failed: string[] = [];
   if (!json) printRow("", "ours", "peer", "ratio", "");
-  for (const comparison of chosen) {
+  for (const group of groups) {
     try {
-      const outcome = await contest(comparison, plan);
-      if (json) console.log(JSON.stringify(rounded(outcome)));
-      else printOutcome(outcome);
+      for (const outcome of await contest(group, plan)) {
+        if (json) console.log(JSON.stringify(rounded(outcome)));
+        else printOutcome(outcome);
+      }
     } catch (error) {
-      console.error(`${comparison.name}: ${error instanceof Error ? error.message : error}`);
-      failed.push(comparison.name);
+      const names = group.map(({ name }) => name);
+      console.error(`${names.join(", ")}: ${error instanceof Error ? error.message : error}`);
+      failed.push(...names);
     }
   }
   return failed.length === 0 ? 0 : 1;

@@ -10,6 +10,10 @@ export interface Comparison {
   readonly better?: "higher" | "lower";
   readonly ours: Side;
   readonly peer: Side;
+  /** Which of the figures of a round, where its programs give several. Comparisons of the same two sides share their rounds. */
+  readonly figure?: string;
+  /** Takes more than a few seconds to set up: a quick run leaves it out unless it is asked for. */
+  readonly isLong?: boolean;
   /** Starts a server that both sides use, and that is stopped after them; its URL is the second argument of the programs. */
   readonly startServer?: () => Promise<SharedServer>;
 }
@@ -49,15 +53,31 @@ export function inNode(program: string, scenario: string): Side {
   return { runtime: "node", program: new URL(`node/${program}`, import.meta.url), scenario };
 }
 
+/** What a round gave: a figure, or several by name. */
+export type Round = number | { readonly [figure: string]: number };
+
 /** The outcome of a comparison whose rounds gave these figures. */
 export function outcomeOf(
-  { name, unit, better = "higher" }: Comparison,
-  oursRounds: readonly number[],
-  peerRounds: readonly number[],
+  { name, unit, better = "higher", figure }: Comparison,
+  oursRounds: readonly Round[],
+  peerRounds: readonly Round[],
 ): Outcome {
-  const ours = median(oursRounds);
-  const peer = median(peerRounds);
+  const ours = median(oursRounds.map((round) => figureOf(round, figure)));
+  const peer = median(peerRounds.map((round) => figureOf(round, figure)));
   return { name, ours, peer, ratio: better === "higher" ? ours / peer : peer / ours, unit };
+}
+
+function figureOf(round: Round, figure: string | undefined): number {
+  return typeof round === "number" ? round : round[figure ?? ""] ?? NaN;
+}
+
+/** Comparisons in groups that share their rounds, in the order of their first ones. */
+export function groupBySides(comparisons: readonly Comparison[]): Comparison[][] {
+  const groups = Map.groupBy(
+    comparisons,
+    ({ name, figure, ours, peer }) => figure === undefined ? name : JSON.stringify([ours, peer]),
+  );
+  return [...groups.values()];
 }
 
 function median(figures: readonly number[]): number {

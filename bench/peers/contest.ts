@@ -1,6 +1,6 @@
 /** Runs a comparison: both sides in processes of their own, taking turns. @module */
 
-import { type Comparison, type Outcome, outcomeOf, type Side } from "./comparison.ts";
+import { type Comparison, type Outcome, outcomeOf, type Round, type Side } from "./comparison.ts";
 
 /** How long and how often each side is measured. */
 export interface Plan {
@@ -11,12 +11,17 @@ export interface Plan {
 /** How much longer than asked for a round may take, filling queues and starting up included. */
 const GRACE_MS = 60_000;
 
-/** Measures both sides in turn, the first in each round the second in the next; a first round of each is left out. */
-export async function contest(comparison: Comparison, { rounds, roundMs }: Plan): Promise<Outcome> {
-  await using server = await comparison.startServer?.();
-  await using ours = new Contestant(comparison.ours, server?.url);
-  await using peer = new Contestant(comparison.peer, server?.url);
-  const figures = { ours: new Array<number>(), peer: new Array<number>() };
+/**
+ * Measures both sides in turn, the first in each round the second in the next; a first round of each is left out. All
+ * comparisons are of the same two sides.
+ */
+export async function contest(comparisons: readonly Comparison[], { rounds, roundMs }: Plan): Promise<Outcome[]> {
+  const [first] = comparisons;
+  if (first === undefined) return [];
+  await using server = await first.startServer?.();
+  await using ours = new Contestant(first.ours, server?.url);
+  await using peer = new Contestant(first.peer, server?.url);
+  const figures = { ours: new Array<Round>(), peer: new Array<Round>() };
   for (let round = 0; round <= rounds; round++) {
     const sides = [["ours", ours], ["peer", peer]] as const;
     for (const [name, contestant] of round % 2 === 0 ? sides : sides.toReversed()) {
@@ -24,7 +29,7 @@ export async function contest(comparison: Comparison, { rounds, roundMs }: Plan)
       if (round > 0) figures[name].push(figure); // the first round warms up
     }
   }
-  return outcomeOf(comparison, figures.ours, figures.peer);
+  return comparisons.map((comparison) => outcomeOf(comparison, figures.ours, figures.peer));
 }
 
 /** The process of one side; idle but for its rounds. */
@@ -52,12 +57,12 @@ class Contestant implements AsyncDisposable {
     this.#output = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  async measure(durationMs: number): Promise<number> {
+  async measure(durationMs: number): Promise<Round> {
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), durationMs + GRACE_MS);
     try {
       await this.#input.write(`${durationMs}\n`);
       for (let line = await this.#readLine();; line = await this.#readLine()) {
-        if (line.startsWith("round ")) return Number(line.slice("round ".length));
+        if (line.startsWith("round ")) return JSON.parse(line.slice("round ".length));
       }
     } finally {
       clearTimeout(timer);
