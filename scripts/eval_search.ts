@@ -2,8 +2,9 @@
  * How well the memory finds what was asked for, on a collection of texts: `deno task eval:search DIR [--json]
  * [--embedder FILE] [--only MODE]`.
  *
- * `DIR` has `corpus.jsonl` (`id`, `text`, and optionally `session` and `order`), `queries.jsonl` (`id`, `text`) and
- * `qrels.tsv` (query, document, grade; a grade above 0 counts as relevant). Prints for each mode hit@1, recall@5, recall@10
+ * `DIR` has `corpus.jsonl` (`id`, `text`, and optionally `session` and `order`, a number or a date; without it, lines
+ * stand in their order), `queries.jsonl` (`id`, `text`) and `qrels.tsv` (query, document, grade; a grade above 0 counts as
+ * relevant). Prints for each mode hit@1, recall@5, recall@10
  * and nDCG@10 by entry, and hit@1 and nDCG@5 by session; `--json` prints an object a line. `--embedder` names a module whose
  * default export is an `Embedder`, and adds the modes that need one.
  *
@@ -43,10 +44,10 @@ interface Scores {
 }
 
 const MODES: Readonly<Record<string, SearchOptions>> = {
-  "substring": { mode: "substring" },
   "keyword": { mode: "keyword" },
   "keyword, no context": { mode: "keyword", context: false },
   "keyword, words only": { mode: "keyword", neighbours: false },
+  "substring": { mode: "substring" }, // looks at every entry, and takes longest
 };
 
 const EMBEDDER_MODES: Readonly<Record<string, SearchOptions>> = {
@@ -78,7 +79,7 @@ async function main(args: string[]): Promise<number> {
     await memory.addMany(collection.entries.slice(start, start + 100));
   }
   if (!values.json) print(["mode", "queries", "hit@1", "rec@5", "rec@10", "nDCG@10", "s hit@1", "s nDCG@5", "ms"]);
-  const modes = Object.entries({ ...MODES, ...(embedder && EMBEDDER_MODES) });
+  const modes = Object.entries({ ...(embedder && EMBEDDER_MODES), ...MODES });
   for (const [mode, options] of modes.filter(([mode]) => values.only === undefined || mode === values.only)) {
     const scores = await evaluate(memory, collection, mode, options);
     if (values.json) console.log(JSON.stringify(scores));
@@ -154,13 +155,13 @@ async function readCollection(directory: string): Promise<Collection> {
     readLines(`${directory}/corpus.jsonl`),
     readLines(`${directory}/queries.jsonl`),
   ]);
-  const entries = documents.map((line): NewEntry => {
+  const entries = documents.map((line, index): NewEntry => {
     const { id, text, session = null, order } = JSON.parse(line);
     return {
       key: String(id),
       value: { text: String(text) },
       session: session === null ? null : String(session),
-      ...(order !== undefined && { order: Number(order) }),
+      order: toOrder(order) ?? index,
     };
   });
   const relevant = new Map<string, Set<string>>();
@@ -171,6 +172,13 @@ async function readCollection(directory: string): Promise<Collection> {
     relevant.set(query, documents.add(document));
   }
   return { entries, queries: queries.map((line) => toQuery(JSON.parse(line))), relevant };
+}
+
+/** A number, or a date as a number; `null` where there is none. */
+function toOrder(order: unknown): number | null {
+  if (order === undefined || order === null || order === "") return null;
+  const number = Number.isFinite(Number(order)) ? Number(order) : Date.parse(String(order));
+  return Number.isFinite(number) ? number : null;
 }
 
 function toQuery({ id, text }: { readonly id: unknown; readonly text: unknown }): Query {
