@@ -82,6 +82,12 @@ Deno.test("docs/EXAMPLES.md has every example", () => {
   assertEquals(sourcesIn("examples/").filter((path) => !text.includes(`(../${path})`)), []);
 });
 
+Deno.test("README.md has examples of less than 20 lines", () => {
+  const blocks = [...readText("README.md").matchAll(/^```(?:ts|js)\n(.*?)^```$/gms)].map(([, block = ""]) => block);
+  assert(blocks.length >= 6);
+  assertEquals(blocks.filter((block) => block.trimEnd().split("\n").length >= 20), []);
+});
+
 Deno.test("README.md has figures of comparisons that bench:peers makes", () => {
   const text = readText("README.md");
   const figures = text.slice(text.indexOf("<!-- figures: begin"), text.indexOf("<!-- figures: end"));

@@ -13,8 +13,8 @@ export interface EntryPoint {
 
 const INTRODUCTION = `# API
 
-Everything that the package exports, by entry point. Written by \`deno task docs\` from the sources, which say more: what is
-thrown, and examples that run. A test holds it to them.
+Everything that the package exports, by entry point. Written by \`deno task docs\` from the sources, which say more, with
+examples that run. A test holds it to them.
 `;
 
 // How the symbols of "." are grouped: by the folder that they come from, in this order.
@@ -84,7 +84,7 @@ function byKindThenName(a: ApiSymbol, b: ApiSymbol): number {
 
 function declarationText(name: string, declaration: DocNode): string {
   const def = isNode(declaration.def) ? declaration.def : {};
-  const summary = `${firstParagraph(declaration.jsDoc)}\n`;
+  const summary = `${[firstParagraph(declaration.jsDoc), ...throwsOf(declaration.jsDoc)].join(" ")}\n`;
   switch (declaration.kind) {
     case "function":
       return `${summary}\n${signature(name + signatureText(def))}`;
@@ -154,7 +154,17 @@ function summaryOf(jsDoc: unknown): string {
   const tag = asNodes(tags).find(({ kind }) => kind === "default");
   const value = inline ?? (tag && String(tag.doc ?? tag.value ?? "").replace(/^\{(.*)\}$/s, "$1"));
   const summary = firstParagraph({ doc: text.replace(/@default .*$/s, "") });
-  return value === undefined ? summary : `${summary} Default: \`${value}\`.`;
+  return [summary, ...(value === undefined ? [] : [`Default: \`${value}\`.`]), ...throwsOf(jsDoc)].join(" ");
+}
+
+/** What is thrown, and when. */
+function throwsOf(jsDoc: unknown): string[] {
+  const tags = isNode(jsDoc) ? asNodes(jsDoc.tags) : [];
+  return tags.filter(({ kind }) => kind === "throws").map((tag) => {
+    const when = firstParagraph(tag);
+    if (tag.tsType === undefined) return `Throws: ${when}`;
+    return when === "" ? `Throws \`${typeText(tag.tsType)}\`.` : `Throws \`${typeText(tag.tsType)}\`: ${when}`;
+  });
 }
 
 /** Links of the form `{@linkcode X}` are code here. */
