@@ -56,15 +56,23 @@ export function requireString(field: string, value: unknown, minLength: number, 
   return value;
 }
 
-/** The names of all options of a type: the compiler sees to it that none is missing. */
-export type OptionNames<Options> = { readonly [Name in keyof Options]-?: true };
+/** Requires a value to be what an option must be, naming the field. */
+export type OptionCheck = (field: string, value: unknown) => void;
+
+/** All options of a type, each with its check, or `true` where it is checked by whoever uses it. None can be missing. */
+export type OptionNames<Options> = { readonly [Name in keyof Options]-?: true | OptionCheck };
 
 /**
- * Requires an object with no other options than these: one that is misspelt would do nothing, and say nothing.
+ * Requires an object with no other options than these, each as its check wants it: one that is misspelt would do nothing,
+ * and say nothing.
  *
- * @throws {TypeError} When it is no object, or has another one.
+ * @throws {TypeError} When it is no object, has another one, or one that is not as it must be.
  */
-export function requireOptions(taker: string, options: object, names: Readonly<Record<string, true>>): void {
+export function requireOptions(
+  taker: string,
+  options: object,
+  names: Readonly<Record<string, true | OptionCheck>>,
+): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use the options of ${taker}: they must be an object, got ${typeName(options)}`);
   }
@@ -72,7 +80,63 @@ export function requireOptions(taker: string, options: object, names: Readonly<R
     if (!Object.hasOwn(names, name)) {
       throw new TypeError(`Cannot use ${name}: ${taker} takes only ${Object.keys(names).join(", ")}`);
     }
+    const check = names[name];
+    if (typeof check !== "function") continue;
+    const value: unknown = Reflect.get(options, name);
+    if (value !== undefined) check(name, value);
   }
+}
+
+/** Requires a function. */
+export function requireFunction(field: string, value: unknown): void {
+  if (typeof value !== "function") refuse(field, "a function", value);
+}
+
+/** Requires `true` or `false`. */
+export function requireBoolean(field: string, value: unknown): void {
+  if (typeof value !== "boolean") refuse(field, "true or false", value);
+}
+
+/** Requires an array. */
+export function requireArray(field: string, value: unknown): void {
+  if (!Array.isArray(value)) refuse(field, "an array", value);
+}
+
+/** Requires something that can be aborted and listened to. */
+export function requireSignal(field: string, value: unknown): void {
+  if (!hasMethods(value, "throwIfAborted", "addEventListener")) refuse(field, "an AbortSignal", value);
+}
+
+/** Requires a clock; its monotonic reading may be missing. */
+export function requireClock(field: string, value: unknown): void {
+  if (!hasMethods(value, "now", "setTimer")) refuse(field, "a clock with now() and setTimer()", value);
+}
+
+/** Requires a storage backend, by what everybody needs of it. */
+export function requireBackend(field: string, value: unknown): void {
+  if (!hasMethods(value, "get", "commit", "listen")) refuse(field, "a storage backend", value);
+}
+
+/** Requires what keys begin with: a string, or several. */
+export function requireNamespace(field: string, value: unknown): void {
+  const isKey = Array.isArray(value) && value.every((part) => typeof part === "string");
+  if (typeof value !== "string" && !isKey) refuse(field, "a string or an array of strings", value);
+}
+
+/** Requires an object with these methods, described as `what`. */
+export function requireMethods(what: string, ...methods: readonly string[]): OptionCheck {
+  return (field, value) => {
+    if (!hasMethods(value, ...methods)) refuse(field, what, value);
+  };
+}
+
+function hasMethods(value: unknown, ...methods: readonly string[]): boolean {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  return methods.every((method) => typeof Reflect.get(value, method) === "function");
+}
+
+function refuse(field: string, rule: string, value: unknown): never {
+  throw new TypeError(`Cannot use ${field}: it must be ${rule}, got ${typeName(value)}`);
 }
 
 /** The type of a value, for messages. */

@@ -63,6 +63,56 @@ for (const [index, [taker, call]] of CALLS.entries()) {
   });
 }
 
+/** A value that the types forbid. */
+function wrong<Value>(value: unknown): Value {
+  return value as Value;
+}
+
+/** Calls that are given something of the wrong kind, and the field that their error names, with the rule. */
+const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
+  ["backend: it must be a storage backend, got undefined", () => new MessageCoordinator(wrong(undefined))],
+  [
+    "namespace: it must be a string or an array of strings",
+    () => new MessageCoordinator(backend, { namespace: wrong(5) }),
+  ],
+  [
+    "namespace: it must be a string or an array of strings",
+    () => new AgentRegistry(backend, { namespace: wrong([5]) }),
+  ],
+  ["namespace: it must be a string or an array of strings", () => new CircuitBreaker({ namespace: wrong(5) })],
+  ["metrics: it must be metrics", () => new MessageCoordinator(backend, { metrics: wrong(5) })],
+  ["clock: it must be a clock with now() and setTimer()", () => new MessageCoordinator(backend, { clock: wrong({}) })],
+  ["clock: it must be a clock with now() and setTimer()", () => new CircuitBreaker({ clock: wrong({}) })],
+  ["signal: it must be an AbortSignal, got string", () => coordinator.receive(AGENT, { signal: wrong("x") })],
+  ["recipients: it must be an array", () => coordinator.broadcastMessage(AGENT, message, { recipients: wrong("x") })],
+  ["subscription.agentId: it must be an agent id", () => coordinator.unsubscribe(wrong({}))],
+  ["also: it must be a batch", () => coordinator.ack(AGENT, "token~1~message-1", { also: wrong(5) })],
+  ["where: it must be a function", () => coordinator.redrive(AGENT, { where: wrong(5) })],
+  ["agentId: it must be an agent id", () => serveAgent(coordinator, wrong(undefined))],
+  ["process: it must be a function", () => serveAgent(coordinator, wrong({ agentId: AGENT }))],
+  ["onError: it must be a function", () => serveAgent(coordinator, proxy, { onError: wrong(5) })],
+  ["fn: it must be a function", () => new CircuitBreaker().call(wrong<() => unknown>(5))],
+  ["fn: it must be a function", () => new CircuitBreaker().tryCall(wrong<() => unknown>(5))],
+  ["isFailure: it must be a function", () => new CircuitBreaker({ isFailure: wrong(5) })],
+  ["strict: it must be true or false, got string", () => new CircuitBreaker({ strict: wrong("no") })],
+  ["reason: it must be a string", () => new CircuitBreaker().isolate(wrong(5))],
+  ["listener: it must be a function", () => new CircuitBreaker().on("transition", wrong(5))],
+  ["fn: it must be a function", () => retryWithBackoff(wrong(5))],
+  ["shouldRetry: it must be a function", () => retryWithBackoff(WORK, { shouldRetry: wrong(5) })],
+  ["budget: it must be a retry budget", () => retryWithBackoff(WORK, { budget: wrong({}) })],
+  ["backend: it must be a storage backend", () => new SharedRetryBudget(wrong({ name: "service" }))],
+  ["agent.exportState: it must be a function", () => registry.register(wrong({ id: AGENT, exportState: 5 }))],
+  ["type: it must be a string", () => registry.watch({ type: wrong(5) })],
+  ["rejoin: it must be true or false", () => new AgentRegistry(backend, { rejoin: wrong("no") })],
+];
+
+for (const [index, [names, call]] of MISTAKES.entries()) {
+  Deno.test(`what is of the wrong kind is refused: ${names} (${index})`, async () => {
+    await assertRejects(async () => void await call(), TypeError, `Cannot use ${names}`);
+    assertEquals([await coordinator.stats(), await backend.count([])], [[], 0]);
+  });
+}
+
 Deno.test("stop() refuses an option that it does not know, and the server goes on", async () => {
   await using server = serveAgent(coordinator, proxy);
   await assertRejects(() => server.stop(MISSPELT), TypeError, "Cannot use delayMS: stop() takes only timeoutMs");

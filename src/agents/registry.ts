@@ -1,6 +1,15 @@
 /** The agent registry: who is there, who is heard of, and what they remember, for a whole fleet. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../check.ts";
+import {
+  type OptionCheck,
+  POSITIVE_DURATION,
+  requireBackend,
+  requireFunction,
+  requireNumber,
+  requireOptions,
+  requireSignal,
+  requireString,
+} from "../check.ts";
 import { BackendClosedError } from "../errors.ts";
 import { type AgentId, checkAgentId } from "../messages/model.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
@@ -73,6 +82,7 @@ export class AgentRegistry implements AsyncDisposable {
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    */
   constructor(backend: StorageBackend, options: AgentRegistryOptions = {}) {
+    requireBackend("backend", backend);
     const config = registryConfig(options);
     const keys = new AgentKeys(config.namespace);
     this.#config = config;
@@ -98,6 +108,8 @@ export class AgentRegistry implements AsyncDisposable {
     this.#requireOpen("register the agent");
     checkAgentId("agent.id", agent?.id);
     if (agent.metadata !== undefined) requireJson(agent.metadata, "agent.metadata");
+    if (agent.exportState !== undefined) requireFunction("agent.exportState", agent.exportState);
+    if (agent.importState !== undefined) requireFunction("agent.importState", agent.importState);
     const { membership, locals, config } = this.#parts;
     const session = this.#loop.isRunning ? this.#loop.session : new Session(this.#keys, config, false);
     const local = new LocalAgent(agent, session, config.clock.now());
@@ -219,13 +231,13 @@ export class AgentRegistry implements AsyncDisposable {
    * @throws {TypeError | RangeError} When the type is no string, or empty.
    */
   discover(type: string): Promise<AgentInfo[]> {
-    requireString("type", type, 1, Number.MAX_SAFE_INTEGER);
+    requireType("type", type);
     return this.#roster.discover(type);
   }
 
   /** The agents of all processes, or those of one type, read in pages; also those that are dead and about to be removed. */
   async *listRegistered(options: ListAgentsOptions = {}): AsyncGenerator<AgentInfo, void, void> {
-    requireOptions("listRegistered()", options, { type: true });
+    requireOptions("listRegistered()", options, { type: requireType });
     for await (const { info } of this.#roster.list(options.type)) yield info;
   }
 
@@ -255,7 +267,7 @@ export class AgentRegistry implements AsyncDisposable {
    * ```
    */
   watch(options: WatchOptions = {}): AsyncGenerator<AgentEvent, void, void> {
-    requireOptions("watch()", options, { type: true, signal: true });
+    requireOptions("watch()", options, { type: requireType, signal: requireSignal });
     const { backend, keys, config } = this.#parts;
     const parts = { backend, keys, config, log: this.#log, roster: this.#roster, observer: this.#observer };
     return watchAgents({ ...parts, closed: this.#closing.signal }, options);
@@ -343,6 +355,8 @@ export class AgentRegistry implements AsyncDisposable {
     return error;
   }
 }
+
+const requireType: OptionCheck = (field, value) => void requireString(field, value, 1, Number.MAX_SAFE_INTEGER);
 
 /** Where the store is away, nothing can be done about it: what is stored expires. What was lost is not there to be ended. */
 async function ignoringOutage(call: Promise<unknown>): Promise<void> {

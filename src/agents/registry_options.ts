@@ -1,6 +1,15 @@
 /** How an agent registry is configured: options, defaults and their checks. @module */
 
-import { MAX_DURATION_MS, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
+import {
+  MAX_DURATION_MS,
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireBoolean,
+  requireClock,
+  requireNamespace,
+  requireNumber,
+  requireOptions,
+} from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Key } from "../storage/key.ts";
 import type { HoldRule } from "./liveness.ts";
@@ -35,7 +44,7 @@ export interface AgentRegistryOptions {
 }
 
 const OPTIONS: OptionNames<AgentRegistryOptions> = {
-  namespace: true,
+  namespace: requireNamespace,
   heartbeatTtlMs: true,
   heartbeatIntervalMs: true,
   suspicionMs: true,
@@ -44,8 +53,8 @@ const OPTIONS: OptionNames<AgentRegistryOptions> = {
   holdShare: true,
   holdMinimum: true,
   holdMs: true,
-  rejoin: true,
-  clock: true,
+  rejoin: requireBoolean,
+  clock: requireClock,
 };
 
 /** Checked options, with every default filled in. */

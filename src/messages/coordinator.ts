@@ -1,6 +1,16 @@
 /** The message coordinator: mailboxes for agents, with priorities, leases, retries and dead letters. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
+import {
+  DURATION,
+  POSITIVE_DURATION,
+  requireBackend,
+  requireClock,
+  requireMethods,
+  requireNamespace,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
@@ -56,6 +66,8 @@ import { Requests } from "./requests.ts";
 import { type AttemptLease, Settler } from "./settler.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
+const requireMetrics = requireMethods("metrics", "incDeliveredOk", "incDeliveredError");
+
 /** What a call without options goes by: known to hold none, it needs no look. */
 const NO_OPTIONS = Object.freeze({});
 
@@ -97,7 +109,11 @@ export class MessageCoordinator {
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    */
   constructor(backend: StorageBackend, options: MessageCoordinatorOptions = {}) {
+    requireBackend("backend", backend);
     const { namespace = "ao", metrics = new NullMetrics(), clock = systemClock, ...settings } = options;
+    requireNamespace("namespace", namespace);
+    requireMetrics("metrics", metrics);
+    requireClock("clock", clock);
     this.backend = backend;
     this.namespace = toNamespace(namespace);
     this.clock = clock;
@@ -210,6 +226,8 @@ export class MessageCoordinator {
 
   /** Ends a subscription and tells whether it was there. */
   unsubscribe(subscription: MessageSubscription): Promise<boolean> {
+    checkAgentId("subscription.agentId", subscription?.agentId);
+    requireString("subscription.subscriptionId", subscription.subscriptionId, 1, Number.MAX_SAFE_INTEGER);
     return this.#subscriptions.remove(subscription);
   }
 

@@ -1,6 +1,6 @@
 /** What operators do with a mailbox: look at its dead letters, put them back, remove messages. @module */
 
-import { DURATION, type OptionNames, requireNumber, requireOptions } from "../check.ts";
+import { DURATION, type OptionNames, requireArray, requireFunction, requireNumber, requireOptions } from "../check.ts";
 import { MAX_BATCH_SIZE, type MessageState, type StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import { toDeadLetter } from "./envelope.ts";
@@ -42,7 +42,11 @@ export async function* deadLetters(
 
 /** Puts dead letters back into the line and tells how many. */
 export async function redrive(backend: StorageBackend, queue: Key, filter: DeadLetterFilter): Promise<number> {
-  const { where, limit = Infinity } = requireFilter("redrive", filter, { ids: true, where: true, limit: true });
+  const { where, limit = Infinity } = requireFilter("redrive", filter, {
+    ids: requireArray,
+    where: requireFunction,
+    limit: true,
+  });
   const ids: string[] = [];
   const wanted = filter.ids && new Set(filter.ids);
   // Where nothing else narrows, no more is read than is meant.
@@ -59,8 +63,8 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
 /** Removes messages and tells how many. */
 export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFilter, now: number): Promise<number> {
   const { states = ALL_STATES, olderThanMs = 0 } = requireFilter("purge", filter, {
-    states: true,
-    ids: true,
+    states: requireArray,
+    ids: requireArray,
     olderThanMs: true,
   });
   requireNumber("olderThanMs", olderThanMs, DURATION);
@@ -81,10 +85,6 @@ function requireFilter<Filter extends DeadLetterFilter | PurgeFilter>(
   names: OptionNames<Filter>,
 ): Filter {
   requireOptions(`${taker}()`, filter, names);
-  for (const field of ["ids", "states"]) {
-    const list: unknown = Reflect.get(filter, field);
-    if (list !== undefined && !Array.isArray(list)) throw new TypeError(`Cannot use ${field}: it must be an array`);
-  }
   const limit: unknown = Reflect.get(filter, "limit");
   if (limit !== undefined && limit !== Infinity) {
     requireNumber("limit", limit, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });

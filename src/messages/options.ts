@@ -1,6 +1,6 @@
 /** The options of the coordinator's methods. @module */
 
-import type { OptionNames } from "../check.ts";
+import { type OptionCheck, type OptionNames, requireArray, requireSignal } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import type { Batch, QueueStats } from "../storage/backend.ts";
@@ -34,7 +34,7 @@ export interface BroadcastOptions extends SendOptions {
 }
 
 /** All options of a broadcast. */
-export const BROADCAST_OPTIONS: OptionNames<BroadcastOptions> = { ...SEND_OPTIONS, recipients: true };
+export const BROADCAST_OPTIONS: OptionNames<BroadcastOptions> = { ...SEND_OPTIONS, recipients: requireArray };
 
 /** How to receive. */
 export interface ReceiveOptions {
@@ -52,7 +52,7 @@ export interface ReceiveOptions {
 export const RECEIVE_OPTIONS: OptionNames<ReceiveOptions> = {
   visibilityTimeoutMs: true,
   waitMs: true,
-  signal: true,
+  signal: requireSignal,
   limit: true,
 };
 
@@ -80,7 +80,7 @@ export interface RequestOptions {
 /** All options of a request. */
 export const REQUEST_OPTIONS: OptionNames<RequestOptions> = {
   timeoutMs: true,
-  signal: true,
+  signal: requireSignal,
   sender: true,
   priority: true,
 };
@@ -100,8 +100,17 @@ export interface AckOptions {
   readonly also?: Batch | readonly Batch[];
 }
 
+/** Requires a batch, or several. */
+const requireBatches: OptionCheck = (field, value) => {
+  const batches = Array.isArray(value) ? value : [value];
+  const isBatch = (each: unknown) => typeof each === "object" && each !== null && "operations" in each;
+  if (!batches.every(isBatch)) {
+    throw new TypeError(`Cannot use ${field}: it must be a batch, with its operations, or an array of batches`);
+  }
+};
+
 /** All options of an acknowledgement. */
-export const ACK_OPTIONS: OptionNames<AckOptions> = { also: true };
+export const ACK_OPTIONS: OptionNames<AckOptions> = { also: requireBatches };
 
 /** Why a message is given back. */
 export interface NackOptions {

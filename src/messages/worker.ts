@@ -1,6 +1,14 @@
 /** A worker: serves an agent's mailbox with a handler, keeping leases alive and stopping cleanly. @module */
 
-import { DURATION, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireFunction,
+  requireNumber,
+  requireOptions,
+  requireSignal,
+} from "../check.ts";
 import { sleep } from "../clock.ts";
 import { LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
@@ -57,8 +65,8 @@ const SERVE_OPTIONS: OptionNames<ServeOptions> = {
   concurrency: true,
   timeoutMs: true,
   visibilityTimeoutMs: true,
-  signal: true,
-  onError: true,
+  signal: requireSignal,
+  onError: requireFunction,
 };
 
 /** A mailbox that is being served. */
@@ -134,8 +142,8 @@ class MailboxServer implements AgentServer {
     requireOptions("serveAgent()", options, SERVE_OPTIONS);
     const { concurrency = 1, timeoutMs = Infinity, onError = () => {}, signal } = options;
     const { visibilityTimeoutMs = coordinator.configuration.visibilityTimeoutMs } = options;
-    checkAgentId("agentId", proxy.agentId);
-    if (typeof proxy.process !== "function") throw new TypeError("Cannot use process: it must be a function");
+    checkAgentId("agentId", proxy?.agentId);
+    requireFunction("process", proxy.process);
     this.#concurrency = requireNumber("concurrency", concurrency, { min: 1, max: 1000, integer: true });
     this.#timeoutMs = timeoutMs === Infinity ? Infinity : requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
     this.#leaseMs = requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);

@@ -1,6 +1,17 @@
 /** How a circuit breaker is configured: options, defaults and their checks. @module */
 
-import { type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../check.ts";
+import {
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireBackend,
+  requireBoolean,
+  requireClock,
+  requireFunction,
+  requireNamespace,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { encodeKey, type Key } from "../storage/key.ts";
@@ -68,11 +79,11 @@ export interface CircuitBreakerOptions {
 
 const OPTIONS: OptionNames<CircuitBreakerOptions> = {
   name: true,
-  backend: true,
-  namespace: true,
+  backend: requireBackend,
+  namespace: requireNamespace,
   failureThreshold: true,
   failureRate: true,
-  isFailure: true,
+  isFailure: requireFunction,
   callTimeoutMs: true,
   openMs: true,
   openFactor: true,
@@ -81,12 +92,12 @@ const OPTIONS: OptionNames<CircuitBreakerOptions> = {
   halfOpenMaxCalls: true,
   successThreshold: true,
   probeLeaseMs: true,
-  strict: true,
+  strict: requireBoolean,
   storeTimeoutMs: true,
   pollIntervalMs: true,
   recordTtlMs: true,
-  clock: true,
-  random: true,
+  clock: requireClock,
+  random: requireFunction,
 };
 
 /** Checked options, with every default filled in. */

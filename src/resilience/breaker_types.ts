@@ -1,6 +1,6 @@
 /** What goes into a circuit breaker's calls, and what comes out. @module */
 
-import type { OptionNames } from "../check.ts";
+import { type OptionNames, requireSignal } from "../check.ts";
 import type { BreakerStateName } from "./breaker_state.ts";
 
 /** What a call through a breaker is given. */
@@ -16,7 +16,7 @@ export interface CallOptions {
 }
 
 /** All options of a call. */
-export const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
+export const CALL_OPTIONS: OptionNames<CallOptions> = { signal: requireSignal };
 
 /** A function that is called through a breaker. */
 export type Callee<Result> = (context: CallContext) => Result | PromiseLike<Result>;

@@ -1,6 +1,6 @@
 /** A circuit breaker that a whole fleet shares, and that costs no I/O while it is closed or open. @module */
 
-import { requireOptions } from "../check.ts";
+import { requireFunction, requireOptions, requireString } from "../check.ts";
 import { monotonicMs } from "../clock.ts";
 import { CircuitBreakerOpenError } from "./breaker_error.ts";
 import { type BreakerEventMap, BreakerEvents } from "./breaker_events.ts";
@@ -79,6 +79,7 @@ export class CircuitBreaker implements AsyncDisposable {
    * `TimeoutError`, when the call takes too long.
    */
   async call<Result>(fn: Callee<Result>, options: CallOptions = NO_OPTIONS): Promise<Result> {
+    requireFunction("fn", fn); // a caller's mistake is no failure of the other side
     if (options !== NO_OPTIONS) requireOptions("call()", options, CALL_OPTIONS);
     const state = this.#plainState(options);
     if (state === null) return this.#unwrap(await this.#run(fn, options));
@@ -150,15 +151,17 @@ export class CircuitBreaker implements AsyncDisposable {
    * @throws The store's error, when the breaker is strict and the store cannot be reached.
    */
   async isolate(reason: string): Promise<void> {
+    requireString("reason", reason, 0, Number.MAX_SAFE_INTEGER);
     await this.#gate.apply({ type: "isolate", reason, by: this.#gate.newName() });
   }
 
   /**
    * Calls `listener` at each event of a type. Returns the function that ends that.
    *
-   * @throws {TypeError} When a breaker has no such event.
+   * @throws {TypeError} When a breaker has no such event, or the listener is no function.
    */
   on<Type extends keyof BreakerEventMap>(type: Type, listener: (event: BreakerEventMap[Type]) => void): () => void {
+    requireFunction("listener", listener);
     const off = this.#events.on(type, listener);
     this.#gate.touch();
     return off;
@@ -184,6 +187,7 @@ export class CircuitBreaker implements AsyncDisposable {
   }
 
   async #tryCall<Result>(fn: Callee<Result>, options: CallOptions): Promise<CallOutcome<Result>> {
+    requireFunction("fn", fn);
     if (options !== NO_OPTIONS) requireOptions("tryCall()", options, CALL_OPTIONS);
     const state = this.#plainState(options);
     if (state === null) return await this.#run(fn, options);

@@ -1,6 +1,16 @@
 /** Tries a function again until it succeeds, a try makes no sense, or a bound is reached. @module */
 
-import { DURATION, type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireClock,
+  requireFunction,
+  requireMethods,
+  requireNumber,
+  requireOptions,
+  requireSignal,
+} from "../check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../clock.ts";
 import { tellSafely } from "../errors.ts";
 import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
@@ -76,6 +86,7 @@ export async function retryWithBackoff<Result, Fallback = never>(
   fn: (context: TryContext) => Result | PromiseLike<Result>,
   config: RetryConfig<Fallback> = {},
 ): Promise<Result | Fallback> {
+  requireFunction("fn", fn);
   const plan = planRetries(config);
   const { signal, budget, clock } = plan;
   const endsAtMs = plan.deadlineMs === Infinity ? Infinity : monotonicMs(clock) + plan.deadlineMs;
@@ -125,6 +136,7 @@ export function withRetry<Args extends readonly unknown[], Result, Fallback = ne
   fn: (...args: Args) => Result | PromiseLike<Result>,
   config: RetryConfig<Fallback> = {},
 ): (...args: Args) => Promise<Result | Fallback> {
+  requireFunction("fn", fn);
   planRetries(config);
   return (...args) => retryWithBackoff(() => fn(...args), config);
 }
@@ -138,13 +150,13 @@ const OPTIONS: OptionNames<RetryConfig> = {
   tryTimeoutMs: true,
   deadlineMs: true,
   maxRetryAfterMs: true,
-  shouldRetry: true,
-  onRetry: true,
-  fallback: true,
-  signal: true,
-  budget: true,
-  clock: true,
-  random: true,
+  shouldRetry: requireFunction,
+  onRetry: requireFunction,
+  fallback: requireFunction,
+  signal: requireSignal,
+  budget: requireMethods("a retry budget", "spend", "succeed"),
+  clock: requireClock,
+  random: requireFunction,
 };
 
 function planRetries<Fallback>(config: RetryConfig<Fallback>) {

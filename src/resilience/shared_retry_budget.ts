@@ -1,6 +1,15 @@
 /** A retry budget for a fleet: one bucket of tokens in a storage backend, spent from by all processes. @module */
 
-import { DURATION, type OptionNames, requireNumber, requireOptions, requireString } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  requireBackend,
+  requireClock,
+  requireNamespace,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../check.ts";
 import { type Clock, monotonicMs, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
@@ -32,11 +41,11 @@ export interface SharedRetryBudgetOptions extends RetryBudgetOptions {
 
 const OPTIONS: OptionNames<SharedRetryBudgetOptions> = {
   ...BUDGET_OPTIONS,
-  backend: true,
+  backend: requireBackend,
   name: true,
-  namespace: true,
+  namespace: requireNamespace,
   creditIntervalMs: true,
-  clock: true,
+  clock: requireClock,
 };
 
 // A bucket that nobody has spent from for so long is full again: its record is gone.
@@ -69,6 +78,7 @@ export class SharedRetryBudget implements RetryBudgetLike {
   constructor(options: SharedRetryBudgetOptions) {
     requireOptions("SharedRetryBudget", options, OPTIONS);
     const { backend, name, namespace = "ao", creditIntervalMs = 1000, clock = systemClock, ...rules } = options;
+    requireBackend("backend", backend); // it cannot be left out
     requireString("name", name, 1, 256);
     requireNumber("creditIntervalMs", creditIntervalMs, DURATION);
     this.#backend = backend;
