@@ -76,7 +76,8 @@ Deno.test("transition() opens when the lease of a probe is over, and lets nobody
   const expire: BreakerEvent = { type: "expire", openForMs: 200, by: "e" };
   assertStrictEquals(transition(one, expire, 149), one);
   assertStrictEquals(transition(one, probe("q"), 150), one);
-  assertEquals(transition(one, probe("q"), 149).kind, "half_open", "a millisecond before, there is a place");
+  const two = transition(one, probe("q"), 149);
+  assertEquals(two.kind === "half_open" && two.probes.length, 2, "a millisecond before, there is a place");
   assertEquals(transition(one, expire, 150), {
     kind: "open",
     generation: 3,
@@ -189,6 +190,8 @@ Deno.test("mayProbe() lets no more through at once than there are places, and so
   const end = { type: "probe_succeeded", id: "p", generation: 2, rules, by: "p" } as const;
   assertEquals(mayProbe(transition(one, end, 100), rules, 100), true);
   assertEquals(mayProbe(INITIAL_STATE, rules, 100), false);
+  const enough = after(OPEN, 100, probe("p"), probe("q"), ended("probe_succeeded", "p"));
+  assertEquals(mayProbe(enough, RULES, 100), false, "one has succeeded, and one is under way");
 });
 
 Deno.test("openingsOf() counts since the breaker was closed, and is 0 where it is closed or isolated", () => {
