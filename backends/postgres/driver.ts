@@ -81,6 +81,15 @@ export interface ConnectOptions {
 // The client waits so long, at most, before it tries to connect again; by itself it would wait up to 20 s.
 const LONGEST_BACKOFF_S = 0.2;
 
+const DEFAULT_PORT = 5432;
+
+/** Where the client is to connect to: one of several hosts, or a socket in the file system. */
+interface Address {
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+  readonly path?: string | false | undefined;
+}
+
 /** How long connections have to say goodbye. */
 const CLOSE_S = 1;
 
@@ -97,8 +106,11 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
   } catch (cause) {
     throw new CoordinationError("DRIVER_MISSING", "Cannot use PostgreSQL: it needs the package postgres", { cause });
   }
-  const make = () =>
-    postgres(url, {
+  const net = await import("node:net");
+  const make = () => {
+    const sockets = new Set<{ destroy(): unknown }>();
+    // Apart from the call, since its types do not know `socket`.
+    const options = {
       max: maxConnections,
       prepare,
       connect_timeout: Math.max(1, Math.ceil(connectTimeoutMs / 1000)),
@@ -107,11 +119,27 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
       max_lifetime: null,
       onnotice: () => {},
       connection: { application_name: "agent-coordination" },
-    });
-  let client = make();
+      // Ours, so that they can be destroyed: by itself the client waits for the farewell of a server that does not answer.
+      socket: ({ host, port, path }: Address) => {
+        const at = attempts++ % port.length;
+        const place = { host: host[at] ?? "localhost", port: port[at] ?? DEFAULT_PORT };
+        const socket = path ? net.connect(path) : net.connect(place);
+        sockets.add(socket);
+        socket.once("close", () => sockets.delete(socket));
+        return Object.assign(socket, place); // which is what the client does, to check certificates
+      },
+    };
+    return { client: postgres(url, options), sockets };
+  };
+  let attempts = 0;
+  let { client, sockets } = make();
   const ending = new Set<Promise<void>>();
-  const end = (old: typeof client, timeoutS: number) => {
-    const ended = old.end({ timeout: timeoutS }).catch(() => {}).finally(() => ending.delete(ended));
+  const end = (timeoutS: number) => {
+    const [old, left] = [client, sockets];
+    const ended = old.end({ timeout: timeoutS }).catch(() => {}).finally(() => {
+      for (const socket of left) socket.destroy();
+      ending.delete(ended);
+    });
     ending.add(ended);
   };
   return {
@@ -120,11 +148,11 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
     transaction: (work) => begin(client, work, prepare),
     listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
     reset: () => {
-      end(client, 0);
-      client = make();
+      end(0);
+      ({ client, sockets } = make());
     },
     close: async () => {
-      end(client, CLOSE_S);
+      end(CLOSE_S);
       await Promise.all(ending);
     },
   };

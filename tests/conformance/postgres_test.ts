@@ -15,9 +15,13 @@ if (postgresPrograms !== null) {
         reopen: () => Promise.resolve(open()),
         peer: () => Promise.resolve(open()),
         neighbour: () => Promise.resolve(open({ namespace: "ao2" })),
+        dispose: () => Promise.resolve(server.resume()),
+        outage: () => {
+          server.pause();
+          return Promise.resolve(() => Promise.resolve(server.resume()));
+        },
       };
     },
-    // Its outages are tested in tests/postgres.
-    lacks: ["injected clock", "outages"],
+    lacks: ["injected clock"],
   });
 }
