@@ -11,8 +11,6 @@ export const SENDER = { type: "sender" };
 export const RECIPIENT = { type: "recipient" };
 /** A mailbox takes everything that one round sends. */
 export const QUEUE_SIZE = 10_000_000;
-/** Messages that are waiting when the server begins. */
-const CHUNK = 5000;
 
 /** What a part of a round came to. */
 export interface Work {
@@ -65,15 +63,20 @@ export async function serve(backend: StorageBackend, atOnce: number, durationMs:
   return { count, elapsedMs: performance.now() - startedAt };
 }
 
-/** Messages served by a server that finds them waiting, until the last one is acknowledged. */
-export async function drain(backend: StorageBackend, atOnce: number, durationMs: number): Promise<Work> {
+/** Messages served by a server that finds `chunk` of them waiting, until the last one is acknowledged. */
+export async function drain(
+  backend: StorageBackend,
+  atOnce: number,
+  durationMs: number,
+  chunk: number = 5000,
+): Promise<Work> {
   const coordinator = new MessageCoordinator(backend);
   const work = { count: 0, elapsedMs: 0 };
   while (work.elapsedMs < durationMs) {
     await Promise.all(
-      Array.from({ length: CHUNK }, () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD })),
+      Array.from({ length: chunk }, () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD })),
     );
-    let left = CHUNK;
+    let left = chunk;
     const { promise: handled, resolve } = Promise.withResolvers<void>();
     const startedAt = performance.now();
     const process = () => {
@@ -83,7 +86,7 @@ export async function drain(backend: StorageBackend, atOnce: number, durationMs:
     await handled;
     await server.stop();
     work.elapsedMs += performance.now() - startedAt;
-    work.count += CHUNK;
+    work.count += chunk;
   }
   return work;
 }

@@ -1,10 +1,8 @@
 /** Messages through Deno KV, beside its own queue and beside one at a time; as a program, any side of it. @module */
 
 import { DenoKvBackend } from "../../backends/deno_kv.ts";
-import { MessageCoordinator } from "../../src/messages/coordinator.ts";
-import { serveAgent } from "../../src/messages/worker.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import { send, type Work } from "../scenarios.ts";
+import { drain, send, type Work } from "../scenarios.ts";
 import { serveRounds } from "./child.mjs";
 import { type Comparison, inDeno } from "./comparison.ts";
 import { PAYLOAD } from "./payload.mjs";
@@ -25,15 +23,13 @@ function beside(name: string, ours: string, peer: string): Comparison {
 /** Messages that are waiting when the server begins. */
 const CHUNK = 1000;
 const CHUNK_X1 = 100;
-const SENDER = { type: "sender" };
-const RECIPIENT = { type: "recipient" };
 
 if (import.meta.main) {
   await serveRounds({
     "send x100": (durationMs) => measure((backend) => send(backend, 100, durationMs)),
     "send x1": (durationMs) => measure((backend) => send(backend, 1, durationMs)),
-    "serve x100": (durationMs) => measure((backend) => drain(backend, 100, CHUNK, durationMs)),
-    "serve x1": (durationMs) => measure((backend) => drain(backend, 1, CHUNK_X1, durationMs)),
+    "serve x100": (durationMs) => measure((backend) => drain(backend, 100, durationMs, CHUNK)),
+    "serve x1": (durationMs) => measure((backend) => drain(backend, 1, durationMs, CHUNK_X1)),
     enqueue: (durationMs) => withFile((path) => enqueue(path, durationMs)),
     listenQueue: (durationMs) => withFile((path) => listenQueue(path, durationMs)),
   });
@@ -54,28 +50,6 @@ function measure(scenario: (backend: StorageBackend) => Promise<Work>): Promise<
     await using backend = new DenoKvBackend({ path });
     return await scenario(backend);
   });
-}
-
-/** Messages served by a server that finds them waiting, until the last one is acknowledged. */
-async function drain(backend: StorageBackend, atOnce: number, chunk: number, durationMs: number): Promise<Work> {
-  const coordinator = new MessageCoordinator(backend);
-  const work = { count: 0, elapsedMs: 0 };
-  while (work.elapsedMs < durationMs) {
-    const sendOne = () => coordinator.sendMessage(SENDER, RECIPIENT, { payload: PAYLOAD });
-    await Promise.all(Array.from({ length: chunk }, sendOne));
-    let left = chunk;
-    const { promise: handled, resolve } = Promise.withResolvers<void>();
-    const startedAt = performance.now();
-    const process = () => {
-      if (--left === 0) resolve();
-    };
-    const server = serveAgent(coordinator, { agentId: RECIPIENT, process }, { concurrency: atOnce });
-    await handled;
-    await server.stop();
-    work.elapsedMs += performance.now() - startedAt;
-    work.count += chunk;
-  }
-  return work;
 }
 
 /** Sends into Deno KV's own queue. */

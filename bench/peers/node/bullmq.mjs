@@ -11,12 +11,13 @@ const { port } = await startRedisServer();
 const connection = { host: "127.0.0.1", port };
 const OPTIONS = { removeOnComplete: true, removeOnFail: true };
 const CHUNK = 5000; // jobs that are waiting when the worker begins, untimed
+const CHUNK_X1 = 1000;
 
 await serveRounds({
   "send x100": (durationMs) => send(100, durationMs),
   "send x500": (durationMs) => send(500, durationMs),
-  "serve x1": (durationMs) => serve(1, durationMs),
-  "serve x50": (durationMs) => serve(50, durationMs),
+  "serve x1": (durationMs) => serve(1, CHUNK_X1, durationMs),
+  "serve x50": (durationMs) => serve(50, CHUNK, durationMs),
 });
 
 /** Jobs added a second, so many calls under way all the time. */
@@ -37,13 +38,13 @@ async function send(atOnce, durationMs) {
 }
 
 /** Jobs served a second by a worker that finds them waiting. */
-async function serve(concurrency, durationMs) {
+async function serve(concurrency, chunk, durationMs) {
   const queue = await emptyQueue();
   let count = 0;
   let elapsedMs = 0;
   while (elapsedMs < durationMs) {
-    await queue.addBulk(Array.from({ length: CHUNK }, () => ({ name: "job", data: PAYLOAD, opts: OPTIONS })));
-    let left = CHUNK;
+    await queue.addBulk(Array.from({ length: chunk }, () => ({ name: "job", data: PAYLOAD, opts: OPTIONS })));
+    let left = chunk;
     const worker = new Worker(queue.name, () => Promise.resolve(), { connection, concurrency, autorun: false });
     await worker.waitUntilReady();
     const drained = new Promise((resolve) => worker.on("completed", () => --left === 0 && resolve()));
@@ -52,7 +53,7 @@ async function serve(concurrency, durationMs) {
     await drained;
     elapsedMs += performance.now() - startedAt;
     await worker.close();
-    count += CHUNK;
+    count += chunk;
   }
   await queue.close();
   return count / (elapsedMs / 1000);
