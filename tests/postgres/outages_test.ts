@@ -3,6 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
 import type { PostgresBackend } from "../../backends/postgres.ts";
+import { MessageCoordinator } from "../../src/messages/coordinator.ts";
+import type { AgentId } from "../../src/messages/model.ts";
+import { serveAgent } from "../../src/messages/worker.ts";
+import { until } from "../servers/guarded.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];
@@ -26,6 +30,14 @@ async function send(backend: PostgresBackend, id: string): Promise<void> {
       if (tries > 50) throw error;
     }
   }
+}
+
+/** Sends a message until that is certain. */
+async function sendUntil(coordinator: MessageCoordinator, agent: AgentId, n: number): Promise<void> {
+  const messageId = `message ${n}`;
+  await until("the message is sent", async () => {
+    return (await coordinator.sendMessage({ type: "sender" }, agent, { messageId, payload: { n } })).delivered;
+  });
 }
 
 async function drain(backend: PostgresBackend): Promise<string[]> {
@@ -83,6 +95,35 @@ Deno.test({
       sent.push(`first-${round}`, ...ids);
     }
     assertEquals((await drain(backend)).sort(), sent.sort());
+  },
+});
+
+Deno.test({
+  name: "receivers that wait are served again within 2 s of the server's return",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const open = freshSchema(server);
+    await using backend = open();
+    await using sender = open();
+    const handled: unknown[] = [];
+    const coordinator = new MessageCoordinator(backend);
+    const agents = Array.from({ length: 3 }, (_, index) => ({ type: "waiting", instance: String(index) }));
+    const servers = agents.map((agentId) =>
+      serveAgent(coordinator, { agentId, process: ({ payload }) => void handled.push(payload.n) })
+    );
+    const sendAll = (n: number) =>
+      Promise.all(agents.map((agent) => sendUntil(new MessageCoordinator(sender), agent, n)));
+    const allHave = (n: number) => () => handled.filter((each) => each === n).length === agents.length;
+    await sendAll(1);
+    await until("all have been served", allHave(1));
+    for (const round of [2, 3]) {
+      await server.kill();
+      await server.restart();
+      await sendAll(round);
+      await until("all are served again", allHave(round), 2000);
+    }
+    for (const each of servers) await each.stop();
   },
 });
 
