@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
 import { openBackend } from "../backends/open.ts";
 import { BackendUnavailableError, CoordinationError } from "../src/errors.ts";
+import { postgresPrograms, PostgresServer } from "./servers/postgres.ts";
 
 Deno.test("openBackend() opens memory and a file of SQLite or Deno KV by its URL", async () => {
   const directory = await Deno.makeTempDir();
@@ -23,6 +24,20 @@ Deno.test("openBackend() opens memory and a file of SQLite or Deno KV by its URL
   }
 });
 
+Deno.test({
+  name: "openBackend() opens PostgreSQL by its URL, under either scheme, in the namespace that is given",
+  ignore: postgresPrograms === null, // no server here
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = await openBackend(server.url);
+    await backend.commit({ operations: [{ type: "set", key: ["k"], value: 1 }] });
+    await using again = await openBackend(server.url.replace("postgres:", "postgresql:"));
+    assertEquals((await again.get([["k"]]))[0]?.value, 1);
+    await using apart = await openBackend(server.url, { namespace: "other" });
+    assertEquals(await apart.get([["k"]]), [null]);
+  },
+});
+
 Deno.test("openBackend() refuses what is no URL, and names the schemes that it knows", async () => {
   await assertRejects(() => openBackend("crew.sqlite"), TypeError, "scheme");
   await assertRejects(() => openBackend("sqlite:"), TypeError, "file");
@@ -31,9 +46,11 @@ Deno.test("openBackend() refuses what is no URL, and names the schemes that it k
   assertFalse(error.message.includes("secret"));
 });
 
-Deno.test("openBackend() says that nobody answers, without the credentials, and leaves nothing open", async () => {
-  const url = "redis://somebody:s3cret@127.0.0.1:1/0";
-  const error = await assertRejects(() => openBackend(url), BackendUnavailableError);
-  assert(error.message.length > 0);
-  assertFalse(/s3cret/.test(`${error.message} ${error.stack} ${error.cause}`));
-});
+for (const url of ["redis://somebody:s3cret@127.0.0.1:1/0", "postgres://somebody:s3cret@127.0.0.1:1/app"]) {
+  const scheme = url.split(":")[0];
+  Deno.test(`openBackend() says that nobody answers at ${scheme}, without the credentials, and leaves nothing open`, async () => {
+    const error = await assertRejects(() => openBackend(url), BackendUnavailableError);
+    assert(error.message.length > 0);
+    assertFalse(/s3cret/.test(`${error.message} ${error.stack} ${error.cause}`));
+  });
+}

@@ -1,6 +1,7 @@
 /** Workers are killed, `kill -9`, 50 times in a row while 20,000 messages pass: none is lost. @module */
 
 import { assert, assertEquals } from "@std/assert";
+import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 import { type ChaosEvent, LEASE_MS, RETRY_ATTEMPTS } from "./chaos.ts";
 import { type ChaosRules, checkChaos } from "./checker.ts";
@@ -37,6 +38,15 @@ Deno.test({
   ignore: redisProgram === null, // where no server can be installed
   fn: async () => {
     await using server = await RedisServer.start();
+    await runOn(() => server.url);
+  },
+});
+
+Deno.test({
+  name: "postgres: G1 nothing is lost when workers are killed 50 times",
+  ignore: postgresPrograms === null, // where no server can be installed
+  fn: async () => {
+    await using server = await PostgresServer.start();
     await runOn(() => server.url);
   },
 });
