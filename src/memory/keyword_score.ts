@@ -38,7 +38,7 @@ interface PostingList {
 
 /** BM25 over entries, and over conversations as if each were one text. */
 export class KeywordScorer {
-  /** By place. */
+  /** By place; in context, where `windows` has the scores, only which entries hold a word of the query. */
   readonly entries: Scores = new Scores();
   /** By group. */
   readonly groups: Scores = new Scores();
@@ -71,8 +71,11 @@ export class KeywordScorer {
     if (top !== null) return this.#scoreTop(lists, top);
     if (withContext) this.#windows.reset();
     for (const list of lists) {
-      this.#addToEntries(list);
-      if (!withContext) continue;
+      if (!withContext) {
+        this.#addToEntries(list);
+        continue;
+      }
+      this.#markEntries(list);
       this.#windows.add(list.packed, list.size, this.#weightOf(list));
       this.#addToGroups(list);
     }
@@ -130,6 +133,17 @@ export class KeywordScorer {
 
   #weightOf({ weight, size }: WeightedList): number {
     return weight * inverseFrequency(this.#index.size, size);
+  }
+
+  #markEntries({ packed, size }: PostingList): void {
+    const { entries } = this;
+    const { values, touched } = entries;
+    for (let index = 0; index < size; index++) {
+      const place = placeOf(packed[index] ?? 0);
+      if (values[place] !== 0) continue;
+      values[place] = 1;
+      touched[entries.size++] = place;
+    }
   }
 
   #addToEntries(list: WeightedList): void {

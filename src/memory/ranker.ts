@@ -51,6 +51,7 @@ export class Ranker {
   readonly #meaning: SemanticScorer;
   readonly #blended: Evidence = { entries: new Scores(), windows: new Scores(), groups: new Scores() };
   readonly #smoothed = new Scores();
+  readonly #candidates = new Scores();
 
   /** Ranks the entries of an index. */
   constructor(index: SearchIndex) {
@@ -150,7 +151,7 @@ export class Ranker {
   #withNeighbours(entries: Scores, which: RankQuery["neighbours"]): Scores {
     if (which === "none") return entries;
     const { conversations, limit } = this.#index;
-    const all = new Scores();
+    const all = this.#candidates;
     all.reset(limit);
     for (const place of entries.places()) {
       if (all.values[place] !== 0) continue; // with all of its conversation

@@ -1,7 +1,7 @@
 /** Scores entries by the words in and around them: what stands beside an entry counts as parts of its own text. @module */
 
 import { frequencyOf, placeOf } from "./postings.ts";
-import { type LengthNorm, lengthNorm, saturation } from "./ranking.ts";
+import { BM25_K1, lengthNorm } from "./ranking.ts";
 import { Scores } from "./scores.ts";
 import type { SearchIndex } from "./search_index.ts";
 
@@ -18,8 +18,10 @@ export class Windows {
   readonly scores: Scores = new Scores();
   readonly #index: SearchIndex;
   readonly #frequencies = new Scores();
-  #lengths = new Uint32Array(0);
-  #norm: LengthNorm = lengthNorm(0, 0);
+  /** How often each place holds a term, zero between two terms. */
+  #held = new Uint8Array(0);
+  /** What the length of each window takes from a frequency, by place. */
+  #norms = new Float64Array(0);
   #revision = -1;
 
   /** Scores the entries of an index. */
@@ -35,11 +37,35 @@ export class Windows {
 
   /** Adds what a term counts, given its postings and what it is worth. */
   add(packed: Uint32Array, size: number, weight: number): void {
-    const { before, after } = this.#index.conversations;
+    const postings = packed.subarray(0, size);
+    const most = weight * (BM25_K1 + 1);
+    // Either way gives the same. To look at every place is faster when many of them hold the term, or stand beside one.
+    if (size > this.#index.limit / 16) this.#gather(postings, most);
+    else this.#spread(postings, most);
+  }
+
+  #gather(postings: Uint32Array, most: number): void {
+    const { limit, conversations: { before, after } } = this.#index;
+    if (this.#held.length < limit) this.#held = new Uint8Array(2 * limit);
+    const held = this.#held;
+    for (const posting of postings) held[placeOf(posting)] = frequencyOf(posting);
+    const [left, right] = [before.values, after.values];
+    for (let place = 1; place < limit; place++) {
+      // Place 0 holds nothing, so that it can stand for those which are not there.
+      const [near, next] = [left[place] ?? 0, right[place] ?? 0];
+      const beside = (held[near] ?? 0) + (held[next] ?? 0);
+      const further = (held[left[near] ?? 0] ?? 0) + (held[right[next] ?? 0] ?? 0);
+      const frequency = FIFTHS * (held[place] ?? 0) + NEAR * beside + FAR * further;
+      if (frequency !== 0) this.#addScore(place, frequency, most);
+    }
+    for (const posting of postings) held[placeOf(posting)] = 0;
+  }
+
+  #spread(postings: Uint32Array, most: number): void {
+    const { limit, conversations: { before, after } } = this.#index;
     const frequencies = this.#frequencies;
-    frequencies.reset(this.#index.limit);
-    for (let index = 0; index < size; index++) {
-      const posting = packed[index] ?? 0;
+    frequencies.reset(limit);
+    for (const posting of postings) {
       const place = placeOf(posting);
       const frequency = frequencyOf(posting);
       frequencies.add(place, FIFTHS * frequency);
@@ -51,16 +77,21 @@ export class Windows {
         if (far !== 0) frequencies.add(far, FAR * frequency);
       }
     }
-    for (const place of frequencies.places()) {
-      const frequency = (frequencies.values[place] ?? 0) / FIFTHS;
-      this.scores.add(place, weight * saturation(frequency, (this.#lengths[place] ?? 0) / FIFTHS, this.#norm));
-    }
+    for (const place of frequencies.places()) this.#addScore(place, frequencies.values[place] ?? 0, most);
+  }
+
+  /** Adds what a frequency counts: BM25 with frequency and length in fifths. */
+  #addScore(place: number, frequency: number, most: number): void {
+    const { values, touched } = this.scores;
+    const before = values[place] ?? 0;
+    if (before === 0) touched[this.scores.size++] = place;
+    values[place] = before + most * frequency / (frequency + (this.#norms[place] ?? 0));
   }
 
   /** Takes the lengths of all windows, which is once after each change of the index. */
   #measure(): void {
     const { limit, size, revision, conversations: { entryLengths, before, after } } = this.#index;
-    if (this.#lengths.length < limit) this.#lengths = new Uint32Array(2 * limit);
+    if (this.#norms.length < limit) this.#norms = new Float64Array(2 * limit);
     const lengths = entryLengths.values;
     const lengthAt = (place: number) => place === 0 ? 0 : lengths[place] ?? 0;
     let total = 0;
@@ -68,9 +99,12 @@ export class Windows {
       const [left, right] = [before.at(place), after.at(place)];
       const near = lengthAt(left) + lengthAt(right);
       const far = lengthAt(before.at(left)) + lengthAt(after.at(right));
-      total += this.#lengths[place] = FIFTHS * lengthAt(place) + NEAR * near + FAR * far;
+      total += this.#norms[place] = FIFTHS * lengthAt(place) + NEAR * near + FAR * far;
     }
-    this.#norm = lengthNorm(total / FIFTHS, size);
+    const { fixed, perTerm } = lengthNorm(total / FIFTHS, size);
+    for (const place of this.#index.places()) {
+      this.#norms[place] = FIFTHS * fixed + perTerm * (this.#norms[place] ?? 0);
+    }
     this.#revision = revision;
   }
 }
