@@ -9,6 +9,8 @@
 
 // deno-lint-ignore-file no-console -- its output is what it is for
 
+import config from "../deno.json" with { type: "json" };
+
 /** One run of a subcommand of `deno`. */
 interface Step {
   readonly name: string;
@@ -21,15 +23,26 @@ interface Counts {
   readonly failed: number;
 }
 
+const ROOT = new URL("../", import.meta.url);
+const ENTRY_POINTS = Object.values(config.exports);
+
+// All but one file that imports from JSR, which cannot be reached everywhere: tests/npm checks that one by itself.
+const CHECKED = ["mod.ts", "backends", "bench", "examples", "presets", "src", "tests"].concat(
+  [...Deno.readDirSync(new URL("scripts", ROOT))].map(({ name }) => `scripts/${name}`)
+    .filter((path) => path !== "scripts/build_npm.ts"),
+);
+
 // Types have been checked by the step before them; blocks in the documentation are checked only where they are run.
 const TEST = ["test", "--allow-all", "--no-check"];
 const STEPS: readonly Step[] = [
   { name: "format", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
-  { name: "types", args: ["check"] },
-  { name: "unit", args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property"] },
+  { name: "types", args: ["check", ...CHECKED] },
+  { name: "exports", args: ["doc", "--lint", ...ENTRY_POINTS] },
+  { name: "unit", args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property,tests/npm"] },
   { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"] },
   { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
+  { name: "node", args: [...TEST, "tests/npm/"] },
   {
     name: "documentation",
     args: ["test", "--allow-all", "--doc", "mod.ts", "src/", "backends/", "presets/", "README.md", "docs/"],
@@ -68,7 +81,7 @@ async function main(names: readonly string[]): Promise<number> {
 async function run(args: readonly string[]): Promise<{ readonly output: string; readonly success: boolean }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
-    cwd: new URL("..", import.meta.url),
+    cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",

@@ -1,0 +1,81 @@
+/** Both ways to make the npm package make the same one: the same doors, the same dependencies, the same words. @module */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import config from "../../deno.json" with { type: "json" };
+import { ENTRY_POINTS, finishPackageJson, METADATA } from "../../scripts/npm_package.ts";
+import { pack } from "../../scripts/pack.ts";
+import { readPublished } from "../architecture/source.ts";
+
+const BUILD = fileURLToPath(new URL("../../scripts/build_npm.ts", import.meta.url));
+
+Deno.test("deno pack and dnt give the same doors, dependencies and description", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await pack(`${directory}/package.tgz`);
+    const files = await list(`${directory}/package.tgz`);
+    await new Deno.Command("tar", { args: ["-xzf", "package.tgz"], cwd: directory }).output();
+    const packed = JSON.parse(await Deno.readTextFile(`${directory}/package/package.json`));
+    const byDnt = finishPackageJson(madeByDnt());
+    assertEquals({ ...packed, exports: null }, { ...byDnt, exports: null });
+    assertEquals(Object.keys(packed.exports), Object.keys(byDnt.exports));
+    for (const [name, target] of Object.entries(byDnt.exports)) {
+      assertEquals(packed.exports[name], JSON.parse(JSON.stringify(target).replaceAll("./esm/", "./")));
+    }
+    for (const { types, default: code } of Object.values<{ types: string; default: string }>(packed.exports)) {
+      for (const path of [types, code]) assert(files.includes(path.replace("./", "package/")), `${path} is packed`);
+    }
+    const strange = files.filter((path) =>
+      !/\/$|\.js$|\.d\.ts$|\/(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path)
+    );
+    assertEquals(strange, []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("build_npm.ts keeps to the documented interface of dnt", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const imports = { ...config.imports, "jsr:@deno/dnt@^0.43": new URL("dnt/mod.ts", import.meta.url).href };
+    await Deno.writeTextFile(`${directory}/imports.json`, JSON.stringify({ imports }));
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--import-map", `${directory}/imports.json`, BUILD],
+      env: { NO_COLOR: "1" },
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("build_npm.ts takes doors and description from where pack.ts takes them", async () => {
+  const text = await Deno.readTextFile(BUILD);
+  for (const name of ["ENTRY_POINTS", "METADATA", "finishPackageJson"]) assert(text.split(name).length > 2, name);
+});
+
+Deno.test("finishPackageJson() refuses a driver that nothing imports, and an export that leads nowhere", () => {
+  const made = madeByDnt();
+  assertThrows(() => finishPackageJson({ ...made, dependencies: { zod: "^4" } }), Error, "nothing imports the driver");
+  assertThrows(() => finishPackageJson({ ...made, exports: { ".": {} } }), Error, "leads to no code");
+});
+
+/** The package.json that dnt makes of the entry points and of the npm packages that the published code imports. */
+function madeByDnt() {
+  const imports: Readonly<Record<string, string>> = config.imports;
+  const used = readPublished().flatMap((source) => source.imports.map(({ specifier }) => specifier ?? ""));
+  const specifiers = [...new Set(used)].map((specifier) => imports[specifier] ?? specifier);
+  const dependencies = specifiers.flatMap((specifier) => {
+    const [, name, version] = /^npm:((?:@[^/]+\/)?[^/@]+)@([^/]+)/.exec(specifier) ?? [];
+    return name !== undefined && version !== undefined ? [[name, version]] : [];
+  });
+  const doors = ENTRY_POINTS.map((
+    { name, path },
+  ) => [name, { import: path.replace("./", "./esm/").replace(/ts$/, "js") }]);
+  return { ...METADATA, exports: Object.fromEntries(doors), dependencies: Object.fromEntries(dependencies) };
+}
+
+async function list(tarball: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("tar", { args: ["-tzf", tarball] }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
