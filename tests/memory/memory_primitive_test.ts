@@ -1,7 +1,13 @@
 /** The memory with no setup, and with a Redis server that is away, comes, and goes in the middle. @module */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { BackendUnavailableError, createMemoryKey, MemoryBackend, MemoryPrimitive } from "../../mod.ts";
+import {
+  BackendUnavailableError,
+  createMemoryKey,
+  MemoryBackend,
+  MemoryPrimitive,
+  MessageCoordinator,
+} from "../../mod.ts";
 import { until } from "../servers/guarded.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
@@ -149,6 +155,43 @@ redisTest("MemoryPrimitive loses nothing that was confirmed when Redis goes away
     assertEquals(new Map(found.map(({ key, value }) => [key, numberIn(value)])), confirmed);
     assertEquals(await keysOf(reader.search("otter")), ["during"]);
   }
+});
+
+redisTest(
+  "MemoryPrimitive goes on when Redis hangs, and what was written meanwhile wins when it goes on too",
+  async (server) => {
+    const { memory } = memoryOn(server.url);
+    await using _memory = memory;
+    await memory.add("key", "before");
+    server.pause();
+    try {
+      const startedAt = performance.now();
+      await memory.add("key", "first");
+      assert(performance.now() - startedAt < ATTEMPT_MS, "one attempt, which is bounded");
+      await memory.add("key", "second");
+      assertEquals([await memory.get("key"), memory.isUsingRedis()], ["second", false]);
+    } finally {
+      server.resume();
+    }
+    await until("Redis is used again", () => memory.isUsingRedis());
+    await using other = new MemoryPrimitive({ redisUrl: server.url });
+    assertEquals([await memory.get("key"), await other.get("key")], ["second", "second"]);
+  },
+);
+
+Deno.test("MemoryPrimitive.prepareAdd() goes with an acknowledgement, on the backend of the messages", async () => {
+  await using backend = new MemoryBackend();
+  const [coordinator, memory] = [new MessageCoordinator(backend), new MemoryPrimitive({ backend })];
+  const [editor, writer] = [{ type: "editor" }, { type: "writer" }];
+  await coordinator.sendMessage(editor, writer, { payload: { task: "watch herons" } });
+  const received = await coordinator.receive(writer);
+  assertEquals(await memory.get("learned"), undefined);
+  assertEquals(await received?.ack({ also: [await memory.prepareAdd("learned", { text: "herons fish" })] }), true);
+  assertEquals(await keysOf(memory.search("heron")), ["learned"]);
+  // An acknowledgement that comes too late stores nothing.
+  const late = await memory.prepareAdd("late", { text: "herons sleep" });
+  assertEquals(await received?.ack({ also: [late] }), false);
+  assertEquals(await memory.keys(), ["learned"]);
 });
 
 redisTest("MemoryPrimitive tells at its end what never got to Redis", async (server) => {
