@@ -78,8 +78,9 @@ export class Ranker {
     }, () => undefined);
     const divisor = groups?.deviation(conversations.count) ?? 1;
     const sessions = [...bySession.values()].map(({ place, score }) => {
-      const own = groups ? (groups.values[conversations.groups.at(place)] ?? 0) / divisor : score;
-      return { place, score: rounded(this.#decayed(own, place, query) + BEST_ENTRY_WEIGHT * score) };
+      const shared = (groups?.values[conversations.groups.at(place)] ?? 0) / divisor;
+      const own = groups ? this.#decayed(shared, place, query) : score;
+      return { place, score: rounded(own + BEST_ENTRY_WEIGHT * score) };
     });
     return sessions.sort((a, b) => this.#isBetter(a, b) ? -1 : 1).slice(0, query.limit);
   }

@@ -19,16 +19,21 @@ export type ReferenceQuery =
   & Pick<RankQuery, "context" | "neighbours" | "halfLifeMs" | "nowMs">
   & { readonly text: string };
 
+/** An entry that is found, and what its session adds where sessions are ranked. */
+export type ReferenceHit =
+  & Pick<ReferenceEntry, "key" | "session" | "updatedAtMs">
+  & { readonly score: number; readonly sessionScore: number };
+
 type Text = readonly (Token & { readonly share: number })[];
 const withShare = (words: readonly Token[], share: number): Text => words.map((word) => ({ ...word, share }));
 const lengthOf = (text: Text): number => text.reduce((sum, { share }) => sum + share, 0);
 
-/** All entries that are found, with their scores, best first. */
+/** All entries that are found, best first. */
 export function referenceSearch(
   entries: readonly ReferenceEntry[],
   query: ReferenceQuery,
   analyzer: Analyzer,
-): { readonly key: string; readonly score: number }[] {
+): ReferenceHit[] {
   const all = entries.toSorted((a, b) => a.order - b.order)
     .map((entry) => ({ ...entry, text: withShare(analyzer.tokens(entry.text), 1) }));
   const groups = groupBy(all, groupName);
@@ -37,13 +42,9 @@ export function referenceSearch(
     const first = members.indexOf(entry) - 2;
     return [0.2, 0.4, 1, 0.4, 0.2].flatMap((share, n) => withShare(members[first + n]?.text ?? [], share));
   });
-  const own = bm25(all.map(({ text }) => text), query.text, analyzer);
-  const around = bm25(windows, query.text, analyzer);
-  const ofGroups = bm25(
-    [...groups.values()].map((members) => members.flatMap(({ text }) => text)),
-    query.text,
-    analyzer,
-  );
+  const scoresOf = (texts: readonly Text[]) => bm25(texts, query.text, analyzer);
+  const [own, around] = [scoresOf(all.map(({ text }) => text)), scoresOf(windows)];
+  const ofGroups = scoresOf([...groups.values()].map((members) => members.flatMap(({ text }) => text)));
   const ofGroup = new Map([...groups.keys()].map((name, index) => [name, ofGroups[index] ?? 0]));
   const withContext = query.context && groups.size < all.length;
   const [deviation, groupDeviation] = [deviationOf(around), deviationOf(ofGroups)];
@@ -54,8 +55,9 @@ export function referenceSearch(
     if (own[index] === 0 && !(withContext && isOpen && groupScore > 0)) return [];
     const inContext = (around[index] ?? 0) / deviation + 0.5 * groupScore / groupDeviation;
     const score = withContext ? inContext : own[index] ?? 0;
+    const sessionScore = withContext ? groupScore / groupDeviation : score;
     const decay = 2 ** (-Math.max(0, query.nowMs - entry.updatedAtMs) / query.halfLifeMs);
-    return [{ ...entry, score: Math.round(score * decay * 1e9) / 1e9 }];
+    return [{ ...entry, score: Math.round(score * decay * 1e9) / 1e9, sessionScore: sessionScore * decay }];
   }).sort((a, b) => b.score - a.score || b.updatedAtMs - a.updatedAtMs || (a.key < b.key ? -1 : 1));
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Analyzer } from "../../memory/text.ts";
 import type { ConformanceCase } from "../case.ts";
 import { ManualClock } from "../manual_clock.ts";
-import { type ReferenceEntry, referenceSearch } from "../reference_search.ts";
+import { type ReferenceEntry, type ReferenceHit, referenceSearch } from "../reference_search.ts";
 import { memoryOn } from "./memory.ts";
 
 const WORDS = ["heron", "herons", "otter", "otters", "rain", "rains", "raining", "river", "rivers", "boat", "the", "a"];
@@ -59,10 +59,26 @@ export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed
         for (const [index, { score }] of hits.entries()) {
           assert.ok(Math.abs(score - (expected[index]?.score ?? 0)) < 1e-6, `the score of ${query}`);
         }
+        const sessions = await memory.searchSessions(query, {
+          limit: 30,
+          context,
+          halfLifeMs,
+          ...(neighbours !== undefined && { neighbours }),
+        });
+        assert.deepEqual(sessions.map(({ session, best }) => [session, best.key]), referenceSessions(expected), query);
       }
     }
   },
 }));
+
+/** The sessions of what was found, each with its best entry, best first. */
+function referenceSessions(hits: readonly ReferenceHit[]): (readonly [session: string, best: string])[] {
+  const best = new Map<string, ReferenceHit>();
+  for (const hit of hits) if (hit.session !== null && !best.has(hit.session)) best.set(hit.session, hit);
+  const scoreOf = ({ score, sessionScore }: ReferenceHit) => Math.round((sessionScore + 1.5 * score) * 1e9) / 1e9;
+  return [...best].sort(([, a], [, b]) => scoreOf(b) - scoreOf(a) || b.updatedAtMs - a.updatedAtMs)
+    .map(([session, { key }]) => [session, key]);
+}
 
 /** Whole numbers below a bound, the same ones for the same seed. */
 function randomFrom(seed: number): (below: number) => number {
