@@ -1,6 +1,13 @@
 /** The Deno KV backend: a local file, a remote database, or Deno Deploy, on plain atomics. @module */
 
-import { requireNumber, requireString } from "../src/check.ts";
+import {
+  type OptionNames,
+  requireBoolean,
+  requireClock,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
 import { BackendClosedError } from "../src/errors.ts";
 import type {
@@ -60,6 +67,17 @@ export interface DenoKvBackendOptions {
   readonly watch?: boolean;
 }
 
+const OPTIONS: OptionNames<DenoKvBackendOptions> = {
+  path: true,
+  url: true,
+  kv: true,
+  namespace: true,
+  clock: requireClock,
+  timeoutMs: true,
+  pollMs: true,
+  watch: requireBoolean,
+};
+
 // Long before what a call has written ahead could be taken for left behind.
 const MAX_TIMEOUT_MS = 300_000;
 
@@ -115,6 +133,7 @@ export class DenoKvBackend implements StorageBackend {
    * @throws {TypeError | RangeError} When an option breaks its rule.
    */
   constructor(options: DenoKvBackendOptions = {}) {
+    requireOptions("DenoKvBackend", options, OPTIONS);
     const { path, url, kv, namespace = "ao", clock = systemClock, timeoutMs = 5000 } = options;
     const { pollMs = url === undefined ? 100 : 1000, watch = path === undefined } = options;
     requireOne({ path, url, kv });

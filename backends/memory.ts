@@ -1,5 +1,6 @@
 /** The memory backend: everything in this process, gone with it. The reference that the other engines are held to. @module */
 
+import { requireClock, requireOptions } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
 import { BackendClosedError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
@@ -86,8 +87,13 @@ export class MemoryBackend implements StorageBackend {
   #commits = 0;
   #closed = false;
 
-  /** Makes an empty store. */
+  /**
+   * Makes an empty store.
+   *
+   * @throws {TypeError} Naming the option that there is not, or that is no clock.
+   */
   constructor(options: MemoryBackendOptions = {}) {
+    requireOptions("MemoryBackend", options, { clock: requireClock });
     this.#clock = options.clock ?? systemClock;
     // Whoever moves the clock by hand has no timer that could starve, and counts on answers at once.
     this.#turns = options.clock ? null : new Turns();

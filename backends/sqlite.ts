@@ -1,6 +1,6 @@
 /** The SQLite backend: one file, safe for several processes at once, with no service to run. @module */
 
-import { requireNumber, requireString } from "../src/check.ts";
+import { requireNumber, requireOptions, requireString } from "../src/check.ts";
 import { type Clock, sleep, systemClock } from "../src/clock.ts";
 import { BackendClosedError, BackendUnavailableError, ValueTooLargeError } from "../src/errors.ts";
 import type {
@@ -24,42 +24,19 @@ import { prepareBatch, prepareClaim, requireLimit, requireState } from "../src/s
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { Turns } from "../src/storage/turns.ts";
 import { type ConnectionOptions, isInMemory } from "./sqlite/connection.ts";
 import { loadSqlite, LockedError, type SqliteDatabase, translate } from "./sqlite/driver.ts";
 import type { Claimed, Stored } from "./sqlite/messages.ts";
+import { SQLITE_OPTIONS, type SqliteBackendOptions } from "./sqlite/options.ts";
 import { stateAt } from "./sqlite/place.ts";
 import type { Stats } from "./sqlite/queues.ts";
 import { type Call, Store } from "./sqlite/store.ts";
 import { unescapeText } from "./sqlite/text.ts";
-import { Turns } from "../src/storage/turns.ts";
 import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite/driver.ts";
-
-/** How to make a {@linkcode SqliteBackend}. Exactly one of `path` and `database`. */
-export interface SqliteBackendOptions {
-  /** The file, which is made where there is none, in a folder that exists; or `:memory:`. */
-  readonly path?: string;
-  /**
-   * The caller's own connection, of `node:sqlite`, `better-sqlite3` or the like, to a database that holds nothing else.
-   * The backend sets it up, and `close` leaves it open.
-   */
-  readonly database?: SqliteDatabase;
-  /** Part of every key: namespaces of one file do not see each other. 1 to 64 characters. @default {"ao"} */
-  readonly namespace?: string;
-  /** The time that decides about leases, delays and expiry. @default {systemClock} */
-  readonly clock?: Clock;
-  /** How long a call waits for other connections' locks, in milliseconds, without blocking. @default {5000} */
-  readonly busyTimeoutMs?: number;
-  /**
-   * What a commit survives. `"normal"`: the end of the process at any point. `"full"`: a loss of power as well, for a
-   * wait for the disk in each transaction; without it, the last moments before a loss of power may be lost, in order,
-   * and the file stays whole.
-   *
-   * @default {"normal"}
-   */
-  readonly synchronous?: "normal" | "full";
-}
+export type { SqliteBackendOptions } from "./sqlite/options.ts";
 
 /** 64 MiB: SQLite takes up to 1 GB, but the event loop stands still while a value is written. */
 const MAX_VALUE_BYTES = 64 * 1024 * 1024;
@@ -128,6 +105,7 @@ export class SqliteBackend implements StorageBackend {
    * @throws {CoordinationError} `DRIVER_MISSING`, where the runtime has no `node:sqlite` and no `database` is given.
    */
   constructor(options: SqliteBackendOptions) {
+    requireOptions("SqliteBackend", options, SQLITE_OPTIONS);
     const { path, database, namespace = "ao", clock = systemClock, busyTimeoutMs = 5000 } = options;
     const { synchronous = "normal" } = options;
     if ((path === undefined) === (database === undefined)) {

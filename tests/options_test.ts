@@ -1,7 +1,9 @@
 /** An option that there is not is refused, wherever options are taken, and nothing is done. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
+import { SqliteBackend } from "../backends/sqlite.ts";
 import {
   AgentRegistry,
   CircuitBreaker,
@@ -27,6 +29,9 @@ const message = { messageId: "message-1", payload: {} };
 
 /** Every call that takes options, with the words by which its error names it. */
 const CALLS: readonly (readonly [taker: string, call: () => unknown])[] = [
+  ["MemoryBackend", () => new MemoryBackend(MISSPELT)],
+  ["SqliteBackend", () => new SqliteBackend({ path: ":memory:", ...MISSPELT })],
+  ["DenoKvBackend", () => new DenoKvBackend({ path: ":memory:", ...MISSPELT })],
   ["MessageCoordinator", () => new MessageCoordinator(backend, MISSPELT)],
   ["configure", () => coordinator.configure(MISSPELT)],
   ["a send", () => coordinator.sendMessage(AGENT, AGENT, message, MISSPELT)],
