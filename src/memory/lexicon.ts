@@ -15,6 +15,8 @@ export interface Form {
   readonly term: Term;
   /** How many entries hold it. */
   holders: number;
+  /** The place that it was added to last. */
+  newest: number;
 }
 
 // So many new forms are looked through one by one before they are put in order with the others.
@@ -35,22 +37,23 @@ export class Lexicon {
 
   /** Adds an entry with its words and returns their forms, for `remove`. */
   add(place: number, tokens: readonly Token[]): Form[] {
-    const frequencies = new Map<Term, number>();
-    const forms = new Set<Form>();
+    const forms: Form[] = [];
     for (const token of tokens) {
       const form = this.#formOf(token);
-      forms.add(form);
-      frequencies.set(form.term, (frequencies.get(form.term) ?? 0) + 1);
+      form.term.postings.add(place);
+      if (form.newest === place) continue; // a form that this entry was seen to hold already
+      form.newest = place;
+      form.holders++;
+      forms.push(form);
     }
-    for (const [{ postings }, frequency] of frequencies) postings.add(place, frequency);
-    for (const form of forms) form.holders++;
-    return [...forms];
+    return forms;
   }
 
   /** Removes an entry with these forms. */
   remove(place: number, forms: readonly Form[]): void {
     for (const form of forms) {
       const { text, term } = form;
+      form.newest = 0;
       if (--form.holders === 0) this.#forms.delete(text);
       // Several forms of a word in one entry have one posting.
       if (term.postings.delete(place) && term.postings.size === 0) this.#terms.delete(term.text);
@@ -80,7 +83,7 @@ export class Lexicon {
     if (form === undefined) {
       let term = this.#terms.get(termText);
       if (term === undefined) this.#terms.set(termText, term = { text: termText, postings: new Postings() });
-      this.#forms.set(text, form = { text, term, holders: 0 });
+      this.#forms.set(text, form = { text, term, holders: 0, newest: 0 });
       this.#fresh.push(text);
     }
     return form;

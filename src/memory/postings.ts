@@ -30,16 +30,21 @@ export class Postings {
   /** How many entries hold the term. */
   size = 0;
 
-  /** Adds an entry that is not there. */
-  add(place: number, frequency: number): void {
+  /** Adds one occurrence in an entry. */
+  add(place: number): void {
+    const index = indexOfPlace(this.packed, this.size, place);
+    const posting = this.packed[index] ?? 0;
+    if (index < this.size && placeOf(posting) === place) {
+      this.packed[index] = packPosting(place, frequencyOf(posting) + 1);
+      return;
+    }
     if (this.size === this.packed.length) {
       const grown = new Uint32Array(2 * this.size);
       grown.set(this.packed);
       this.packed = grown;
     }
-    const index = indexOfPlace(this.packed, this.size, place);
     if (index < this.size) this.packed.copyWithin(index + 1, index, this.size);
-    this.packed[index] = packPosting(place, frequency);
+    this.packed[index] = packPosting(place, 1);
     this.size++;
   }
 
@@ -64,9 +69,11 @@ export class Postings {
 
 /** Where a place is among sorted postings, or would be. New entries mostly come last, and are looked for there first. */
 export function indexOfPlace(packed: Uint32Array, size: number, place: number): number {
-  if (size === 0 || placeOf(packed[size - 1] ?? 0) < place) return size;
   let low = 0;
-  let high = size - 1;
+  let high = Math.max(0, size - 1);
+  const last = placeOf(packed[high] ?? 0);
+  if (size === 0 || last < place) return size;
+  if (last === place) return high;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (placeOf(packed[middle] ?? 0) < place) low = middle + 1;

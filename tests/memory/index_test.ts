@@ -5,6 +5,7 @@ import { Conversations } from "../../src/memory/conversations.ts";
 import { InMemoryStore } from "../../src/memory/in_memory_store.ts";
 import { Lexicon } from "../../src/memory/lexicon.ts";
 import { createMemoryKey } from "../../src/memory/memory_key.ts";
+import { frequencyOf, placeOf } from "../../src/memory/postings.ts";
 import { Budget } from "../../src/memory/recall.ts";
 import { Analyzer } from "../../src/memory/text.ts";
 import { toUnitVector } from "../../src/memory/vectors.ts";
@@ -63,6 +64,26 @@ Deno.test("Lexicon.beginningWith() finds the words that begin so, among few and 
   assertEquals(begun("w0001"), ["w0001", "w0001x"]);
   lexicon.remove(2, forms[1] ?? []);
   assertEquals(begun("w0001"), ["w0001x"]);
+});
+
+Deno.test("Lexicon.add() counts each occurrence of a term, and each form of an entry once", () => {
+  const lexicon = new Lexicon();
+  const [run, runs, fast] = ["run", "runs", "fast"].map((form) => ({ form, term: form.slice(0, 3) }));
+  if (!run || !runs || !fast) throw new Error("Cannot test: a token is missing");
+  const forms = lexicon.add(7, [run, runs, fast, run]);
+  assertEquals(forms.map(({ text }) => text), ["run", "runs", "fast"]);
+  const postings = () =>
+    Array.from(lexicon.get("run")?.postings.packed.subarray(0, lexicon.get("run")?.postings.size) ?? []);
+  const seen = () => postings().map((posting) => [placeOf(posting), frequencyOf(posting)]);
+  assertEquals(seen(), [[7, 3]]);
+  lexicon.add(9, [runs]);
+  lexicon.add(3, [run, run]); // a place that is used again
+  assertEquals(seen(), [[3, 2], [7, 3], [9, 1]]);
+  lexicon.remove(7, forms);
+  assertEquals(lexicon.add(7, [run]).map(({ holders }) => holders), [2]);
+  assertEquals(seen(), [[3, 2], [7, 1], [9, 1]]);
+  lexicon.add(8, Array.from({ length: 300 }, () => fast));
+  assertEquals(frequencyOf(lexicon.get("fas")?.postings.packed[0] ?? 0), 255);
 });
 
 Deno.test("Analyzer.tokens() gives the same for a word after 50,000 others as before", () => {
