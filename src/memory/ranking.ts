@@ -46,11 +46,11 @@ export function saturation(frequency: number, length: number, { fixed, perTerm }
 }
 
 /**
- * The standard deviation of `count` numbers by their sum and the sum of their squares; 1 where they are all alike, so
- * that it can be divided by. Dividing by it is what a z-score does, up to a number that is the same for all.
+ * The standard deviation of `count` numbers by the sum of their squared differences from their mean; 1 where they are all
+ * alike, so that it can be divided by. Dividing by it is what a z-score does, up to a number that is the same for all.
  */
-export function deviation(sum: number, sumOfSquares: number, count: number): number {
-  const variance = sumOfSquares / count - (sum / count) ** 2;
+export function deviation(squaredDifferences: number, count: number): number {
+  const variance = squaredDifferences / count;
   return variance > 1e-12 ? Math.sqrt(variance) : 1;
 }
 

@@ -37,14 +37,17 @@ export class Scores {
 
   /** The standard deviation of `count` numbers, of which those that were not touched are zero. */
   deviation(count: number): number {
+    const { values, touched, size } = this;
     let sum = 0;
-    let sumOfSquares = 0;
-    for (let index = 0; index < this.size; index++) {
-      const value = this.values[this.touched[index] ?? 0] ?? 0;
-      sum += value;
-      sumOfSquares += value * value;
+    for (let index = 0; index < size; index++) sum += values[touched[index] ?? 0] ?? 0;
+    // In a second pass: the difference of two large sums would lose what numbers that are nearly alike differ by.
+    const mean = sum / count;
+    let squares = (count - size) * mean ** 2;
+    for (let index = 0; index < size; index++) {
+      const difference = (values[touched[index] ?? 0] ?? 0) - mean;
+      squares += difference * difference;
     }
-    return deviation(sum, sumOfSquares, count);
+    return deviation(squares, count);
   }
 
   /** Makes z-scores of the numbers that were touched. */

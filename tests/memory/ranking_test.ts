@@ -29,11 +29,18 @@ Deno.test("lengthNorm() lets lengths count nothing where no text has any", () =>
 });
 
 Deno.test("deviation() is that of all numbers, and 1 where they are alike", () => {
-  assertEquals(deviation(2 + 4 + 6 + 8, 4 + 16 + 36 + 64, 4), Math.sqrt(5));
-  assertEquals(deviation(9, 27, 3), 1);
-  assertEquals(deviation(2, 2 - 2e-12, 2), 1, "what rounding leaves is nothing");
-  assertEquals(deviation(0, 1e-12, 1), 1);
-  assertAlmostEquals(deviation(0, 2e-10, 2), 1e-5, 1e-12);
+  assertEquals(deviation(9 + 1 + 1 + 9, 4), Math.sqrt(5));
+  assertEquals(deviation(0, 3), 1);
+  assertEquals(deviation(1e-12, 1), 1, "what rounding leaves is nothing");
+  assertAlmostEquals(deviation(2e-10, 2), 1e-5, 1e-12);
+});
+
+Deno.test("Scores.deviation() keeps the digits of numbers that are nearly alike", () => {
+  const scores = new Scores();
+  scores.reset(4);
+  scores.add(1, 1);
+  scores.add(2, 1 + 2e-5);
+  assertAlmostEquals(scores.deviation(2) / 1e-5, 1, 1e-10);
 });
 
 Deno.test("decayed() halves a score for each half-life, and none for what was written after now", () => {
