@@ -8,7 +8,7 @@ import {
   requireOptions,
   requireString,
 } from "../src/check.ts";
-import { type Clock, systemClock } from "../src/clock.ts";
+import { type Clock, monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
@@ -238,12 +238,12 @@ export class DenoKvBackend implements StorageBackend {
   }
 
   async ping(): Promise<Health> {
-    const startMs = systemClock.now();
+    const startMs = monotonicMs(systemClock);
     try {
       await this.#call(() => this.#engine.read([this.#layout.format], this.#engine.deadline()));
-      return { healthy: true, latencyMs: systemClock.now() - startMs };
+      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
     } catch (error) {
-      return { healthy: false, latencyMs: systemClock.now() - startMs, error: messageOf(error) };
+      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: messageOf(error) };
     }
   }
 

@@ -1,7 +1,7 @@
 /** The SQLite backend: one file, safe for several processes at once, with no service to run. @module */
 
 import { requireNumber, requireOptions, requireString } from "../src/check.ts";
-import { type Clock, sleep, systemClock } from "../src/clock.ts";
+import { type Clock, monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import { BackendClosedError, BackendUnavailableError, ValueTooLargeError } from "../src/errors.ts";
 import type {
   BackendTraits,
@@ -265,13 +265,13 @@ export class SqliteBackend implements StorageBackend {
   }
 
   async ping(): Promise<Health> {
-    const startedAtMs = systemClock.now();
+    const startedAtMs = monotonicMs(systemClock);
     try {
       await this.#read(({ connection }) => connection.dataVersion());
-      return { healthy: true, latencyMs: systemClock.now() - startedAtMs };
+      return { healthy: true, latencyMs: monotonicMs(systemClock) - startedAtMs };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return { healthy: false, latencyMs: systemClock.now() - startedAtMs, error: why };
+      return { healthy: false, latencyMs: monotonicMs(systemClock) - startedAtMs, error: why };
     }
   }
 
@@ -312,13 +312,16 @@ export class SqliteBackend implements StorageBackend {
   /** Looks at the store, at the present time. */
   #read<Result>(look: (store: Store, now: number) => Result): Promise<Result> {
     this.#requireOpen();
-    return this.#patiently(() => look(this.#store(), this.#clock.now()), systemClock.now() + this.#busyTimeoutMs);
+    return this.#patiently(
+      () => look(this.#store(), this.#clock.now()),
+      monotonicMs(systemClock) + this.#busyTimeoutMs,
+    );
   }
 
   /** Makes a call, in one transaction with those made at the same time. */
   #write(call: Call): Promise<true> {
     this.#requireOpen();
-    return this.#group.run({ call, deadlineMs: systemClock.now() + this.#busyTimeoutMs });
+    return this.#group.run({ call, deadlineMs: monotonicMs(systemClock) + this.#busyTimeoutMs });
   }
 
   async #flush(submitted: readonly Submitted[]): Promise<readonly true[]> {
@@ -342,7 +345,7 @@ export class SqliteBackend implements StorageBackend {
         } catch (error) {
           const translated = translate(error, this.name);
           if (!(translated instanceof LockedError)) throw translated;
-          if (systemClock.now() >= deadlineMs) throw this.#lockedFor(translated);
+          if (monotonicMs(systemClock) >= deadlineMs) throw this.#lockedFor(translated);
         }
         // On the system's clock, also where another one decides about leases: other processes live in real time.
         await sleep(systemClock, Math.random() * RETRY_MS);

@@ -1,6 +1,6 @@
 /** Claims: those made at the same time go together, and those of several processes keep out of each other's way. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import type { Delivery } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
@@ -108,7 +108,7 @@ export class Claimer {
   /** Leases what fits in one atomic; `false` when another process was faster. */
   async #round(claims: readonly Claiming[], deadlineMs: number): Promise<boolean> {
     const { engine, layout, clock, ranks } = this.#parts;
-    if (systemClock.now() >= deadlineMs) {
+    if (monotonicMs(systemClock) >= deadlineMs) {
       throw new BackendUnavailableError("Cannot claim from Deno KV: the claims before this one took too long");
     }
     const draft = new Draft(layout, ranks, clock.now());
@@ -136,7 +136,7 @@ export class Claimer {
     const versionstamp = draft.isEmpty ? "" : await engine.commit((atomic) => draft.build(atomic), deadlineMs);
     if (versionstamp === null) {
       this.#window = Math.min(2 * Math.max(this.#window, MESSAGES_AN_ATOMIC / 2), MAX_WINDOW);
-      this.#contendedUntilMs = systemClock.now() + CONTENDED_MS;
+      this.#contendedUntilMs = monotonicMs(systemClock) + CONTENDED_MS;
       return false;
     }
     ranks.observe(versionstamp);
@@ -147,7 +147,7 @@ export class Claimer {
   /** The first bundles of a line, or, where processes contend for them, some that are near. */
   async #head(queue: string, nowMs: number, count: number, deadlineMs: number): Promise<Head> {
     const { engine, layout, lines, ranks } = this.#parts;
-    if (systemClock.now() > this.#contendedUntilMs) this.#window = 0;
+    if (monotonicMs(systemClock) > this.#contendedUntilMs) this.#window = 0;
     const read = () => lines.due(queue, nowMs, count + this.#window, deadlineMs);
     const [due, expired, [leased]] = await Promise.all([
       read(),

@@ -1,6 +1,6 @@
 /** Commits: batches made at the same time go together in one atomic, and each keeps its own fate. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
@@ -86,7 +86,7 @@ export class Committer {
   }
 
   async #flush(calls: readonly Call[]): Promise<(CommitResult | Error)[]> {
-    const nowMs = systemClock.now();
+    const nowMs = monotonicMs(systemClock);
     const inTime = calls.filter(({ deadlineMs }) => deadlineMs > nowMs);
     // Calls that were made in an order are decided in it, however long each flush takes to read.
     const turn = { before: this.#before, ...deferred<void>() };

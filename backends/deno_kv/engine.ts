@@ -1,6 +1,6 @@
 /** Deno KV with time limits: every operation ends in time, and its error says what became of it. @module */
 
-import { sleep, systemClock } from "../../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import {
   BackendCorruptError,
   BackendUnavailableError,
@@ -63,7 +63,7 @@ export class Engine {
 
   /** When a call that begins now has to end. */
   deadline(): number {
-    return systemClock.now() + this.#options.timeoutMs;
+    return monotonicMs(systemClock) + this.#options.timeoutMs;
   }
 
   /** The client, opened when it is not. */
@@ -115,7 +115,7 @@ export class Engine {
   async commit(build: (atomic: DenoKvAtomic) => void, deadlineMs: number): Promise<string | null> {
     const kv = await this.opened(deadlineMs);
     for (let attempt = 0;; attempt++) {
-      if (systemClock.now() >= deadlineMs) throw unavailable("commit to", new Error("there is no time left"));
+      if (monotonicMs(systemClock) >= deadlineMs) throw unavailable("commit to", new Error("there is no time left"));
       try {
         const atomic = kv.atomic();
         build(atomic);
@@ -135,7 +135,7 @@ export class Engine {
    */
   async pause(attempt: number, deadlineMs: number, cause?: unknown): Promise<void> {
     const pauseMs = 1 + Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS);
-    if (systemClock.now() + pauseMs > deadlineMs) {
+    if (monotonicMs(systemClock) + pauseMs > deadlineMs) {
       throw unavailable("commit to", cause ?? new Error("other processes kept changing the same entries"));
     }
     await sleep(systemClock, pauseMs);
@@ -156,7 +156,7 @@ export class Engine {
       try {
         return this.#kv = await this.#options.open();
       } catch (error) {
-        if (isLocked(error) && systemClock.now() < deadlineMs) {
+        if (isLocked(error) && monotonicMs(systemClock) < deadlineMs) {
           await this.pause(attempt, deadlineMs, error);
           continue;
         }
@@ -172,7 +172,7 @@ export class Engine {
     const late = new Promise<never>((_, reject) => {
       cancel = systemClock.setTimer(
         () => reject(new Error(`it gave no answer within ${this.#options.timeoutMs} ms`)),
-        deadlineMs - systemClock.now(),
+        deadlineMs - monotonicMs(systemClock),
       );
     });
     this.#underWay++;

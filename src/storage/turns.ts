@@ -1,6 +1,6 @@
 /** Turns of the event loop: calls that follow one another without end let timers and sockets have theirs. @module */
 
-import { systemClock } from "../clock.ts";
+import { monotonicMs, systemClock } from "../clock.ts";
 
 /** After so long without a turn, a call waits for one. */
 const BUSY_MS = 10;
@@ -25,7 +25,7 @@ export class Turns {
   due(): Promise<void> | null {
     if (this.#isDue || ++this.#calls < FEW_CALLS) return this.#next;
     if (this.#next === null) this.#begin();
-    else if (this.#calls % CALLS_PER_LOOK === 0) this.#isDue = systemClock.now() - this.#sinceMs >= BUSY_MS;
+    else if (this.#calls % CALLS_PER_LOOK === 0) this.#isDue = monotonicMs(systemClock) - this.#sinceMs >= BUSY_MS;
     return this.#isDue ? this.#next : null;
   }
 
@@ -35,7 +35,7 @@ export class Turns {
   }
 
   #begin(): void {
-    this.#sinceMs = systemClock.now();
+    this.#sinceMs = monotonicMs(systemClock);
     this.#next = new Promise((resolve) => {
       later(() => {
         this.#calls = 0;
