@@ -118,22 +118,25 @@ export class Claimer {
     }));
     const committed: (() => void)[] = [];
     let room = MESSAGES_AN_ATOMIC;
+    let roomForChecks = engine.maxChecks;
     for (const { queued, head: { bundles, isAll } } of queues) {
-      const line = bundles.flatMap((bundle) => bundle.messages.map((message) => ({ bundle, message })));
+      const near = bundles.slice(0, roomForChecks);
+      roomForChecks -= near.length;
+      const line = near.flatMap((bundle) => bundle.messages.map((message) => ({ bundle, message })));
       let next = 0;
       for (const claim of queued) {
         const taken = line.slice(next, next + Math.min(missing(claim), room));
         next += taken.length;
         room -= taken.length;
         const leased = taken.map((each) => this.#lease(draft, claim.call, each));
-        const isLast = isAll && next === line.length;
+        const isLast = isAll && near.length === bundles.length && next === line.length;
         committed.push(() => {
           claim.leased.push(...leased);
           claim.done = isLast || missing(claim) === 0;
         });
       }
     }
-    const versionstamp = draft.isEmpty ? "" : await engine.commit((atomic) => draft.build(atomic), deadlineMs);
+    const versionstamp = draft.isEmpty ? "" : await engine.tryCommit((atomic) => draft.build(atomic), deadlineMs);
     if (versionstamp === null) {
       this.#window = Math.min(2 * Math.max(this.#window, MESSAGES_AN_ATOMIC / 2), MAX_WINDOW);
       this.#contendedUntilMs = monotonicMs(systemClock) + CONTENDED_MS;

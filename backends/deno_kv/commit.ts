@@ -50,7 +50,7 @@ export class Committer {
     this.#parts = parts;
     this.#group = new GroupCommit({
       flush: (calls) => this.#flush(calls),
-      weigh,
+      weigh: (call) => weigh(call, parts.engine.maxChecks),
       maxWeight: 1 + Number.EPSILON * 1000, // a hundred hundredths are a little more than one
       maxInFlight: IN_FLIGHT,
     });
@@ -152,7 +152,9 @@ export class Committer {
       });
       turn?.resolve();
       wakes.post(draft);
-      const versionstamp = draft.isEmpty ? "" : await engine.commit((atomic) => draft.build(atomic), deadlineMs);
+      const versionstamp = draft.isEmpty
+        ? ""
+        : await engine.tryCommit((atomic) => draft.build(atomic, engine.maxChecks), deadlineMs);
       if (versionstamp === null) continue;
       ranks.observe(versionstamp);
       wakes.wake(draft.topics);
@@ -182,7 +184,7 @@ function late(): BackendUnavailableError {
 }
 
 /** How much of an atomic a batch takes, about: what is guessed too low here is divided later. */
-function weigh({ batch: { checks, operations }, note }: Call): number {
+function weigh({ batch: { checks, operations }, note }: Call, maxChecks: number): number {
   let [checkCount, mutations, bytes, keyBytes] = [checks.length + (note ? 1 : 0), 0, 0, 0];
   for (const { key } of checks) keyBytes += key.length + 20;
   for (const operation of operations) {
@@ -193,7 +195,7 @@ function weigh({ batch: { checks, operations }, note }: Call): number {
     bytes += weighContent(operation);
   }
   return Math.max(
-    checkCount / MAX_CHECKS,
+    checkCount / maxChecks,
     mutations / MAX_MUTATIONS,
     keyBytes / MAX_ATOMIC_KEY_BYTES,
     (keyBytes + bytes) / MAX_ATOMIC_BYTES,

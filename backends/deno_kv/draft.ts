@@ -143,8 +143,8 @@ export class Draft {
     return this.#counts.get(queue)?.live ?? 0;
   }
 
-  /** Tells the engine everything. */
-  build(atomic: DenoKvAtomic): void {
+  /** Tells the engine everything, which takes no more checks than `maxChecks`. */
+  build(atomic: DenoKvAtomic, maxChecks = MAX_CHECKS): void {
     let checks = this.#checks.size;
     for (const check of this.#checks.values()) atomic.check(check);
     for (const { queue, place, versionstamp, messages } of this.#bundles) {
@@ -157,7 +157,7 @@ export class Draft {
       else if (versionstamp !== null) atomic.delete(key);
     }
     for (const check of [...this.#noteChecks, ...this.#liveChecks.values()]) {
-      if (checks++ < MAX_CHECKS) atomic.check(check);
+      if (checks++ < maxChecks) atomic.check(check);
     }
     for (const { key, value, expireIn } of this.#writes.values()) {
       if (value === undefined) atomic.delete(key);

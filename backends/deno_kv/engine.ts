@@ -13,6 +13,8 @@ import {
   type DenoKvEntry,
   type DenoKvEntryMaybe,
   type DenoKvKey,
+  FEWEST_CHECKS,
+  MAX_CHECKS,
   MAX_PAGE,
   MAX_READ_KEYS,
 } from "./driver.ts";
@@ -53,12 +55,18 @@ export class Engine {
   #kv: DenoKv | null = null;
   #opening: Promise<DenoKv> | null = null;
   #closed = false;
+  #maxChecks = MAX_CHECKS;
   #underWay = 0;
   #idle: (() => void)[] = [];
 
   /** Makes an engine. */
   constructor(options: EngineOptions) {
     this.#options = options;
+  }
+
+  /** The most checks in one atomic operation: fewer once the client has refused so many. */
+  get maxChecks(): number {
+    return this.#maxChecks;
   }
 
   /** When a call that begins now has to end. */
@@ -122,9 +130,21 @@ export class Engine {
         const { ok, versionstamp } = await this.#within(atomic.commit(), deadlineMs);
         return ok && versionstamp !== undefined ? versionstamp : null;
       } catch (error) {
+        if (/too ?many ?checks/i.test(messageOf(error))) this.#maxChecks = FEWEST_CHECKS;
         if (!isLocked(error)) throw commitError(error);
         await this.pause(attempt, deadlineMs, error);
       }
+    }
+  }
+
+  /** The same, and `null` also when it had more checks than are taken now: worth another try with fewer. */
+  async tryCommit(build: (atomic: DenoKvAtomic) => void, deadlineMs: number): Promise<string | null> {
+    const { maxChecks } = this;
+    try {
+      return await this.commit(build, deadlineMs);
+    } catch (error) {
+      if (error instanceof AtomicTooLargeError && this.#maxChecks < maxChecks) return null;
+      throw error;
     }
   }
 

@@ -2,7 +2,7 @@
 
 import type { MessageState, QueueStats, StoredMessage } from "../../src/storage/backend.ts";
 import { decodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
-import { type DenoKvCheck, MAX_CHECKS, MAX_PAGE } from "./driver.ts";
+import { type DenoKvCheck, MAX_PAGE } from "./driver.ts";
 import { type Counter, COUNTERS, type Range } from "./layout.ts";
 import type { Standing } from "./line.ts";
 import type { Parts } from "./parts.ts";
@@ -20,7 +20,6 @@ interface Counted {
 const PAGE_SIZE = 100;
 
 const QUEUES_A_SWEEP = 300;
-const QUEUES_AN_ATOMIC = Math.floor(MAX_CHECKS / COUNTERS.length);
 
 /** Reads queues. */
 export class Queues {
@@ -92,7 +91,7 @@ export class Queues {
    * new queues were made, so that there are never many more counters than queues in use.
    */
   async sweep(): Promise<void> {
-    const { layout } = this.#parts;
+    const { engine, layout } = this.#parts;
     const empty: Counted[] = [];
     let seen = 0;
     const from = this.#cursor;
@@ -104,15 +103,15 @@ export class Queues {
       }
       if (COUNTERS.every((counter) => counted.counts[counter] === 0)) empty.push(counted);
     }
-    for (let index = 0; index < empty.length; index += QUEUES_AN_ATOMIC) {
-      await this.#forget(empty.slice(index, index + QUEUES_AN_ATOMIC));
+    while (empty.length > 0) {
+      await this.#forget(empty.splice(0, Math.floor(engine.maxChecks / COUNTERS.length)));
     }
   }
 
   /** Deletes counters, unless one of them has changed. */
   async #forget(queues: readonly Counted[]): Promise<void> {
     const { engine } = this.#parts;
-    await engine.commit((atomic) => {
+    await engine.tryCommit((atomic) => {
       for (const check of queues.flatMap(({ checks }) => checks)) {
         atomic.check(check);
         atomic.delete(check.key);

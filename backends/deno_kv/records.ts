@@ -6,7 +6,7 @@ import type { Entry, ListOptions } from "../../src/storage/backend.ts";
 import { compareEncoded, decodeKey, encodedParent, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import { decodeFeed, decodeRecord, encodeFeed, type StoredRecord } from "./codec.ts";
 import { Draft } from "./draft.ts";
-import { MAX_CHECKS, MAX_PAGE } from "./driver.ts";
+import { MAX_PAGE } from "./driver.ts";
 import type { Parts } from "./parts.ts";
 
 /** A record as it is stored, expired or not. */
@@ -17,9 +17,6 @@ interface Found extends StoredRecord {
 
 // How many records are read before the first of them is given; each may have pieces to read besides.
 const PAGE_SIZE = 100;
-
-// Each may be of another parent, which takes a check more.
-const CLEAR_SIZE = MAX_CHECKS / 2;
 
 const TRACKED = { tracked: true } as const;
 
@@ -87,7 +84,8 @@ export class Records {
     let cleared = 0;
     let deadlineMs = engine.deadline();
     for (let conflicts = 0;;) {
-      const page = await this.#page(prefix, { limit: CLEAR_SIZE }, deadlineMs);
+      // Each may be of another parent, which takes a check more.
+      const page = await this.#page(prefix, { limit: engine.maxChecks / 2 }, deadlineMs);
       if (page.length === 0) return cleared;
       const draft = new Draft(layout, ranks, clock.now());
       for (const { key, versionstamp, content, change } of page) {
@@ -98,7 +96,7 @@ export class Records {
         if (change > 0) draft.delete(`g${parent}${change}`, layout.change(parent, change));
       }
       await this.#sendReadersBack(draft, page, deadlineMs);
-      if (await engine.commit((atomic) => draft.build(atomic), deadlineMs) === null) {
+      if (await engine.tryCommit((atomic) => draft.build(atomic), deadlineMs) === null) {
         await engine.pause(++conflicts, deadlineMs);
         continue;
       }

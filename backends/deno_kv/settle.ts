@@ -26,7 +26,7 @@ export class Settler {
     let settled = 0;
     for (let conflicts = 0;;) {
       const nowMs = clock.now();
-      const expired = await lines.expired(queue, nowMs, BUNDLES_AN_ATOMIC, deadlineMs);
+      const expired = await lines.expired(queue, nowMs, Math.min(BUNDLES_AN_ATOMIC, engine.maxChecks / 2), deadlineMs);
       if (expired.length === 0) return settled;
       const count = countMessages(expired);
       const [live] = await engine.read([layout.counter(queue, "live")], deadlineMs);
@@ -35,7 +35,7 @@ export class Settler {
       for (const bundles of byTime(expired)) this.#end(draft, queue, bundles);
       draft.topics.add(queue);
       wakes.post(draft);
-      const versionstamp = await engine.commit((atomic) => draft.build(atomic), deadlineMs);
+      const versionstamp = await engine.tryCommit((atomic) => draft.build(atomic), deadlineMs);
       if (versionstamp === null) {
         // Somebody else has settled one of them.
         if (++conflicts > 1) await engine.pause(conflicts, deadlineMs);

@@ -27,6 +27,8 @@ export class FaultyKv implements DenoKv {
   onSet: (key: DenoKvKey, expireIn: number | undefined) => void = () => {};
   /** The checks and mutations of the commits so far. */
   readonly committed: { checks: number; mutations: number }[] = [];
+  /** A commit with more checks is refused, as by `npm:@deno/kv`. */
+  maxChecks = Infinity;
   /** How many listings have failed. */
   failedLists = 0;
   /** How many of the commits were refused by a check. */
@@ -75,6 +77,7 @@ export class FaultyKv implements DenoKv {
       commit: async () => {
         const fault = this.commits(this.committed.push(counts));
         await this.beforeCommit();
+        if (counts.checks > this.maxChecks) throw new Error("TooManyChecks");
         const result = await suffer(fault, () => atomic.commit());
         if (!result.ok) this.conflicts++;
         return result;

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_KEY_BYTES, utf8Length } from "../../src/storage/key.ts";
 import { LONG_MS } from "../../src/testing/case.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
+import { until } from "../servers/guarded.ts";
 import { stored, withFaulty } from "./support.ts";
 
 Deno.test("commit() takes a full batch of sends, however long the names are", async () => {
@@ -161,5 +162,36 @@ Deno.test("messages whose queue and id read alike together are told apart, in on
       claimed.flat().map((each) => backend.commit({ operations: [{ ...each, type: "ack" }] })),
     );
     assertEquals(acked.map(({ committed }) => committed), [true, true]);
+  });
+});
+
+Deno.test("a client that takes ten checks at once, as npm:@deno/kv, is given no more", async () => {
+  await withFaulty({}, async (backend, kv) => {
+    kv.maxChecks = 10;
+    const all = Array.from({ length: 60 }, (_, index) => index);
+    const send = (index: number) => message(`message ${index}`, { queue: ["queue", `${index % 30}`], capacity: 50 });
+    const sent = await Promise.all(all.map((index) => backend.commit({ operations: [send(index)] })));
+    assertEquals(sent.filter(({ committed }) => !committed), []);
+    const claimed = await Promise.all(
+      all.map((index) => backend.claim(["queue", `${index % 30}`], { leaseMs: 1, limit: 1 })),
+    );
+    assertEquals(claimed.flat().length, 60);
+    await until("all leases have ended", async () => {
+      const stats = await Promise.all(all.slice(0, 30).map((index) => backend.stats(["queue", `${index}`])));
+      return stats.every(({ ready }) => ready === 2);
+    });
+    const again = await Promise.all(
+      all.slice(0, 30).map((index) => backend.claim(["queue", `${index}`], { leaseMs: LONG_MS, limit: 2 })),
+    );
+    const acks = again.flat().map((each) => backend.commit({ operations: [{ ...each, type: "ack" }] }));
+    assertEquals((await Promise.all(acks)).filter(({ committed }) => committed).length, 60);
+    for (const index of all) {
+      await backend.commit({
+        operations: [{ type: "set", key: ["records", `${index}`, "x"], value: 1, tracked: true }],
+      });
+    }
+    assertEquals(await backend.clear(["records"]), 60);
+    const sets = all.slice(0, 11).map((index) => ({ type: "set", key: ["set", `${index}`], value: 1 }) as const);
+    await assertRejects(() => backend.commit({ operations: sets }), RangeError, "TooManyChecks");
   });
 });
