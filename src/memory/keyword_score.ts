@@ -12,6 +12,10 @@ import { Windows } from "./windows.ts";
 const MIN_SKIPPED = 1000;
 const MIN_SAVING = 16;
 
+// When more than one place in so many is found, to look at all places is faster than to sort those: 0.1 ms instead of 1
+// for a quarter of 100,000.
+const MAX_SORTED_SHARE = 16;
+
 /** The words of a query. */
 export interface KeywordQuery {
   /** How often each term was asked for. */
@@ -104,14 +108,11 @@ export class KeywordScorer {
       if (index > 0 && limit > 0 && entries.size >= limit && list.size > MIN_SKIPPED) {
         const rest = lists.slice(index);
         const bound = rest.reduce((sum, each) => sum + this.#weightOf(each) * (BM25_K1 + 1), 0);
-        const best = new Best<number>(limit, (a, b) => a > b);
-        for (const place of entries.places()) {
-          const score = entries.values[place] ?? 0;
-          if (score > (best.worst ?? -1) && isWanted(place)) best.add(score);
+        const needed = leastOfBest(entries, limit, isWanted) - ROUNDING;
+        if (bound < needed) {
+          const candidates = atLeast(entries, needed - bound);
+          if (candidates.length < list.size / MIN_SAVING) return this.#complete(candidates, rest);
         }
-        const needed = (best.worst ?? 0) - ROUNDING;
-        const candidates = entries.places().filter((place) => (entries.values[place] ?? 0) + bound >= needed);
-        if (bound < needed && candidates.length < list.size / MIN_SAVING) return this.#complete(candidates, rest);
       }
       this.#addToEntries(list);
     }
@@ -171,15 +172,57 @@ export class KeywordScorer {
 
   /** Several terms as if they were one. */
   #union(lists: readonly PostingList[]): PostingList {
+    const { limit } = this.#index;
     const frequencies = this.#frequencies;
-    frequencies.reset(this.#index.limit);
+    frequencies.reset(limit);
     for (const { packed, size } of lists) {
-      for (const posting of packed.subarray(0, size)) frequencies.add(placeOf(posting), frequencyOf(posting));
+      for (let index = 0; index < size; index++) {
+        const posting = packed[index] ?? 0;
+        frequencies.add(placeOf(posting), frequencyOf(posting));
+      }
     }
-    const packed = frequencies.places().toSorted()
-      .map((place) => packPosting(place, frequencies.values[place] ?? 0));
-    return { packed, size: packed.length };
+    const { values, size } = frequencies;
+    const packed = size > limit / MAX_SORTED_SHARE ? placesInOrder(values, size) : frequencies.places().toSorted();
+    for (let index = 0; index < size; index++) {
+      const place = packed[index] ?? 0;
+      packed[index] = packPosting(place, values[place] ?? 0);
+    }
+    return { packed, size };
   }
+}
+
+/** The `size` places whose numbers are not zero, in order. */
+function placesInOrder(values: Float64Array, size: number): Uint32Array {
+  const places = new Uint32Array(size);
+  for (let place = 0, index = 0; index < size && place < values.length; place++) {
+    if (values[place] !== 0) places[index++] = place;
+  }
+  return places;
+}
+
+/** The score of the last of the `limit` best wanted entries; 0 when they are fewer. */
+function leastOfBest({ values, touched, size }: Scores, limit: number, isWanted: (place: number) => boolean): number {
+  const best = new Best<number>(limit, (a, b) => a > b);
+  let least = 0;
+  for (let index = 0; index < size; index++) {
+    const place = touched[index] ?? 0;
+    const score = values[place] ?? 0;
+    if (score <= least || !isWanted(place)) continue;
+    best.add(score);
+    least = best.worst ?? 0;
+  }
+  return least;
+}
+
+/** The places with at least this score. */
+function atLeast({ values, touched, size }: Scores, score: number): Uint32Array {
+  const places = new Uint32Array(size);
+  let count = 0;
+  for (let index = 0; index < size; index++) {
+    const place = touched[index] ?? 0;
+    if ((values[place] ?? 0) >= score) places[count++] = place;
+  }
+  return places.subarray(0, count);
 }
 
 /** How often an entry holds the term of a list: 0 when it does not. */

@@ -63,7 +63,10 @@ export class Ranker {
   /** The entries that fit best, best first; of equals the one that was written last. */
   rank(query: RankQuery): readonly Ranked[] {
     const best = new Best<Ranked>(query.limit, (a, b) => this.#isBetter(a, b));
-    this.#score(query, query.limit, (ranked) => best.add(ranked), () => best.worst?.score);
+    this.#score(query, query.limit, (ranked) => {
+      best.add(ranked);
+      return best.worst?.score ?? -Infinity;
+    });
     return best.items;
   }
 
@@ -75,7 +78,8 @@ export class Ranker {
       const session = conversations.sessionOf(ranked.place);
       const other = session === null ? undefined : bySession.get(session);
       if (session !== null && (!other || this.#isBetter(ranked, other))) bySession.set(session, ranked);
-    }, () => undefined);
+      return -Infinity;
+    });
     const divisor = groups?.deviation(conversations.count) ?? 1;
     const sessions = [...bySession.values()].map(({ place, score }) => {
       const shared = (groups?.values[conversations.groups.at(place)] ?? 0) / divisor;
@@ -86,14 +90,13 @@ export class Ranker {
   }
 
   /**
-   * Hands out every entry that is found, with its score, but for those below `floor`; with `top`, only the best. Returns the
-   * scores of the conversations, `null` where there is no context.
+   * Hands out every entry that is found, with its score, but for those below what `take` returned last; with `top`, only
+   * the best. Returns the scores of the conversations, `null` where there is no context.
    */
   #score(
     query: RankQuery,
     top: number | null,
-    take: (ranked: Ranked) => void,
-    floor: () => number | undefined,
+    take: (ranked: Ranked) => number,
   ): Scores | null {
     const { halfLifeMs, isWanted } = query;
     const withContext = query.context && this.#index.conversations.hasNeighbours;
@@ -101,10 +104,12 @@ export class Ranker {
     const evidence = this.#gather(query, withContext, isPlain && top !== null ? { limit: top, isWanted } : null);
     const candidates = withContext ? this.#withNeighbours(evidence.entries, query.neighbours) : evidence.entries;
     const scoreOf = withContext ? this.#inContext(evidence) : (place: number) => evidence.entries.values[place] ?? 0;
-    for (const place of candidates.places()) {
+    const { touched, size } = candidates;
+    let floor = -Infinity;
+    for (let index = 0; index < size; index++) {
+      const place = touched[index] ?? 0;
       const score = this.#decayed(scoreOf(place), place, query);
-      if (score < (floor() ?? -Infinity) - ROUNDING) continue;
-      if (isWanted(place)) take({ place, score: rounded(score) });
+      if (score >= floor - ROUNDING && isWanted(place)) floor = take({ place, score: rounded(score) });
     }
     return withContext ? evidence.groups : null;
   }
