@@ -55,7 +55,8 @@ export class Engine {
   #kv: DenoKv | null = null;
   #opening: Promise<DenoKv> | null = null;
   #closed = false;
-  #maxChecks = MAX_CHECKS;
+  // Without Deno, the client is likely to be npm:@deno/kv; any other is found out at its first refusal.
+  #maxChecks = "Deno" in globalThis ? MAX_CHECKS : FEWEST_CHECKS;
   #underWay = 0;
   #idle: (() => void)[] = [];
 

@@ -23,7 +23,8 @@ const LEAN: Readonly<Record<number, readonly string[]>> = {
   26: ["memory"],
 };
 
-const FEWEST_CASES = 200;
+/** Of some 300 cases; on `npm:@deno/kv` those with batches of more than ten checks are left out. */
+const FEWEST_CASES = 250;
 const DOORS = ENTRY_POINTS.map(({ name }) => METADATA.name + name.slice(1));
 
 Deno.test("the packed package", async (t) => {
