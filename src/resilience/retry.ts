@@ -87,7 +87,36 @@ export async function retryWithBackoff<Result, Fallback = never>(
   config: RetryConfig<Fallback> = {},
 ): Promise<Result | Fallback> {
   requireFunction("fn", fn);
+  return await runTries(fn, planRetries(config));
+}
+
+/**
+ * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own. The options
+ * are read once, here.
+ *
+ * @example
+ * ```ts
+ * import { withRetry } from "@tta/agent-coordination";
+ *
+ * const double = withRetry((n: number) => Promise.resolve(n * 2), { maxRetries: 5 });
+ * console.log(await double(21)); // 42
+ * ```
+ *
+ * @throws {TypeError | RangeError} Naming the option that breaks a rule.
+ */
+export function withRetry<Args extends readonly unknown[], Result, Fallback = never>(
+  fn: (...args: Args) => Result | PromiseLike<Result>,
+  config: RetryConfig<Fallback> = {},
+): (...args: Args) => Promise<Result | Fallback> {
+  requireFunction("fn", fn);
   const plan = planRetries(config);
+  return (...args) => runTries(() => fn(...args), plan);
+}
+
+async function runTries<Result, Fallback>(
+  fn: (context: TryContext) => Result | PromiseLike<Result>,
+  plan: RetryPlan<Fallback>,
+): Promise<Result | Fallback> {
   const { signal, budget, clock } = plan;
   const endsAtMs = plan.deadlineMs === Infinity ? Infinity : monotonicMs(clock) + plan.deadlineMs;
   const nextDelayMs = backoffDelays(plan.curve, plan.jitter, plan.random);
@@ -117,28 +146,6 @@ export async function retryWithBackoff<Result, Fallback = never>(
   if (retries > 0) recordRetriesExhausted(lastError);
   if (plan.fallback) return await plan.fallback(lastError);
   throw lastError;
-}
-
-/**
- * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own.
- *
- * @example
- * ```ts
- * import { withRetry } from "@tta/agent-coordination";
- *
- * const double = withRetry((n: number) => Promise.resolve(n * 2), { maxRetries: 5 });
- * console.log(await double(21)); // 42
- * ```
- *
- * @throws {TypeError | RangeError} Naming the option that breaks a rule.
- */
-export function withRetry<Args extends readonly unknown[], Result, Fallback = never>(
-  fn: (...args: Args) => Result | PromiseLike<Result>,
-  config: RetryConfig<Fallback> = {},
-): (...args: Args) => Promise<Result | Fallback> {
-  requireFunction("fn", fn);
-  planRetries(config);
-  return (...args) => retryWithBackoff(() => fn(...args), config);
 }
 
 const OPTIONS: OptionNames<RetryConfig> = {
@@ -194,12 +201,12 @@ function planRetries<Fallback>(config: RetryConfig<Fallback>) {
 
 const JITTERS: readonly JitterKind[] = ["none", "full", "equal", "decorrelated"];
 
-type RetryPlan = ReturnType<typeof planRetries<unknown>>;
+type RetryPlan<Fallback> = ReturnType<typeof planRetries<Fallback>>;
 
 async function runTry<Result>(
   fn: (context: TryContext) => Result | PromiseLike<Result>,
   attempt: number,
-  { signal, tryTimeoutMs, deadlineMs, clock }: Omit<RetryPlan, "fallback">,
+  { signal, tryTimeoutMs, deadlineMs, clock }: Omit<RetryPlan<unknown>, "fallback">,
   endsAtMs: number,
   cause: unknown,
 ): Promise<Result> {
@@ -224,6 +231,6 @@ async function runTry<Result>(
 const success = <Value>(value: Value) => ({ ok: true, value }) as const;
 const failure = (error: unknown) => ({ ok: false, error }) as const;
 
-function tell(onRetry: RetryPlan["onRetry"], error: unknown, attempt: number, delayMs: number): void {
+function tell(onRetry: RetryPlan<unknown>["onRetry"], error: unknown, attempt: number, delayMs: number): void {
   tellSafely(() => onRetry?.(error, attempt, delayMs));
 }
