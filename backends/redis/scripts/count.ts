@@ -13,9 +13,6 @@ export const COUNT = script(
   RECORDS,
   `
 if sweep(CHUNK) == CHUNK then return {'ok', 1, 0} end
-local count = redis.pcall('ZLEXCOUNT', index, ARGV[1], ARGV[2])
--- An emulator may not have that command.
-if type(count) ~= 'number' then count = #call('ZRANGEBYLEX', index, ARGV[1], ARGV[2]) end
-return {'ok', 0, count}
+return {'ok', 0, call('ZLEXCOUNT', index, ARGV[1], ARGV[2])}
 `,
 );
