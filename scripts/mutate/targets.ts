@@ -6,7 +6,8 @@ export interface Target {
   readonly tests: readonly string[];
 }
 
-const RANKING_TESTS = ["tests/memory/ranking_test.ts", "tests/memory/ranker_test.ts"];
+const RANKER_TESTS = ["tests/memory/rank_sessions_test.ts", "tests/memory/ranker_test.ts"];
+const RANKING_TESTS = ["tests/memory/ranking_test.ts", ...RANKER_TESTS];
 
 /** Every file of them. */
 export const TARGETS: readonly Target[] = [
@@ -20,5 +21,5 @@ export const TARGETS: readonly Target[] = [
   { file: "src/memory/best.ts", tests: RANKING_TESTS },
   { file: "src/memory/scores.ts", tests: RANKING_TESTS },
   { file: "src/memory/context.ts", tests: RANKING_TESTS },
-  { file: "src/memory/ranker.ts", tests: ["tests/memory/ranker_test.ts"] },
+  { file: "src/memory/ranker.ts", tests: RANKER_TESTS },
 ];

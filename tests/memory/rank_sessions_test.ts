@@ -1,0 +1,121 @@
+/** The ranking of conversations, and of entries in small indexes whose order can be told by hand. @module */
+
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { frequencyOf, packPosting, placeOf, Postings } from "../../src/memory/postings.ts";
+import { Ranker, type RankQuery } from "../../src/memory/ranker.ts";
+import { SearchIndex } from "../../src/memory/search_index.ts";
+import { Analyzer } from "../../src/memory/text.ts";
+
+const analyzer = new Analyzer();
+
+interface Given {
+  readonly key: string;
+  readonly text: string;
+  readonly session?: string;
+  readonly updatedAtMs?: number;
+  readonly sequence?: number;
+  readonly vector?: readonly number[];
+}
+
+function indexOf(entries: readonly Given[]): SearchIndex {
+  const index = new SearchIndex();
+  for (const [order, { key, text, session, updatedAtMs = 0, sequence = 0, vector }] of entries.entries()) {
+    index.set({
+      key,
+      tokens: analyzer.tokens(text),
+      fields: [],
+      session: session === undefined ? null : { name: session, isImplied: false },
+      position: { order, sequence, key },
+      updatedAtMs,
+      vector: vector ? Float32Array.from(vector) : null,
+    });
+  }
+  return index;
+}
+
+function query(text: string, options: Partial<RankQuery> = {}): RankQuery {
+  return {
+    terms: new Map(analyzer.tokens(text).map(({ term }) => [term, 1])),
+    prefix: null,
+    keywordWeight: 1,
+    vector: null,
+    semanticWeight: 0,
+    context: false,
+    neighbours: "none",
+    halfLifeMs: Infinity,
+    nowMs: 0,
+    isWanted: () => true,
+    limit: 10,
+    ...options,
+  };
+}
+
+const TALKS: readonly Given[] = [
+  { key: "a1", text: "cats and cats", session: "a" },
+  { key: "a2", text: "a dog", session: "a" },
+  { key: "b1", text: "one cat among many other animals", session: "b" },
+  { key: "c1", text: "birds", session: "c" },
+  { key: "alone", text: "cat", updatedAtMs: 1 },
+];
+
+Deno.test("rankSessions() gives each conversation with its best entry, which counts one and a half times beside it", () => {
+  const ranker = new Ranker(indexOf(TALKS));
+  const entries = new Map(ranker.rank(query("cat")).map(({ place, score }) => [place, score]));
+  const sessions = ranker.rankSessions(query("cat"));
+  assertEquals(sessions.map(({ place }) => place), [1, 3]);
+  for (const { place, score } of sessions) assertAlmostEquals(score, 2.5 * (entries.get(place) ?? NaN), 1e-8);
+  assertEquals(ranker.rankSessions(query("cat", { limit: 1 })).length, 1);
+  assertEquals(ranker.rankSessions(query("birds")).map(({ place }) => place), [4]);
+});
+
+Deno.test("rankSessions() with context counts the whole conversation, and lets it fade as its best entry does", () => {
+  const ranker = new Ranker(indexOf(TALKS));
+  const options = { context: true, neighbours: "all" } as const;
+  const entries = new Map(ranker.rank(query("cat", options)).map(({ place, score }) => [place, score]));
+  const [first, second] = ranker.rankSessions(query("cat", options));
+  assert(first && second && first.score > second.score);
+  assert(first.score > 1.5 * (entries.get(first.place) ?? NaN));
+  const faded = ranker.rankSessions(query("cat", { ...options, halfLifeMs: 100, nowMs: 100 }));
+  assertAlmostEquals(faded[0]?.score ?? NaN, first.score / 2, 1e-8);
+});
+
+Deno.test("rank() puts of equals what was written last first, then what has the later number, then the smaller key", () => {
+  const same = { text: "cat" };
+  const index = indexOf([
+    { key: "d", ...same, updatedAtMs: 5, sequence: 1 },
+    { key: "c", ...same, updatedAtMs: 5, sequence: 2 },
+    { key: "b", ...same, updatedAtMs: 5, sequence: 2 },
+    { key: "a", ...same, updatedAtMs: 4, sequence: 9 },
+  ]);
+  const keys = new Ranker(index).rank(query("cat")).map(({ place }) => index.keyAt(place));
+  assertEquals(keys, ["b", "c", "d", "a"]);
+  const wanted = new Ranker(index).rank(query("cat", { limit: 2, isWanted: (place) => index.keyAt(place) !== "b" }));
+  assertEquals(wanted.map(({ place }) => index.keyAt(place)), ["c", "d"]);
+});
+
+Deno.test("rank() by words and by meaning weighs both, and takes either alone", () => {
+  const index = indexOf([
+    { key: "word", text: "cat", vector: [0, 1] },
+    { key: "meaning", text: "tiger", vector: [1, 0] },
+    { key: "both", text: "cat", vector: [1, 0] },
+    { key: "none", text: "stone", vector: [0, 1] },
+  ]);
+  const order = (options: Partial<RankQuery>) =>
+    new Ranker(index).rank(query("cat", { vector: Float32Array.from([1, 0]), ...options }))
+      .map(({ place }) => index.keyAt(place));
+  assertEquals(order({ keywordWeight: 0.6, semanticWeight: 0.4 })[0], "both");
+  assertEquals(order({ keywordWeight: 1, semanticWeight: 0.01 }).slice(0, 2), ["both", "word"]);
+  assertEquals(order({ keywordWeight: 0.01, semanticWeight: 1 }).slice(0, 2), ["both", "meaning"]);
+  assertEquals(order({ keywordWeight: 0.6, semanticWeight: 0.4, context: true })[0], "both");
+});
+
+Deno.test("Postings counts a word up to 255 times in an entry, and grows and shrinks with its entries", () => {
+  const packed = [254, 255, 256, 10_000].map((frequency) => packPosting(7, frequency));
+  assertEquals(packed.map((each) => [placeOf(each), frequencyOf(each)]), [[7, 254], [7, 255], [7, 255], [7, 255]]);
+  const postings = new Postings();
+  for (let place = 1; place <= 100; place++) postings.add(place);
+  const { length } = postings.packed;
+  for (let place = 1; place <= 95; place++) assertEquals(postings.delete(place), true);
+  assertEquals([postings.delete(1), postings.size, postings.has(96), postings.has(95)], [false, 5, true, false]);
+  assert(postings.packed.length < length);
+});
