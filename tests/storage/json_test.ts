@@ -41,6 +41,8 @@ Deno.test("copyJson() keeps __proto__ a property like any other", () => {
   const given = JSON.parse('{"__proto__": {"polluted": true}, "a": 1}');
   const copied = copyJson(given) as object;
   assertEquals(Object.keys(copied), ["__proto__", "a"]);
+  const attributes = { enumerable: true, configurable: true, writable: true };
+  assertEquals(Object.getOwnPropertyDescriptor(copied, "__proto__"), { value: { polluted: true }, ...attributes });
   assertStrictEquals(Object.getPrototypeOf(copied), Object.prototype);
   assertEquals(JSON.stringify(copied), JSON.stringify(given));
 });
@@ -113,6 +115,22 @@ Deno.test("copyJson() takes MAX_JSON_DEPTH levels and refuses one more, without 
       message,
     );
     assertThrows(() => check(nested(100_000)), TypeError); // and no overflow
+  }
+});
+
+Deno.test("copyJson() blames what JSON cannot carry, and no depth that it can, at the greatest depth too", () => {
+  const inside = (depth: number, innermost: unknown) => {
+    let value = innermost;
+    for (let level = 0; level < depth; level++) value = [value];
+    return value;
+  };
+  for (const check of [copyJson, encodeJson, requireJson]) {
+    for (const depth of [150, MAX_JSON_DEPTH]) {
+      const path = `value${"[0]".repeat(depth)}`;
+      assertThrows(() => check(inside(depth, NaN)), TypeError, `Cannot store ${path}: JSON cannot carry NaN`);
+    }
+    const beside = [inside(MAX_JSON_DEPTH - 1, 1), NaN];
+    assertThrows(() => check(beside), TypeError, "Cannot store value[1]: JSON cannot carry NaN");
   }
 });
 
