@@ -309,3 +309,58 @@ Deno.test("groupBatches() puts batches together as far as a batch goes, and no k
   assertEquals(sizes([ack, set("a")]), [2]);
   assertEquals(sizes([]), []);
 });
+
+Deno.test("Memory.update() begins nothing anew while what it does not find may be out of reach, also within", async () => {
+  const inner = new MemoryBackend();
+  let isAway = true;
+  const source = {
+    open: () => Promise.resolve(inner),
+    info: () => INFO,
+    mayMiss: () => isAway,
+    close: () => inner.close(),
+  };
+  const memory = new Memory(source).within("a");
+  await assertRejects(() => memory.update("k", () => 1), Error, "it may be in the backend that is away for now");
+  isAway = false;
+  assertEquals(await memory.update("k", () => 1), 1);
+  await inner.close();
+});
+
+Deno.test("Memory puts what was written at the same time under the same number in the order of keys", async () => {
+  const { memory, inner, clock } = open();
+  const now = clock.now();
+  const value = { v: 1, value: "apple", createdAtMs: now, updatedAtMs: now, sequence: 7, session: "s" };
+  const keys = new MemoryKeys([]);
+  for (const key of ["b", "c", "a"]) {
+    await inner.commit({ operations: [{ type: "set", key: keys.entry(key), value, tracked: true }] });
+  }
+  const found = await memory.search("apple", { mode: "substring" });
+  assertEquals(found.map(({ key }) => key), ["a", "b", "c"]);
+  const seen: string[] = [];
+  await memory.compact({ olderThanMs: 0, summarize: (entries) => (seen.push(...entries.map(({ key }) => key)), 1) });
+  assertEquals(seen, ["a", "b", "c"]);
+  await memory.close();
+});
+
+Deno.test("Memory.search() filters by one of many values of a field", async () => {
+  const { memory } = open();
+  await memory.addMany(Array.from({ length: 40 }, (_, n) => ({ key: `k${n}`, value: { text: "apple", n } })));
+  const wanted = Array.from({ length: 20 }, (_, n) => 2 * n);
+  const found = await memory.search("apple", { where: { n: wanted }, limit: 100 });
+  assertEquals(found.map(({ key }) => key).toSorted(), wanted.map((n) => `k${n}`).toSorted());
+  await memory.close();
+});
+
+Deno.test("Memory.search() reads everything anew where the backend has forgotten what changed, and finds the same", async () => {
+  const { memory, methods, inner } = open();
+  await memory.add("a", "apple");
+  await memory.search("apple");
+  methods.changes = (parent) => inner.changes(parent); // always from the start
+  const told: string[] = [];
+  const end = await memory.watch(({ type, key }) => told.push(`${type} ${key}`));
+  await memory.add("b", "apple");
+  assertEquals((await memory.search("apple")).map(({ key }) => key), ["b", "a"]);
+  await end();
+  assertEquals([...new Set(told)], ["set b"], "what has not changed is not told again");
+  await memory.close();
+});

@@ -179,3 +179,16 @@ Deno.test("deadLetters() passes over what has an unknown format, and redrive() p
   assertEquals(await coordinator.redrive(AGENT, { where: () => true }), 0);
   assertEquals(await coordinator.redrive(AGENT), 1);
 });
+
+Deno.test("broadcastMessage() with a delay is delivered after it, to subscribers and to those who are named", async () => {
+  const clock = new ManualClock();
+  await using backend = new MemoryBackend({ clock });
+  const coordinator = new MessageCoordinator(backend, { clock });
+  await coordinator.subscribeToMessages(AGENT, ["event"]);
+  await coordinator.broadcastMessage(SENDER, { payload: {} }, { delayMs: 1000 });
+  await coordinator.broadcastMessage(SENDER, { payload: {} }, { recipients: [{ type: "named" }], delayMs: 1000 });
+  assertEquals([await coordinator.receive(AGENT), await coordinator.receive({ type: "named" })], [null, null]);
+  await clock.advance(1000);
+  assert(await coordinator.receive(AGENT));
+  assert(await coordinator.receive({ type: "named" }));
+});

@@ -177,3 +177,37 @@ Deno.test("LeaseKeeper.keep() loses a lease once, when the extension says so aft
   await clock.advance(1000);
   assertEquals([lost, clock.timers], [0, 0]);
 });
+
+Deno.test("request() looks once more when it is woken in the middle of a look", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  let wake = () => {};
+  let looks = 0;
+  const answers: (() => void)[] = [];
+  const backend = standIn(memory, {
+    listen: (_topic, callback) => {
+      wake = callback;
+      return Promise.resolve(() => Promise.resolve());
+    },
+    get: async (keys) => {
+      looks++;
+      const entries = await memory.get(keys);
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return entries;
+    },
+  });
+  const coordinator = new MessageCoordinator(backend, { clock });
+  const reply = coordinator.request(AGENT, {});
+  await turn();
+  wake();
+  await turn(); // it has looked, and there was nothing
+  await (await coordinator.receive(AGENT))?.reply({ done: true });
+  wake();
+  wake();
+  assertEquals(looks, 1);
+  answers[0]?.();
+  await turn();
+  assertEquals(looks, 2);
+  answers[1]?.();
+  assertEquals((await reply).payload, { done: true });
+});
