@@ -58,7 +58,7 @@ export async function decodeEntry(record: JsonValue): Promise<StoredEntry> {
     sequence,
     ...(session === null || typeof session === "string" ? { session } : {}),
     ...(typeof order === "number" && { order }),
-    ...(typeof vector === "string" && { vector: decodeVector(vector) }),
+    ...(typeof vector === "string" && { vector: await intact(() => decodeVector(vector)) }),
   };
 }
 
@@ -72,7 +72,7 @@ export async function encodeValue(value: JsonValue, compressAbove: number): Prom
 
 /** The value that {@linkcode encodeValue} made fields of. */
 export async function decodeValue({ value, packed }: JsonObject): Promise<JsonValue> {
-  if (typeof packed === "string") return JSON.parse(await decompress(packed));
+  if (typeof packed === "string") return await intact(async () => JSON.parse(await decompress(packed)));
   if (value === undefined) throw new BackendCorruptError("Cannot read the memory: a record has no value");
   return value;
 }
@@ -83,4 +83,13 @@ export function requireFormat(record: JsonValue): JsonObject {
     throw new BackendCorruptError("Cannot read the memory: a record has an unknown format");
   }
   return record;
+}
+
+/** What `read` gives; whatever it throws says that the record is damaged. */
+async function intact<Result>(read: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw new BackendCorruptError("Cannot read the memory: a record is damaged", { cause });
+  }
 }

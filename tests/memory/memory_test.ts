@@ -364,3 +364,26 @@ Deno.test("Memory.search() reads everything anew where the backend has forgotten
   assertEquals([...new Set(told)], ["set b"], "what has not changed is not told again");
   await memory.close();
 });
+
+Deno.test("Memory.search() passes over records whose packed value or vector is damaged, and get() says what they are", async () => {
+  const { memory, inner } = open({ embedder: TWO_WORDS });
+  await memory.add("good", "a cat");
+  const keys = new MemoryKeys([]);
+  const times = { v: 1, createdAtMs: 1, updatedAtMs: 1, sequence: 1 };
+  const packed = await encodeValue("again ".repeat(100), 10);
+  const whole = String(packed.packed);
+  for (
+    const [key, fields] of [
+      ["no base64", { packed: "!!" }],
+      ["no deflated text", { packed: "AAAA" }],
+      ["cut", { packed: whole.slice(0, whole.length / 4 * 4 - 8) }],
+      ["no vector", { value: "a cat", vector: "!!" }],
+    ] as const
+  ) {
+    const value = { ...times, ...fields };
+    await inner.commit({ operations: [{ type: "set", key: keys.entry(key), value, tracked: true }] });
+    await assertRejects(() => memory.get(key), BackendCorruptError, "Cannot read the memory");
+  }
+  assertEquals((await memory.search("cat")).map(({ key }) => key), ["good"]);
+  await memory.close();
+});
