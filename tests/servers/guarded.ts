@@ -1,8 +1,17 @@
 /** A server process that ends with the tests that started it, however they end. @module */
 
-// The shell waits for the end of its input, which comes when the one who started it closes it or dies.
-const GUARD =
-  `"$@" >/dev/null 2>&1 & pid=$!; echo $pid; cat >/dev/null; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null`;
+// The inner shell waits for the end of the input, which comes when the one who started it closes it or dies. The outer
+// one is there to be killed: that is what Deno does to its children when a test file ends.
+const GUARD = `exec 3<&0
+(
+  "$@" >/dev/null 2>&1 3<&- & pid=$!
+  echo $pid
+  exec >/dev/null
+  cat <&3
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+) &
+wait`;
 
 /** A running server. */
 export class GuardedProcess {
