@@ -6,6 +6,7 @@ import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
+import { QueueFloors } from "./floors.ts";
 import type { QueueNumbers } from "./queues.ts";
 import type { Statements } from "./statements.ts";
 import { arrayLiteral, unescapeText } from "./text.ts";
@@ -33,6 +34,7 @@ const MAX_TOGETHER = 1000;
 /** The claims of one namespace. */
 export class Claims {
   readonly #parts: ClaimsParts;
+  readonly #floors = new QueueFloors();
 
   /** Made of these parts. */
   constructor(parts: ClaimsParts) {
@@ -97,10 +99,14 @@ export class Claims {
     for (let looks = 1;; looks++) {
       const num = await this.#numberOf(queue, deadlineMs);
       if (num === null) return [];
+      const floors = this.#floors.of(num, looks > 1);
+      const { promotions, dueAt } = floors;
       const rows = await connection.write(
         deadlineMs,
-        (session) => session.query(statements.claim, [num, limit, leaseMs, randomId()]),
+        (session) =>
+          session.query(statements.claim, [num, limit, leaseMs, randomId(), arrayLiteral(dueAt), promotions]),
       );
+      this.#floors.learn(num, floors, rows);
       const [first] = rows;
       if (first?.due === true) await this.#settle(num, deadlineMs);
       else if (typeof first?.id === "string") return [...rows];

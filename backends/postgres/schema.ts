@@ -104,6 +104,16 @@ const MIGRATIONS: readonly Migration[] = [{
       until double precision NOT NULL
     ) WITH (fillfactor = 50)`,
   ],
+}, {
+  readableBy: 2,
+  statements: [
+    // How often delayed messages have been put into the line of a queue, where they stand before others that came sooner:
+    // whoever remembers where the line begins looks at all of it again when that has changed.
+    `CREATE TABLE ~.promotions (
+      queue bigint PRIMARY KEY,
+      count bigint NOT NULL
+    ) WITH (fillfactor = 50)`,
+  ],
 }];
 
 /**

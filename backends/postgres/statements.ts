@@ -166,24 +166,37 @@ export function statementsFor(schemaName: string) {
           AND EXISTS (SELECT 1 FROM ${schema}.listeners, clock WHERE namespace = $1::text AND until > now)
           THEN pg_notify($2::text, $3::text) END AS told`,
 
-    // One statement and one round trip; where something is due, nothing is taken before it stands in line.
+    // One statement and one round trip; where something is due, nothing is taken before it stands in line. $5 tells for each
+    // place before which due time there is nothing any more, as long as nothing was promoted since $6: else each claim
+    // looks at all rows that are dead, which an old transaction anywhere keeps from being cleaned up.
     claim: `
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
+      promotions AS MATERIALIZED (
+        SELECT coalesce((SELECT count FROM ${schema}.promotions WHERE queue = $1::bigint), 0) AS count
+      ),
+      floors AS MATERIALIZED (
+        SELECT CASE WHEN count = $6::bigint THEN $5::text::float8[] ELSE array_fill(0::float8, ARRAY[12]) END AS floors
+        FROM promotions
+      ),
       state AS MATERIALIZED (
-        SELECT
-          EXISTS (SELECT 1 FROM ${schema}.messages
-            WHERE queue = $1::bigint AND place = 10 AND due_at <= (SELECT now FROM clock)) OR
-          EXISTS (SELECT 1 FROM ${schema}.messages
-            WHERE queue = $1::bigint AND place = 11 AND due_at <= (SELECT now FROM clock)) AS due,
-          EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place <= 9) AS ready
+        SELECT EXISTS (
+          SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 10
+            AND due_at >= (SELECT floors[11] FROM floors) AND due_at <= (SELECT now FROM clock)
+        ) OR EXISTS (
+          SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 11
+            AND due_at >= (SELECT floors[12] FROM floors) AND due_at <= (SELECT now FROM clock)
+        ) AS due
       ),
       line AS MATERIALIZED (
-        SELECT num, place, due_at, sequence FROM ${schema}.messages
-        WHERE queue = $1::bigint AND place <= 9 AND NOT (SELECT due FROM state)
-        ORDER BY place, due_at, sequence LIMIT $2::int FOR UPDATE SKIP LOCKED
+        SELECT of_place.* FROM (SELECT generate_series(0, 9) AS at, floors FROM floors) AS each, LATERAL (
+          SELECT num, place, due_at, sequence FROM ${schema}.messages
+          WHERE queue = $1::bigint AND place = at AND due_at >= floors[at + 1]
+          ORDER BY due_at, sequence LIMIT $2::int FOR UPDATE SKIP LOCKED
+        ) AS of_place
+        WHERE NOT (SELECT due FROM state) LIMIT $2::int
       ),
       first AS MATERIALIZED (
-        SELECT num, row_number() OVER (ORDER BY place, due_at, sequence) AS nth FROM line
+        SELECT num, place, due_at, row_number() OVER (ORDER BY place, due_at, sequence) AS nth FROM line
       ),
       delivery AS MATERIALIZED (
         SELECT CASE WHEN EXISTS (SELECT 1 FROM line) THEN nextval('${schema}.deliveries') * 1024 END AS base
@@ -193,13 +206,21 @@ export function statementsFor(schemaName: string) {
         SET place = 11, due_at = clock.now + $3::float8, sequence = delivery.base + first.nth, attempts = attempts + 1,
           token = m.num || '.' || md5($4::text || m.num)
         FROM first, clock, delivery WHERE m.queue = $1::bigint AND m.num = first.num
-        RETURNING m.*, first.nth
+        RETURNING m.*, first.nth, first.place AS was_place, first.due_at AS was_due
       )
-      SELECT due, ready, id, token, value, priority, attempts, max_attempts, enqueued_at, due_at, last_error
-      FROM state LEFT JOIN claimed ON true ORDER BY nth`,
+      SELECT now, promotions.count AS promotions, due, CASE WHEN id IS NULL THEN EXISTS (
+          SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place <= 9) END AS ready,
+        id, token, value, priority, attempts, max_attempts, enqueued_at, due_at, last_error, was_place, was_due
+      FROM state CROSS JOIN clock CROSS JOIN promotions LEFT JOIN claimed ON true ORDER BY nth`,
     promote: `
-      UPDATE ${schema}.messages SET place = 9 - priority
-      WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}`,
+      WITH promoted AS (
+        UPDATE ${schema}.messages SET place = 9 - priority
+        WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}
+        RETURNING 1
+      )
+      INSERT INTO ${schema}.promotions AS p (queue, count)
+      SELECT $1::bigint, 1 WHERE EXISTS (SELECT 1 FROM promoted)
+      ON CONFLICT (queue) DO UPDATE SET count = p.count + 1`,
     expire: `
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
       queue AS MATERIALIZED (SELECT sequence FROM ${schema}.queues WHERE num = $1::bigint),
@@ -341,7 +362,8 @@ export function statementsFor(schemaName: string) {
           AND NOT EXISTS (SELECT 1 FROM ${schema}.ids WHERE queue = q.num)
         FOR UPDATE SKIP LOCKED
       ),
-      gone AS (DELETE FROM ${schema}.queues WHERE num IN (SELECT num FROM empty))
+      gone AS (DELETE FROM ${schema}.queues WHERE num IN (SELECT num FROM empty)),
+      forgotten AS (DELETE FROM ${schema}.promotions WHERE queue IN (SELECT num FROM empty))
       SELECT max(num) AS last FROM page`,
   } as const;
 }
