@@ -18,7 +18,7 @@ interface Migration {
 }
 
 // What a busy queue leaves behind is looked for after some thousand changes, not after a fifth of the table, and the
-// work is not throttled. Measured: bench/peers/postgres.ts.
+// work is not throttled. Measured: bench/offered_load.ts.
 const CLEANED_OFTEN = `autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
   autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0`;
 
