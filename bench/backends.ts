@@ -3,6 +3,7 @@
 import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import { RedisBackend } from "../backends/redis.ts";
+import { PostgresBackend } from "../backends/postgres.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
 import { startRedisServer } from "./peers/redis_server.mjs";
@@ -57,5 +58,16 @@ export const redis: BenchBackend = {
   },
 };
 
+/** A server of its own, as it is set up by default, where PostgreSQL is installed. */
+export const postgres: BenchBackend = {
+  name: "postgres",
+  open: async () => {
+    // On demand: it looks for the server, and may install it.
+    const { PostgresServer } = await import("../tests/servers/postgres.ts");
+    const server = await PostgresServer.start({ fsync: "on" });
+    return { backend: new PostgresBackend({ url: server.url }), remove: () => server.removeFiles() };
+  },
+};
+
 /** All of them. */
-export const backends: readonly BenchBackend[] = [memory, sqlite, denoKv, redis];
+export const backends: readonly BenchBackend[] = [memory, sqlite, denoKv, redis, postgres];
