@@ -1,5 +1,6 @@
 /** Keeps an index of a memory in step with the backend, whoever writes there. @module */
 
+import { sleep, systemClock } from "../clock.ts";
 import { BackendCorruptError } from "../errors.ts";
 import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
@@ -72,6 +73,8 @@ export class Replica {
       const page = await backend.changes(this.#options.keys.entries, this.#cursor);
       await this.#apply(page);
       more = page.more;
+      // A large memory takes seconds to read; leases and heartbeats of this process must not wait for the end.
+      if (more) await sleep(systemClock, 0);
     }
     for (const key of this.#expiring.due(this.nowMs)) {
       const known = this.#known.get(key);
