@@ -92,6 +92,9 @@ const NEW_QUEUES_A_SWEEP = 100;
  * whose keys and values come to more than one atomic takes (80 KiB and 800 KiB) is refused with a `RangeError`; values
  * that are longer than 64 KiB do not count here, as they are stored in pieces beforehand.
  *
+ * `npm:@deno/kv` takes ten checks in one atomic where Deno takes a hundred. What can be divided is; a batch that has more
+ * checks, records and messages than that is refused there with a `RangeError`.
+ *
  * Deno KV has no clock, so the injected one decides, and the clocks of all processes should agree: as far as they differ,
  * delays end early or late, and messages of different processes change places. An early redelivery is harmless, as the
  * older lease is lost by it. The `capacity` of a queue is exact within a process, and across processes up to what others
