@@ -11,7 +11,7 @@ const importMap: Readonly<Record<string, string>> = config.imports;
 /** What everybody may import, and what imports nothing of the project but each other. */
 const ROOT_FILES = ["src/clock.ts", "src/ids.ts", "src/errors.ts", "src/check.ts"];
 /** What the package may load when it is imported. */
-const LOADED_PACKAGES = ["zod", "@opentelemetry/api"];
+const LOADED_PACKAGES = ["@opentelemetry/api"];
 /** Alone among the backends, it knows all the others; it loads them on demand. */
 const OPENER = "backends/open.ts";
 const MAX_CODE_LINES = 350;
@@ -67,7 +67,7 @@ Deno.test("presets wire primitives to backends, the one in memory at once and al
   assertNone([...early, ...users]);
 });
 
-Deno.test("mod.ts loads zod and the OpenTelemetry API at most, and no driver", () => {
+Deno.test("mod.ts loads the OpenTelemetry API at most, and no driver", () => {
   const loaded = loadedBy("mod.ts").flatMap((source) =>
     source.imports.filter(({ file, isType, isDynamic }) => file === null && !isType && !isDynamic)
       .map((each) => ({ source, each }))

@@ -1,8 +1,9 @@
 /** The messages that agents exchange: their types, and the checks at the boundary. @module */
 
-import * as z from "zod";
 import type { TraceContext } from "../observability/trace_context.ts";
-import { type JsonObject, requireJson } from "../storage/json.ts";
+import type { JsonObject } from "../storage/json.ts";
+
+export { checkAgentId, checkMessage, checkSubscription } from "./message_check.ts";
 
 /** Names an agent: a type, and an instance where there are several of it. */
 export interface AgentId {
@@ -158,120 +159,7 @@ export interface DeadLetter extends QueueMessage {
   readonly diedAt: string;
 }
 
-const agentIdSchema = z.strictObject({
-  type: z.string("must be a string").min(1, "must not be empty"),
-  instance: z.string("must be a string").min(1, "must not be empty").optional(),
-}, "must be an agent id: { type, instance? }");
-
-const messageIdSchema = z.string("must be a string").min(6, "must have 6 to 256 characters").max(
-  256,
-  "must have 6 to 256 characters",
-).refine((id) => id.isWellFormed(), "must be well-formed Unicode");
-
-const messageTypeSchema = z.enum(["request", "response", "event"], "must be request, response or event");
-
-const messageSchema = z.strictObject({
-  messageId: messageIdSchema.optional(),
-  sender: agentIdSchema.optional(),
-  recipient: agentIdSchema.optional(),
-  messageType: messageTypeSchema.optional(),
-  payload: z.custom<JsonObject>(isObject, "must be a JSON object").optional(),
-  priority: z.int("must be an integer from 0 to 9").min(0, "must be an integer from 0 to 9").max(
-    9,
-    "must be an integer from 0 to 9",
-  ).optional(),
-  routing: z.strictObject({
-    topic: z.string("must be a string").optional(),
-    tags: z.array(z.string("must be a string"), "must be an array of strings").optional(),
-  }, "must be a routing key: { topic?, tags? }").optional(),
-  timestamp: z.iso.datetime({ offset: true, error: "must be an ISO 8601 date and time with Z or an offset" })
-    .optional(),
-  correlationId: messageIdSchema.optional(),
-  replyTo: z.string("must be a string").min(1, "must not be empty").optional(),
-  trace: z.strictObject({
-    traceparent: z.string("must be a string").max(256, "must have at most 256 characters"),
-    tracestate: z.string("must be a string").max(512, "must have at most 512 characters").optional(),
-  }, "must be a trace context: { traceparent, tracestate? }").optional(),
-}, "must be an object");
-
-/**
- * Checks an agent id.
- *
- * @throws {TypeError} Naming the field and the rule.
- */
-export function checkAgentId(field: string, agent: AgentId): void {
-  // Two strings are all there is to check, and every call of every method does; zod tells what is wrong.
-  const { type, instance } = agent ?? {};
-  if (typeof type === "string" && type !== "" && (instance === undefined || typeof instance === "string" && instance)) {
-    return;
-  }
-  parse(agentIdSchema, agent, field);
-}
-
-/**
- * Checks a message that is to be sent.
- *
- * @throws {TypeError} Naming the field and the rule.
- */
-export function checkMessage(message: AgentMessageInput): AgentMessageInput {
-  const checked = isSurelyRight(message) ? message : parse(messageSchema, message, "message");
-  if (checked.payload !== undefined) requireJson(checked.payload, "message.payload");
-  return checked;
-}
-
-// zod takes five times as long to find nothing wrong, and makes more garbage than all the rest of a send: only what is
-// not certainly right goes to it. It tells what is wrong.
-const QUICK_CHECKS: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
-  ["messageId", isMessageId],
-  ["messageType", (type) => type === "request" || type === "response" || type === "event"],
-  ["payload", isObject],
-  ["priority", (priority) => Number.isInteger(priority) && Number(priority) >= 0 && Number(priority) <= 9],
-  ["correlationId", isMessageId],
-  ["replyTo", (address) => typeof address === "string" && address !== ""],
-]);
-
-function isSurelyRight(message: AgentMessageInput): boolean {
-  if (!isObject(message) || Object.getPrototypeOf(message) !== Object.prototype) return false;
-  for (const [name, value] of Object.entries(message)) {
-    const check = QUICK_CHECKS.get(name);
-    if (check === undefined || value !== undefined && !check(value)) return false;
-  }
-  return true;
-}
-
-function isMessageId(id: unknown): boolean {
-  return typeof id === "string" && id.length >= 6 && id.length <= 256 && id.isWellFormed();
-}
-
-/**
- * Checks the message types and topics of a subscription.
- *
- * @throws {TypeError} Naming the field and the rule.
- */
-export function checkSubscription(messageTypes: readonly MessageType[], topics: readonly string[]): void {
-  parse(
-    z.array(messageTypeSchema, "must be an array").min(1, "must name at least one type"),
-    messageTypes,
-    "messageTypes",
-  );
-  parse(z.array(z.string("must be a string"), "must be an array of strings"), topics, "topics");
-}
-
 /** The instance of an agent, `"default"` where it names none. */
 export function instanceOf(agent: AgentId): string {
   return agent.instance ?? "default";
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function parse<T>(schema: z.ZodType<T>, value: unknown, field: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  // deno-coverage-ignore -- the compiler asks for it: what zod refuses has an issue
-  const path = [field, ...issue?.path ?? []].join(".");
-  const rule = issue?.code === "unrecognized_keys" ? `must not have ${issue.keys.join(", ")}` : issue?.message;
-  throw new TypeError(`Cannot use ${path}: it ${rule}`, { cause: result.error });
 }

@@ -56,7 +56,7 @@ Deno.test("build_npm.ts takes doors and description from where pack.ts takes the
 
 Deno.test("finishPackageJson() refuses a driver that nothing imports, and an export that leads nowhere", () => {
   const made = madeByDnt();
-  assertThrows(() => finishPackageJson({ ...made, dependencies: { zod: "^4" } }), Error, "nothing imports the driver");
+  assertThrows(() => finishPackageJson({ ...made, dependencies: {} }), Error, "nothing imports the driver");
   assertThrows(() => finishPackageJson({ ...made, exports: { ".": {} } }), Error, "leads to no code");
 });
 
