@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
 import { openBackend } from "../backends/open.ts";
 import { BackendUnavailableError, CoordinationError } from "../src/errors.ts";
+import { ManualClock } from "../src/testing/manual_clock.ts";
 import { postgresPrograms, PostgresServer } from "./servers/postgres.ts";
 
 Deno.test("openBackend() opens memory and a file of SQLite or Deno KV by its URL", async () => {
@@ -54,3 +55,14 @@ for (const url of ["redis://somebody:s3cret@127.0.0.1:1/0", "postgres://somebody
     assertFalse(/s3cret/.test(`${error.message} ${error.stack} ${error.cause}`));
   });
 }
+
+Deno.test("openBackend() hands on the clock and the namespace, to those who take them", async () => {
+  const clock = new ManualClock();
+  await using memory = await openBackend("memory:", { clock });
+  await memory.commit({ operations: [{ type: "set", key: ["k"], value: 1, expiresInMs: 1000 }] });
+  await clock.advance(1000);
+  assertEquals(await memory.get([["k"]]), [null]);
+  for (const url of ["redis://127.0.0.1:1", "postgres://127.0.0.1:1/d"]) {
+    await assertRejects(() => openBackend(url, { namespace: "" }), RangeError, "namespace");
+  }
+});
