@@ -1,6 +1,7 @@
 /** PostgreSQL servers for tests: started on a free port of the loopback address, and stopped with the test. @module */
 
 import { PostgresBackend, type PostgresBackendOptions } from "../../backends/postgres.ts";
+import { embeddedPrograms } from "./embedded_postgres.ts";
 import { freePort, GuardedProcess, until } from "./guarded.ts";
 import { findOrInstall } from "./install.ts";
 
@@ -8,12 +9,17 @@ const ROOT = "/usr/lib/postgresql";
 
 /** Where the server's programs are, `null` where they can neither be found nor installed. */
 export const postgresPrograms: string | null = findPrograms() ??
-  (await findOrInstall("psql", "postgresql"), findPrograms());
+  (await findOrInstall("psql", "postgresql"), findPrograms()) ?? await embeddedPrograms();
 
-/** The server refuses to run as root. */
-const USER = Deno.uid() === 0 ? "postgres" : null;
+/** The server refuses to run as root; Debian's package comes with a user for it. */
+const USER = Deno.uid() === 0 ? (postgresPrograms?.startsWith(ROOT) ? "postgres" : "nobody") : null;
+const GROUP = USER === "nobody" ? "nogroup" : USER;
 
 const START_LIMIT_MS = 60_000;
+
+/** Version 3.0 of the protocol, and the first byte of the answer of a server that lets one in. */
+const PROTOCOL = 0x30000;
+const AUTHENTICATION = "R".charCodeAt(0);
 
 /** A PostgreSQL server. Commits do not wait for the disk: what is tested survives the end of processes. */
 export class PostgresServer implements AsyncDisposable {
@@ -69,7 +75,7 @@ export class PostgresServer implements AsyncDisposable {
       if (Date.now() > deadline) throw new Error("Cannot start postgres: it does not answer");
       const process = this.#process = await GuardedProcess.start(program, args);
       await until("the server answers or has ended", async () => {
-        isReady = (await output(...command("pg_isready", "-q", "-h", "127.0.0.1", "-p", String(this.port)))).success;
+        isReady = await answers(this.port);
         return isReady || !isRunning(process.pid);
       }, START_LIMIT_MS);
       if (!isReady) await process.kill();
@@ -132,7 +138,7 @@ function findPrograms(): string | null {
 /** A command line, run by a user whom the server accepts. */
 function command(program: string, ...args: readonly string[]): [program: string, ...args: string[]] {
   const path = `${postgresPrograms}/${program}`;
-  return USER ? ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", path, ...args] : [path, ...args];
+  return USER ? ["setpriv", `--reuid=${USER}`, `--regid=${GROUP}`, "--clear-groups", path, ...args] : [path, ...args];
 }
 
 async function run(program: string, ...args: readonly string[]): Promise<void> {
@@ -142,6 +148,23 @@ async function run(program: string, ...args: readonly string[]): Promise<void> {
 
 function output(program: string, ...args: readonly string[]): Promise<Deno.CommandOutput> {
   return new Deno.Command(program, { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" }).output();
+}
+
+/** Whether a server lets somebody in: one that is starting up refuses. */
+async function answers(port: number): Promise<boolean> {
+  const text = new TextEncoder().encode("user\0test\0database\0postgres\0\0");
+  const message = new Uint8Array(8 + text.length);
+  new DataView(message.buffer).setUint32(0, message.length);
+  new DataView(message.buffer).setUint32(4, PROTOCOL);
+  message.set(text, 8);
+  try {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    await connection.write(message);
+    const answer = new Uint8Array(1);
+    return await connection.read(answer) === 1 && answer[0] === AUTHENTICATION;
+  } catch {
+    return false;
+  }
 }
 
 function signal(pid: number, name: Deno.Signal): void {
