@@ -21,13 +21,15 @@ void globalThis.setTimeout;
 /** The longest delay that platform timers take without firing at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/**
- * The platform's own clock and timers, looked up at each call so that faked globals are honoured: `Date`, `performance`
- * and `setTimeout`, all three of them or none.
- */
+// Test libraries fake `Date` and the timers, and few of them `performance`: while `Date` is not the platform's own, it
+// tells durations too. Both count from the same moment, so that a fake may be put on and taken off in the middle.
+const dateNow = Date.now;
+const { timeOrigin } = performance;
+
+/** The platform's own clock and timers, looked up at each call so that faked globals are honoured. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => Date.now === dateNow ? timeOrigin + performance.now() : Date.now(),
   setTimer: (callback, delayMs) => {
     const id = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS));
     return () => clearTimeout(id);

@@ -1,12 +1,27 @@
 /** Clocks: the system's, sleeping on one, and the one that tests move. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
 import { monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import { ManualClock } from "../src/testing/mod.ts";
 
 Deno.test("systemClock tells the platform's time and fires the platform's timers", async () => {
   assert(Math.abs(systemClock.now() - Date.now()) < 1000);
   await new Promise<void>((resolve) => systemClock.setTimer(resolve, 0));
+});
+
+Deno.test("systemClock.monotonic() goes with a faked Date, where performance is not faked", () => {
+  const before = monotonicMs(systemClock);
+  const time = new FakeTime();
+  try {
+    const start = monotonicMs(systemClock);
+    assert(Math.abs(start - before) < 60_000);
+    time.tick(3_600_000);
+    assertEquals(monotonicMs(systemClock) - start, 3_600_000);
+  } finally {
+    time.restore();
+  }
+  assert(Math.abs(monotonicMs(systemClock) - before) < 60_000);
 });
 
 Deno.test("systemClock.setTimer() can be cancelled, and does not fire at once for a delay that is too long", async () => {
