@@ -128,9 +128,8 @@ Deno.test("ManualClock.jump() changes the time that it shows, and neither timers
   assertEquals([fired, clock.monotonic() - startedAtMs], [[1100], 100]);
 });
 
-Deno.test("monotonicMs() goes by the clock where that has no monotonic reading", () => {
+Deno.test("monotonicMs() goes by the clock where that has no monotonic reading, and never back", () => {
   assertEquals(monotonicMs({ now: () => 7, setTimer: () => () => {} }), 7);
   const before = monotonicMs(systemClock);
   assert(monotonicMs(systemClock) >= before);
-  assert(Math.abs(monotonicMs(systemClock) - performance.now()) < 1000);
 });
