@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
+import { BackendUnavailableError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
@@ -82,6 +83,20 @@ Deno.test({
           await transaction`INSERT INTO orders VALUES (4)`;
         });
         assertEquals(await orders(), [1, 3, 4]);
+      });
+
+      await test.step("keeps others from its queue, and they are told in time that nothing has happened", async () => {
+        const queue = ["held"];
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const enqueue = (id: string) => ({
+          operations: [{ type: "enqueue", queue, id, value: id, ...bounds } as const],
+        });
+        await sql.begin(async (transaction) => {
+          await backend.inTransaction(transaction).commit(enqueue("inside"));
+          await assertRejects(() => backend.commit(enqueue("outside")), BackendUnavailableError);
+        });
+        const held = await backend.claim(queue, { leaseMs: 60_000, limit: 10 });
+        assertEquals(held.map(({ id }) => id), ["inside"]);
       });
 
       await test.step("wakes a listener once the transaction has committed", async () => {
