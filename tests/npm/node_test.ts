@@ -106,15 +106,23 @@ Deno.test("the packed package", async (t) => {
   });
 });
 
-/** Runs the blocks in the README that are for Node. */
+/** Runs the blocks in the README that a version of Node can run: it knows types and `await using` since 24. */
 async function runReadme(consumer: Consumer, { program, major }: Node): Promise<void> {
   const text = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const blocks = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code = ""]) => code);
-  assert(blocks.length > 0, "the README has an example for Node");
-  for (const code of blocks.filter((code) => major >= 22 || !code.includes("/sqlite"))) {
-    await consumer.write("readme.mjs", code);
-    const { success, stderr } = await consumer.run(program, ["readme.mjs"]);
-    assert(success, `${code}\n${stderr}`);
+  const all = [...text.matchAll(/^```(js|ts)\n(.*?)^```$/gms)].map(([, language = "", code = ""]) => ({
+    language,
+    code,
+  }));
+  const languages = major >= 24 ? ["js", "ts"] : ["js"];
+  for (const language of languages) {
+    const blocks = all.filter((each) => each.language === language && !each.code.includes("Deno."));
+    assert(blocks.length > 0, `the README has ${language} for Node`);
+    for (const { code } of blocks.filter(({ code }) => major >= 22 || !code.includes("/sqlite"))) {
+      const name = `readme.m${language}`;
+      await consumer.write(name, code);
+      const { success, stderr } = await consumer.run(program, [name]);
+      assert(success, `${code}\n${stderr}`);
+    }
   }
 }
 
