@@ -48,6 +48,8 @@ async function main(args: string[]): Promise<number> {
     return 2;
   }
   if (chosen.some(({ peer }) => peer.runtime === "node")) await installPeers();
+  const leftOut = COMPARISONS.filter((each) => quick && only === "" && !chosen.includes(each));
+  if (leftOut.length > 0) console.error(`Too long for a quick run of all, but not with --only: ${namesOf(leftOut)}`);
   const groups = groupBySides(chosen);
   const plan = quick ? quickPlan(groups.length) : FULL;
   const failed: string[] = [];

@@ -25,15 +25,16 @@ export const comparisons: readonly Comparison[] = [
   ...store,
   ...beside("memory", "minisearch", "search 1k", SEARCHES),
   ...beside("memory", "minisearch", "search 10k", SEARCHES),
-  ...beside("memory", "minisearch", "search 100k", SEARCHES, true),
+  ...beside("memory", "minisearch", "search 100k", SEARCHES),
   ...beside("memory", "minisearch", "index 10k", INDEXING),
-  ...beside("memory", "minisearch", "index 100k", INDEXING, true),
+  ...beside("memory", "minisearch", "index 100k", INDEXING),
   ...beside("memory", "fts5", "index 10k", { rate: "" }),
-  ...beside("memory", "minisearch", "add and search 100k", { rate: "" }, true),
+  ...beside("memory", "minisearch", "add and search 100k", { rate: "" }),
+  ...beside("sqlite", "fts5", "search 1k", SEARCHES),
   ...beside("sqlite", "fts5", "search 10k", SEARCHES),
-  ...beside("sqlite", "fts5", "search 100k", SEARCHES, true),
+  ...beside("sqlite", "fts5", "search 100k", SEARCHES),
   ...beside("sqlite", "fts5", "index 10k", { rate: "" }),
-  ...beside("sqlite", "minisearch", "open 100k", { ms: "" }, true),
+  ...beside("sqlite", "minisearch", "open 100k", { ms: "" }),
 ];
 
 function beside(
@@ -41,14 +42,13 @@ function beside(
   peer: string,
   task: string,
   figures: Readonly<Record<string, string>>,
-  isLong = false,
 ): Comparison[] {
   const side = (engine: string) => inDeno(import.meta.url, `${engine} ${task}`);
   return Object.entries(figures).map(([figure, suffix]) => ({
     name: `${ours} ${task}${suffix} vs ${peer}`,
     ...UNITS[figure] ?? { unit: "" },
     figure,
-    isLong,
+    isLong: !task.endsWith(" 1k"),
     ours: side(ours),
     peer: side(peer),
   }));
