@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { env } from "node:process";
+import process, { env } from "node:process";
 import test from "node:test";
 import { backendConformance, ManualClock } from "@tta/agent-coordination/testing";
 
@@ -67,7 +67,7 @@ function onFolder(open) {
 
 function onServer(open) {
   return () => {
-    const namespace = `test ${++count}`;
+    const namespace = `test ${process.pid} ${++count}`;
     return handles((name) => open(`${namespace} ${name}`));
   };
 }
