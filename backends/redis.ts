@@ -227,13 +227,15 @@ export class RedisBackend implements StorageBackend {
     });
   }
 
-  async commit(batch: Batch): Promise<CommitResult> {
-    this.#begin();
-    const prepared = prepareBatch(batch, encodeValue);
-    const outcome = await this.#steps.run({ type: "commit", batch: prepared, deadlineMs: this.#deadline() });
-    if ("committed" in outcome) return outcome;
-    // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-    throw new Error("Cannot commit the batch: it got the outcome of a claim");
+  commit(batch: Batch): Promise<CommitResult> {
+    // An async function would keep the batch until the answer comes, beside its text.
+    try {
+      this.#begin();
+      const prepared = prepareBatch(batch, encodeValue);
+      return this.#steps.run({ type: "commit", batch: prepared, deadlineMs: this.#deadline() }).then(toCommitResult);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
@@ -384,6 +386,12 @@ export class RedisBackend implements StorageBackend {
   #deadline(): number {
     return monotonicMs(systemClock) + this.#limitMs;
   }
+}
+
+function toCommitResult(outcome: StepOutcome): CommitResult {
+  if ("committed" in outcome) return outcome;
+  // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
+  throw new Error("Cannot commit the batch: it got the outcome of a claim");
 }
 
 /** JSON text of a value that is not too large. */
