@@ -152,20 +152,20 @@ export class MessageCoordinator {
     message: AgentMessageInput,
     options: SendOptions = NO_OPTIONS,
   ): Promise<MessageResult> {
-    const operation = this.#enqueue(sender, recipient, message, options);
+    const { id, committed } = this.#send(sender, recipient, message, options);
     try {
-      const result = await this.#commitSend(operation, recipient, message.correlationId);
+      const result = await committed;
       if (!result.committed) {
         this.#metrics.incDeliveredError(1);
         const error = { code: "queue_full" as const, message: new QueueFullError(nameOf(recipient)).message };
-        return { messageId: operation.id, delivered: false, error };
+        return { messageId: id, delivered: false, error };
       }
       this.#metrics.incDeliveredOk(1);
       const [enqueued] = result.results;
       if (enqueued?.type === "enqueue" && enqueued.duplicate) {
-        return { messageId: operation.id, delivered: true, duplicate: true };
+        return { messageId: id, delivered: true, duplicate: true };
       }
-      return { messageId: operation.id, delivered: true };
+      return { messageId: id, delivered: true };
     } catch (error) {
       this.#metrics.incDeliveredError(1);
       throw error;
@@ -411,6 +411,17 @@ export class MessageCoordinator {
       dedupeMs: dedupeWindowMs,
       capacity: queueSize,
     };
+  }
+
+  /** Sends, and keeps no more of the message than its id: hundreds may be under way. */
+  #send(
+    sender: AgentId,
+    recipient: AgentId,
+    message: AgentMessageInput,
+    options: SendOptions,
+  ): { readonly id: string; readonly committed: Promise<CommitResult> } {
+    const operation = this.#enqueue(sender, recipient, message, options);
+    return { id: operation.id, committed: this.#commitSend(operation, recipient, message.correlationId) };
   }
 
   #commitSend(send: EnqueueOperation, recipient: AgentId, correlationId?: string): Promise<CommitResult> {
