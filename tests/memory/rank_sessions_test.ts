@@ -79,18 +79,33 @@ Deno.test("rankSessions() with context counts the whole conversation, and lets i
   assertAlmostEquals(faded[0]?.score ?? NaN, first.score / 2, 1e-8);
 });
 
+Deno.test("rankSessions() puts many conversations in the order of their scores, equal ones by what was written last", () => {
+  const texts = ["cat cat cat", "cat and dog", "cat dog bird fish", "a cat, a dog, a bird, a fish and a horse"];
+  const given = texts.flatMap((text, n) => [0, 1, 2].map((copy) => ({ text, n, copy })));
+  const shuffled = given.toSorted((a, b) => (a.n * 7 + a.copy * 5) % 11 - (b.n * 7 + b.copy * 5) % 11);
+  const index = indexOf(shuffled.map(({ text, n, copy }) => ({
+    key: `${n}${copy}`,
+    text,
+    session: `${n}${copy}`,
+    updatedAtMs: copy,
+  })));
+  const found = new Ranker(index).rankSessions(query("cat", { limit: 100 }));
+  const keys = found.map(({ place }) => index.keyAt(place));
+  assertEquals(keys, [0, 1, 2, 3].flatMap((n) => [2, 1, 0].map((copy) => `${n}${copy}`)));
+});
+
 Deno.test("rank() puts of equals what was written last first, then what has the later number, then the smaller key", () => {
   const same = { text: "cat" };
   const index = indexOf([
-    { key: "d", ...same, updatedAtMs: 5, sequence: 1 },
+    { key: "aa", ...same, updatedAtMs: 5, sequence: 1 },
     { key: "c", ...same, updatedAtMs: 5, sequence: 2 },
     { key: "b", ...same, updatedAtMs: 5, sequence: 2 },
     { key: "a", ...same, updatedAtMs: 4, sequence: 9 },
   ]);
   const keys = new Ranker(index).rank(query("cat")).map(({ place }) => index.keyAt(place));
-  assertEquals(keys, ["b", "c", "d", "a"]);
+  assertEquals(keys, ["b", "c", "aa", "a"]);
   const wanted = new Ranker(index).rank(query("cat", { limit: 2, isWanted: (place) => index.keyAt(place) !== "b" }));
-  assertEquals(wanted.map(({ place }) => index.keyAt(place)), ["c", "d"]);
+  assertEquals(wanted.map(({ place }) => index.keyAt(place)), ["c", "aa"]);
 });
 
 Deno.test("rank() by words and by meaning weighs both, and takes either alone", () => {
