@@ -40,15 +40,8 @@ import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
-import {
-  kindOf,
-  type Place,
-  readDelivery,
-  readPlace,
-  readRecord,
-  readRecords,
-  readStoredMessage,
-} from "./redis/stored.ts";
+import type { Place } from "./redis/stored.ts";
+import { kindOf, readDelivery, readPlace, readRecord, readRecords, readStoredMessage } from "./redis/stored.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
 export type { RedisClient, RedisClusterClient, RedisClusterNode } from "./redis/driver.ts";
