@@ -5,6 +5,7 @@ import fc from "fast-check";
 import {
   compareEncoded,
   decodeKey,
+  encodedParent,
   encodeKey,
   isBelow,
   type Key,
@@ -123,6 +124,22 @@ Deno.test("encodeKey() does not mistake a key for one that was encoded before, n
   const encoded = keys.map(encodeKey);
   for (let round = 0; round < 2; round++) assertEquals(keys.map(encodeKey), encoded);
   assertEquals(encoded.map(decodeKey), keys);
+});
+
+Deno.test("encodedParent() is the encoding of a key without its last part", () => {
+  for (const parts of [["a"], ["a", "b"], ["a", "", "c"], ["a", ""], ["", ""], ["a", "b\x01\x02", "c"]]) {
+    assertEquals(encodedParent(encodeKey(parts)), encodeKey(parts.slice(0, -1)));
+  }
+});
+
+Deno.test("encodeKey() escapes halves of pairs alone, and compareEncoded() orders what stands around them", () => {
+  for (const whole of ["\ud7ff", "\ue000", "\u{103ff}"]) assertEquals(encodeKey([whole]), `${whole}\x01`);
+  for (const half of ["\ud800", "\udfff"]) {
+    assert(encodeKey([half]).isWellFormed());
+    assertEquals(decodeKey(encodeKey([half])), [half]);
+  }
+  assert(compareEncoded("\ue000", "\ud7ff") > 0);
+  assert(compareEncoded("\u{103ff}", "\u{103fe}") > 0);
 });
 
 function compareBytes(a: string, b: string): number {
