@@ -18,13 +18,13 @@ Deno.test("outcomeOf() takes medians, and its ratio is above 1 where ours is bet
 });
 
 Deno.test("contest() measures both sides in processes of their own, and leaves the first round out", async () => {
-  const outcome = await contest(comparison("counting", "steady"), { rounds: 3, roundMs: 50 });
-  assertEquals(outcome, { name: "a vs b", ours: 200, peer: 50, ratio: 4, unit: "messages/s" });
+  const outcomes = await contest([comparison("counting", "steady")], { rounds: 3, roundMs: 50 });
+  assertEquals(outcomes, [{ name: "a vs b", ours: 200, peer: 50, ratio: 4, unit: "messages/s" }]);
 });
 
 Deno.test("contest() fails when a side ends before its round does, and leaves no process behind", async () => {
   await assertRejects(
-    () => contest(comparison("steady", "broken"), { rounds: 1, roundMs: 10 }),
+    () => contest([comparison("steady", "broken")], { rounds: 1, roundMs: 10 }),
     Error,
     "the process ended before its round did",
   );
