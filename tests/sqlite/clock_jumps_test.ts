@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../../src/clock.ts";
 import { codeOf, message, withBackend } from "./files.ts";
 
 Deno.test("a call that meets a lock fails in its time though the clock is set back by an hour", async () => {
@@ -9,14 +10,14 @@ Deno.test("a call that meets a lock fails in its time though the clock is set ba
     await backend.commit({ operations: [message("before")] });
     const other = new DatabaseSync(path);
     other.exec("BEGIN IMMEDIATE");
-    const realNow = Date.now;
+    const { now } = systemClock;
     const startedAtMs = performance.now();
     try {
       const failing = codeOf(backend.commit({ operations: [message("a")] }));
-      Date.now = () => realNow() - 3_600_000;
+      systemClock.now = () => now() - 3_600_000;
       assertEquals(await failing, "BACKEND_UNAVAILABLE");
     } finally {
-      Date.now = realNow;
+      systemClock.now = now;
       other.exec("ROLLBACK");
       other.close();
     }
