@@ -8,6 +8,7 @@
 
 import { openBackend } from "../../backends/open.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
+import type { ReceivedMessage } from "../../src/messages/received.ts";
 import { CHAOS_AGENT, type ChaosEvent, LEASE_MS, SLOW_MS } from "./chaos.ts";
 
 const [url = "", path = ""] = Deno.args;
@@ -22,12 +23,15 @@ while (true) {
   for (const { message, attempt } of received) {
     log({ type: "received", id: message.messageId, attempt, atMs: Date.now() });
   }
-  await Promise.all(received.map(async (each) => {
-    const { message: { messageId: id, payload }, attempt } = each;
-    // Some hold their message for longer than its lease, so that their acknowledgement comes too late.
-    if (payload.slow && attempt === 1) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
-    log({ type: "settling", id, attempt, atMs: Date.now() });
-    const accepted = await each.ack();
-    log({ type: "settled", id, attempt, accepted, atMs: Date.now() });
-  }));
+  // Who holds a message for too long does not keep the others waiting.
+  await Promise.all(received.map(handle).filter((_, index) => !received[index]?.message.payload.slow));
+}
+
+async function handle(received: ReceivedMessage): Promise<void> {
+  const { message: { messageId: id, payload }, attempt } = received;
+  // Some hold their message for longer than its lease, so that their acknowledgement comes too late.
+  if (payload.slow && attempt === 1) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+  log({ type: "settling", id, attempt, atMs: Date.now() });
+  const accepted = await received.ack();
+  log({ type: "settled", id, attempt, accepted, atMs: Date.now() });
 }
