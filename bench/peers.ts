@@ -34,14 +34,9 @@ if (import.meta.main) Deno.exitCode = await main(Deno.args);
 
 /** Runs what is asked for and returns what to exit with: 1 when a comparison could not be made. */
 async function main(args: string[]): Promise<number> {
-  const { values: { json, quick, only } } = parseArgs({
-    args,
-    options: {
-      json: { type: "boolean", default: false },
-      quick: { type: "boolean", default: false },
-      only: { type: "string", default: "" },
-    },
-  });
+  const options = readOptions(args);
+  if (options === null) return 2;
+  const { json, quick, only } = options;
   const chosen = COMPARISONS.filter(({ name, isLong }) => name.startsWith(only) && !(quick && isLong && only === ""));
   if (chosen.length === 0) {
     console.error(`Cannot compare: no name begins with "${only}"; there are ${namesOf(COMPARISONS)}`);
@@ -67,6 +62,24 @@ async function main(args: string[]): Promise<number> {
     }
   }
   return failed.length === 0 ? 0 : 1;
+}
+
+/** `null` when an argument is none, which is said. */
+function readOptions(
+  args: string[],
+): { readonly json: boolean; readonly quick: boolean; readonly only: string } | null {
+  const options = {
+    json: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+  } as const;
+  try {
+    return parseArgs({ args, options }).values;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    console.error(`Cannot compare: ${why}; there are --json, --quick and --only PREFIX`);
+    return null;
+  }
 }
 
 /** Rounds that are as long as fits: a warm-up and three of each side. */
