@@ -54,7 +54,8 @@ async function compare(): Promise<void> {
   for (const name of Object.keys(WORK)) {
     const side = (scenario: string) => inDeno(import.meta.url, scenario);
     const sides = { ours: side(name), peer: side(WITHOUT + name) };
-    const { ours, peer } = await contest({ name, unit: "ns/call", better: "lower", ...sides }, PLAN);
+    const [outcome] = await contest([{ name, unit: "ns/call", better: "lower", ...sides }], PLAN);
+    const { ours = NaN, peer = NaN } = outcome ?? {};
     const figures = [`${ours.toFixed(0)} ns`, `${peer.toFixed(0)} ns`, `${((1 - peer / ours) * 100).toFixed(1)} %`];
     console.log(name.padEnd(24) + figures.map((figure) => figure.padStart(12)).join(""));
   }
