@@ -43,11 +43,22 @@ async function serve(concurrency, chunk, durationMs) {
   let count = 0;
   let elapsedMs = 0;
   while (elapsedMs < durationMs) {
-    await queue.addBulk(Array.from({ length: chunk }, () => ({ name: "job", data: PAYLOAD, opts: OPTIONS })));
+    await queue.addBulk(
+      Array.from(
+        { length: chunk },
+        () => ({ name: "job", data: PAYLOAD, opts: OPTIONS }),
+      ),
+    );
     let left = chunk;
-    const worker = new Worker(queue.name, () => Promise.resolve(), { connection, concurrency, autorun: false });
+    const worker = new Worker(queue.name, () => Promise.resolve(), {
+      connection,
+      concurrency,
+      autorun: false,
+    });
     await worker.waitUntilReady();
-    const drained = new Promise((resolve) => worker.on("completed", () => --left === 0 && resolve()));
+    const drained = new Promise((resolve) =>
+      worker.on("completed", () => --left === 0 && resolve())
+    );
     const startedAt = performance.now();
     worker.run();
     await drained;

@@ -8,13 +8,16 @@ import { PAYLOAD } from "../payload.mjs";
 const { Logger, makeWorkerUtils, run } = await import("graphile-worker");
 const { default: { Pool } } = await import("pg");
 
-const CHUNK = 5000; // jobs that are waiting when the workers begin, untimed
+const CHUNK = 2000; // jobs that are waiting when the workers begin, untimed
 
 const pgPool = new Pool({ connectionString: process.argv[3], max: 51 });
 const giveUp = (error) => {
   throw error;
 };
-pgPool.on("error", giveUp).on("connect", (client) => client.on("error", giveUp));
+pgPool.on("error", giveUp).on(
+  "connect",
+  (client) => client.on("error", giveUp),
+);
 const options = { pgPool, logger: new Logger(() => () => {}) };
 const utils = await makeWorkerUtils(options);
 await utils.migrate();
@@ -28,7 +31,12 @@ async function serve(concurrency, durationMs) {
   let count = 0;
   let elapsedMs = 0;
   while (elapsedMs < durationMs) {
-    await utils.addJobs(Array.from({ length: CHUNK }, () => ({ identifier: "job", payload: PAYLOAD })));
+    await utils.addJobs(
+      Array.from(
+        { length: CHUNK },
+        () => ({ identifier: "job", payload: PAYLOAD }),
+      ),
+    );
     let left = CHUNK;
     let drained;
     const finished = new Promise((resolve) => drained = resolve);
