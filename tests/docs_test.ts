@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { comparisons as breaker } from "../bench/peers/breaker.ts";
 import { comparisons as denoKv } from "../bench/peers/deno_kv.ts";
+import { comparisons as memory } from "../bench/peers/memory.ts";
 import { comparisons as postgres } from "../bench/peers/postgres.ts";
 import { comparisons as redis } from "../bench/peers/redis.ts";
 import { comparisons as sqlite } from "../bench/peers/sqlite.ts";
@@ -92,7 +93,7 @@ Deno.test("README.md has figures of comparisons that bench:peers makes", () => {
   const text = readText("README.md");
   const figures = text.slice(text.indexOf("<!-- figures: begin"), text.indexOf("<!-- figures: end"));
   const names = [...figures.matchAll(/^\| `([^`]+)` /gm)].map(([, name = ""]) => name);
-  const known = [...breaker, ...denoKv, ...postgres, ...redis, ...sqlite].map(({ name }) => name);
+  const known = [...breaker, ...denoKv, ...memory, ...postgres, ...redis, ...sqlite].map(({ name }) => name);
   assert(names.length > 0);
   assertEquals(names.filter((name) => !known.includes(name)), []);
 });
