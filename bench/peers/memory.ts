@@ -48,7 +48,7 @@ function beside(
     name: `${ours} ${task}${suffix} vs ${peer}`,
     ...UNITS[figure] ?? { unit: "" },
     figure,
-    isLong: !task.endsWith(" 1k"),
+    isLong: ours === "sqlite" || !task.endsWith(" 1k"),
     ours: side(ours),
     peer: side(peer),
   }));

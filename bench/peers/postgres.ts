@@ -15,7 +15,10 @@ import { type Comparison, inDeno, inNode, type Side } from "./comparison.ts";
 export const comparisons: readonly Comparison[] = [
   compare("send x50 vs pg-boss", "send x50", inNode("pg_boss.mjs", "send x50")),
   compare("serve x50 vs pg-boss", "serve x50", inNode("pg_boss.mjs", "serve x50")),
-  compare("serve x50 vs pg-boss in batches", "serve x50", inNode("pg_boss.mjs", "serve x50 in batches")),
+  {
+    ...compare("serve x50 vs pg-boss in batches", "serve x50", inNode("pg_boss.mjs", "serve x50 in batches")),
+    isLong: true,
+  },
   compare("serve x50 vs graphile-worker", "serve x50", inNode("graphile_worker.mjs", "serve x50")),
 ];
 
