@@ -56,9 +56,7 @@ async function serve(concurrency, chunk, durationMs) {
       autorun: false,
     });
     await worker.waitUntilReady();
-    const drained = new Promise((resolve) =>
-      worker.on("completed", () => --left === 0 && resolve())
-    );
+    const drained = new Promise((resolve) => worker.on("completed", () => --left === 0 && resolve()));
     const startedAt = performance.now();
     worker.run();
     await drained;
