@@ -15,8 +15,6 @@ import config from "../deno.json" with { type: "json" };
 interface Step {
   readonly name: string;
   readonly args: readonly string[];
-  /** How many test files run at once. @default {as many as there are processors} */
-  readonly jobs?: number;
 }
 
 /** How many tests a run passed and failed. */
@@ -42,8 +40,7 @@ const STEPS: readonly Step[] = [
   { name: "types", args: ["check", ...CHECKED] },
   { name: "exports", args: ["doc", "--lint", ...ENTRY_POINTS] },
   { name: "unit", args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property,tests/npm"] },
-  // Most of its time it waits: for leases to end, for servers to come back.
-  { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"], jobs: 4 },
+  { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"] },
   { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
   { name: "node", args: [...TEST, "tests/npm/"] },
   {
@@ -65,10 +62,10 @@ async function main(names: readonly string[]): Promise<number> {
   const report: string[] = [];
   let passed = 0;
   let failed = 0;
-  for (const { name, args, jobs } of STEPS.filter((step) => names.length === 0 || names.includes(step.name))) {
+  for (const { name, args } of STEPS.filter((step) => names.length === 0 || names.includes(step.name))) {
     console.log(`\n--- ${name}: deno ${args.join(" ")}`);
     const startedAt = performance.now();
-    const { output, success } = await run(args, jobs);
+    const { output, success } = await run(args);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     const counts = countTests(output);
     passed += counts.passed;
@@ -81,14 +78,11 @@ async function main(names: readonly string[]): Promise<number> {
 }
 
 /** Runs `deno` in the project, showing what it prints while it does. */
-async function run(
-  args: readonly string[],
-  jobs?: number,
-): Promise<{ readonly output: string; readonly success: boolean }> {
+async function run(args: readonly string[]): Promise<{ readonly output: string; readonly success: boolean }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", ...(jobs !== undefined && { DENO_JOBS: String(jobs) }) },
+    env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
