@@ -1,5 +1,6 @@
 /** What this backend needs of a PostgreSQL client, and how `postgres` and PGlite give it. @module */
 
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { CoordinationError } from "../../src/errors.ts";
 import { faultOf, LateError } from "./faults.ts";
 
@@ -109,6 +110,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
   const net = await import("node:net");
   const make = () => {
     const sockets = new Set<{ destroy(): unknown }>();
+    const state = { isEnded: false, lostAtMs: -Infinity };
     // Apart from the call, since its types do not know `socket`.
     const options = {
       max: maxConnections,
@@ -121,23 +123,33 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
       connection: { application_name: "agent-coordination" },
       // Ours, so that they can be destroyed: by itself the client waits for the farewell of a server that does not answer.
       socket: ({ host, port, path }: Address) => {
+        // Nothing cancels an attempt that the client has put off for a while.
+        if (state.isEnded) throw new Error("Cannot connect: the client has ended");
         const at = attempts++ % port.length;
         const place = { host: host[at] ?? "localhost", port: port[at] ?? DEFAULT_PORT };
         const socket = path ? net.connect(path) : net.connect(place);
         sockets.add(socket);
-        socket.once("close", () => sockets.delete(socket));
+        socket.once("close", () => {
+          sockets.delete(socket);
+          state.lostAtMs = monotonicMs(systemClock);
+        });
         return Object.assign(socket, place); // which is what the client does, to check certificates
       },
     };
-    return { client: postgres(url, options), sockets };
+    return { client: postgres(url, options), sockets, state };
   };
   let attempts = 0;
-  let { client, sockets } = make();
+  let { client, sockets, state } = make();
   const ending = new Set<Promise<void>>();
   const end = (timeoutS: number) => {
-    const [old, left] = [client, sockets];
-    const ended = old.end({ timeout: timeoutS }).catch(() => {}).finally(() => {
+    const [old, left, its] = [client, sockets, state];
+    const { lostAtMs } = its;
+    const ended = old.end({ timeout: timeoutS }).catch(() => {}).finally(async () => {
+      its.isEnded = true;
       for (const socket of left) socket.destroy();
+      // What has lost a connection of late may wait to connect again.
+      const waitMs = lostAtMs + LONGEST_BACKOFF_S * 1000 - monotonicMs(systemClock);
+      if (waitMs > 0) await sleep(systemClock, waitMs);
       ending.delete(ended);
     });
     ending.add(ended);
@@ -149,7 +161,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
     listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
     reset: () => {
       end(0);
-      ({ client, sockets } = make());
+      ({ client, sockets, state } = make());
     },
     close: async () => {
       end(CLOSE_S);
