@@ -29,7 +29,7 @@ import { type ConnectionOptions, isInMemory } from "./sqlite/connection.ts";
 import { loadSqlite, LockedError, type SqliteDatabase, translate } from "./sqlite/driver.ts";
 import type { Claimed, Stored } from "./sqlite/messages.ts";
 import { SQLITE_OPTIONS, type SqliteBackendOptions } from "./sqlite/options.ts";
-import { stateAt } from "./sqlite/place.ts";
+import { stateAt } from "../src/storage/place.ts";
 import type { Stats } from "./sqlite/queues.ts";
 import { type Call, Store } from "./sqlite/store.ts";
 import { unescapeText } from "./sqlite/text.ts";

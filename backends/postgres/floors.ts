@@ -2,7 +2,7 @@
 
 import { systemClock } from "../../src/clock.ts";
 import type { Row } from "./driver.ts";
-import { PLACE } from "./place.ts";
+import { PLACE } from "../../src/storage/place.ts";
 
 const PLACES = 12;
 

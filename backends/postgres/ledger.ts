@@ -2,7 +2,7 @@
 
 import type { CommitResult, OperationResult, Refused } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease, PreparedOperation } from "../../src/storage/batch.ts";
-import { PLACE } from "./place.ts";
+import { PLACE } from "../../src/storage/place.ts";
 
 /** A queue, locked. */
 export interface Queue {

@@ -11,7 +11,7 @@ import type {
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
-import { placesOf, stateAt } from "./place.ts";
+import { placesOf, stateAt } from "../../src/storage/place.ts";
 import type { Statements } from "./statements.ts";
 import { arrayLiteral, unescapeText } from "./text.ts";
 

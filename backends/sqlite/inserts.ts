@@ -5,7 +5,7 @@ import type { PreparedEnqueue } from "../../src/storage/batch.ts";
 import type { Connection, Statement } from "./connection.ts";
 import type { SqliteValue } from "./driver.ts";
 import type { Queue, Queues } from "./queues.ts";
-import { PLACE } from "./place.ts";
+import { PLACE } from "../../src/storage/place.ts";
 import { insert, MESSAGES, remember } from "./statements.ts";
 import { escapeText } from "./text.ts";
 

@@ -6,7 +6,7 @@ import type { PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts"
 import type { Connection, Statement } from "./connection.ts";
 import type { SqliteValue } from "./driver.ts";
 import { Inserts } from "./inserts.ts";
-import { PLACE, placesOf, stateAt } from "./place.ts";
+import { PLACE, placesOf, stateAt } from "../../src/storage/place.ts";
 import type { Queue, Queues } from "./queues.ts";
 import { LEASE_TEN, MESSAGES } from "./statements.ts";
 import { escapeText } from "./text.ts";

@@ -1,6 +1,6 @@
-/** Where a message stands: the column by which each queue's messages are put in order. @module */
+/** Where a message stands, as a number: by it, engines with columns put the messages of a queue in order. @module */
 
-import type { MessageState } from "../../src/storage/backend.ts";
+import type { MessageState } from "./backend.ts";
 
 /** The places of messages that are not in line; in line it is 9 minus the priority, so that the highest is first. */
 export const PLACE = { delayed: 10, leased: 11, dead: 12 } as const;
