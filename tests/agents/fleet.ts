@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import { openBackend } from "../../backends/open.ts";
 import type { AgentEvent } from "../../src/agents/model.ts";
 import { AgentRegistry } from "../../src/agents/registry.ts";
+import { until as untilInTime } from "../until.ts";
 
 const PROCESSES = 10;
 const AGENTS = 20;
@@ -108,10 +109,6 @@ export function count(events: readonly AgentEvent[], type: AgentEvent["type"]): 
 }
 
 /** Waits until something holds, and fails when it does not in a minute and a half. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 90_000;
-  while (!await condition()) {
-    if (Date.now() > deadlineMs) throw new Error(`Cannot see in time that ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+export function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  return untilInTime(what, condition, 90_000);
 }

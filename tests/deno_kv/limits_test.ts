@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_KEY_BYTES, utf8Length } from "../../src/storage/key.ts";
 import { LONG_MS } from "../../src/testing/case.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
-import { until } from "../servers/guarded.ts";
+import { until } from "../until.ts";
 import { stored, withFaulty } from "./support.ts";
 
 Deno.test("commit() takes a full batch of sends, however long the names are", async () => {

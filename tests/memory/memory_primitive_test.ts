@@ -8,7 +8,7 @@ import {
   MemoryPrimitive,
   MessageCoordinator,
 } from "../../mod.ts";
-import { until } from "../servers/guarded.ts";
+import { until } from "../until.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
 // What was confirmed must be on the disk when the server is killed.

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
 import type { PostgresBackend } from "../../backends/postgres.ts";
-import { until } from "../servers/guarded.ts";
+import { until } from "../until.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];

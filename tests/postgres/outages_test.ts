@@ -6,7 +6,7 @@ import type { PostgresBackend } from "../../backends/postgres.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import type { AgentId } from "../../src/messages/model.ts";
 import { serveAgent } from "../../src/messages/worker.ts";
-import { until } from "../servers/guarded.ts";
+import { until } from "../until.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
-import { until } from "../servers/guarded.ts";
+import { until } from "../until.ts";
 import { PgBouncer, pgBouncerProgram } from "../servers/pgbouncer.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 

@@ -1,7 +1,8 @@
 /** No server outlives the tests, even those that are ended in the middle. @module */
 
 import { assert } from "@std/assert";
-import { GuardedProcess, until } from "./guarded.ts";
+import { GuardedProcess } from "./guarded.ts";
+import { until } from "../until.ts";
 
 guardedTest("GuardedProcess ends with the process that started it", async () => {
   const program = new URL("./guarded.ts", import.meta.url);

@@ -1,6 +1,7 @@
 /** PgBouncer for tests: a proxy that hands out connections by the transaction. @module */
 
-import { freePort, GuardedProcess, until } from "./guarded.ts";
+import { freePort, GuardedProcess } from "./guarded.ts";
+import { until } from "../until.ts";
 import { findOrInstall } from "./install.ts";
 
 /** Where PgBouncer is, `null` where it can neither be found nor installed. */

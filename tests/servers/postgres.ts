@@ -2,7 +2,8 @@
 
 import { PostgresBackend, type PostgresBackendOptions } from "../../backends/postgres.ts";
 import { embeddedPrograms } from "./embedded_postgres.ts";
-import { freePort, GuardedProcess, until } from "./guarded.ts";
+import { freePort, GuardedProcess } from "./guarded.ts";
+import { until } from "../until.ts";
 import { findOrInstall } from "./install.ts";
 
 const ROOT = "/usr/lib/postgresql";

@@ -1,7 +1,8 @@
 /** Redis servers for tests: started on a free port of the loopback address, and stopped with the test. @module */
 
 import { findOrInstall } from "./install.ts";
-import { freePort, GuardedProcess, until } from "./guarded.ts";
+import { freePort, GuardedProcess } from "./guarded.ts";
+import { until } from "../until.ts";
 
 /** Where `redis-server` is, `null` where it can neither be found nor installed. */
 export const redisProgram: string | null = await findOrInstall("redis-server", "redis-server");

@@ -1,6 +1,6 @@
 /** A Redis Cluster of three primaries, and replicas where asked for, on the loopback address. @module */
 
-import { until } from "./guarded.ts";
+import { until } from "../until.ts";
 import { RedisServer } from "./redis.ts";
 
 const SLOTS = 16384;

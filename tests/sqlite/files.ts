@@ -1,10 +1,9 @@
 /** What the tests of the SQLite backend share: files that go away, messages, deadlines. @module */
 
 import { SqliteBackend, type SqliteBackendOptions } from "../../backends/sqlite.ts";
-import type { EnqueueOperation } from "../../src/storage/backend.ts";
+import { until as untilInTime } from "../until.ts";
 
-/** The queue of the tests that need only one. */
-export const QUEUE = ["queue"];
+export { message, QUEUE } from "../../src/testing/steps.ts";
 
 /** Runs a test with the path of a file that is not there yet, in a folder of its own. */
 export async function withFile(run: (path: string) => Promise<void>): Promise<void> {
@@ -27,21 +26,6 @@ export async function withBackend(
   });
 }
 
-/** A message to send. */
-export function message(id: string, options: Partial<EnqueueOperation> = {}): EnqueueOperation {
-  return {
-    type: "enqueue",
-    queue: QUEUE,
-    id,
-    value: { id },
-    priority: 5,
-    maxAttempts: 3,
-    dedupeMs: 3_600_000,
-    capacity: 1_000_000,
-    ...options,
-  };
-}
-
 /** The stable code of the error that a call fails with; `null` when it does not. */
 export async function codeOf(call: Promise<unknown>): Promise<unknown> {
   try {
@@ -53,10 +37,6 @@ export async function codeOf(call: Promise<unknown>): Promise<unknown> {
 }
 
 /** Waits until `condition` holds, and fails with `what` when it does not in 20 seconds. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!await condition()) {
-    if (Date.now() > deadline) throw new Error(`Cannot see in 20 seconds that ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+export function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  return untilInTime(what, condition, 20_000);
 }
