@@ -5,12 +5,23 @@ interface Expiring {
   readonly atMs: number;
 }
 
-/** A binary heap of keys by the time at which they expire. A key may be in it several times. */
+// Times that were moved since are looked for when the queue has doubled, and not before it has this many.
+const MIN_LIMIT = 1000;
+
+/** A binary heap of keys by the time at which they expire. It may hold a key several times, but mostly once. */
 export class ExpiryQueue {
-  readonly #heap: Expiring[] = [];
+  readonly #isCurrent: (key: string, atMs: number) => boolean;
+  #heap: Expiring[] = [];
+  #limit = MIN_LIMIT;
+
+  /** Makes an empty queue; `isCurrent` tells whether a key still expires at a time. */
+  constructor(isCurrent: (key: string, atMs: number) => boolean) {
+    this.#isCurrent = isCurrent;
+  }
 
   /** Notes that a key expires at a time. */
   add(key: string, atMs: number): void {
+    if (this.#heap.length >= this.#limit) this.#prune();
     const heap = this.#heap;
     let index = heap.length;
     heap.push({ key, atMs });
@@ -22,7 +33,7 @@ export class ExpiryQueue {
     }
   }
 
-  /** The keys that were to expire up to `nowMs`, which are forgotten. */
+  /** The keys that expire up to `nowMs`, which are forgotten. */
   *due(nowMs: number): Generator<string> {
     for (let [first] = this.#heap; first && first.atMs <= nowMs; [first] = this.#heap) {
       const last = this.#heap.pop();
@@ -30,8 +41,14 @@ export class ExpiryQueue {
         this.#heap[0] = last;
         this.#sink();
       }
-      yield first.key;
+      if (this.#isCurrent(first.key, first.atMs)) yield first.key;
     }
+  }
+
+  #prune(): void {
+    const current = this.#heap.filter(({ key, atMs }) => this.#isCurrent(key, atMs));
+    this.#heap = current.sort((a, b) => a.atMs - b.atMs); // what is sorted is a heap
+    this.#limit = Math.max(MIN_LIMIT, 2 * current.length);
   }
 
   #sink(): void {

@@ -26,7 +26,8 @@ const MAX_FRESH = 1024;
 export class Lexicon {
   readonly #terms = new Map<string, Term>();
   readonly #forms = new Map<string, Form>();
-  // Together these name every form; a text whose form has gone, or that stands in both, does no harm.
+  // Together these name every form, unless `#fresh` is full: then all are put in order at the next look, which may never
+  // come. A text whose form has gone, or that stands in both, does no harm.
   #sorted: readonly string[] = [];
   #fresh: string[] = [];
 
@@ -84,7 +85,7 @@ export class Lexicon {
       let term = this.#terms.get(termText);
       if (term === undefined) this.#terms.set(termText, term = { text: termText, postings: new Postings() });
       this.#forms.set(text, form = { text, term, holders: 0, newest: 0 });
-      this.#fresh.push(text);
+      if (this.#fresh.length <= MAX_FRESH) this.#fresh.push(text);
     }
     return form;
   }

@@ -38,7 +38,7 @@ export class Replica {
   nowMs = 0;
   readonly #options: ReplicaOptions;
   readonly #known = new Map<string, Known>();
-  readonly #expiring = new ExpiryQueue();
+  readonly #expiring = new ExpiryQueue((key, atMs) => this.#known.get(key)?.expiresAtMs === atMs);
   readonly #watchers = new Set<(change: MemoryChange) => void>();
   #cursor: string | undefined;
   /** While everything is read anew: the keys that were not seen yet. */
@@ -76,10 +76,7 @@ export class Replica {
       // A large memory takes seconds to read; leases and heartbeats of this process must not wait for the end.
       if (more) await sleep(systemClock, 0);
     }
-    for (const key of this.#expiring.due(this.nowMs)) {
-      const known = this.#known.get(key);
-      if (known && known.expiresAtMs <= this.nowMs) this.#forget(key);
-    }
+    for (const key of this.#expiring.due(this.nowMs)) this.#forget(key);
   }
 
   async #apply({ entries, deleted, cursor, more, reset, nowMs }: Changes): Promise<void> {

@@ -287,13 +287,14 @@ Deno.test("encodeValue() compresses where that saves something", async () => {
 });
 
 Deno.test("ExpiryQueue.due() gives what was to expire, the earliest first", () => {
-  const queue = new ExpiryQueue();
+  const gone = new Set(["at 7"]);
+  const queue = new ExpiryQueue((key) => !gone.has(key));
   const times = [5, 3, 8, 1, 9, 2, 7, 4, 6, 3];
   for (const atMs of times) queue.add(`at ${atMs}`, atMs);
   assertEquals([...queue.due(0)], []);
   assertEquals([...queue.due(4)], ["at 1", "at 2", "at 3", "at 3", "at 4"]);
   queue.add("at 1", 1);
-  assertEquals([...queue.due(100)], ["at 1", "at 5", "at 6", "at 7", "at 8", "at 9"]);
+  assertEquals([...queue.due(100)], ["at 1", "at 5", "at 6", "at 8", "at 9"]);
   assertEquals([...queue.due(100)], []);
 });
 
