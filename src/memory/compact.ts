@@ -33,7 +33,7 @@ export async function compactEntries(
 
   const beforeMs = clock.now() - olderThanMs;
   const sessions = new Map<string, ReadEntry[]>();
-  for await (const entry of store.entries()) {
+  for await (const entry of store.intact()) {
     if (entry.session === null || (session !== undefined && entry.session !== session)) continue;
     if (entry.updatedAtMs > beforeMs) continue;
     const entries = sessions.get(entry.session) ?? [];

@@ -2,6 +2,7 @@
 
 import { DURATION, requireNumber, requireString } from "../check.ts";
 import type { Clock } from "../clock.ts";
+import { BackendCorruptError } from "../errors.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
 import { requireLimit } from "../storage/batch.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
@@ -66,6 +67,17 @@ export class EntryStore {
   /** The entries in the order of their keys. */
   async *entries(options?: EntriesOptions): AsyncGenerator<ReadEntry> {
     for await (const record of this.#records(options)) yield await this.#read(record);
+  }
+
+  /** The entries but for damaged ones: one record that somebody else put there must not be the end for all others. */
+  async *intact(options?: EntriesOptions): AsyncGenerator<ReadEntry> {
+    for await (const record of this.#records(options)) {
+      const entry = await this.#read(record).catch((error) => {
+        if (error instanceof BackendCorruptError) return null;
+        throw error;
+      });
+      if (entry !== null) yield entry;
+    }
   }
 
   /** The keys of the entries, in their order. */

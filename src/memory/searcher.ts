@@ -149,7 +149,7 @@ export class Searcher {
     if (query.text === "" || query.limit === 0) return [];
     const contains = containsText(query.text);
     const best = new Best<ReadEntry>(query.limit, isNewer);
-    for await (const entry of this.#store.entries({ prefix: query.prefix })) {
+    for await (const entry of this.#store.intact({ prefix: query.prefix })) {
       if (isWithin(entry.updatedAtMs, query) && contains(entry.value) && query.where.passes(entry.value)) {
         best.add(entry);
       }

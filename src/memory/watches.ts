@@ -33,8 +33,13 @@ export class Watches {
       const reading = this.#replica.follow().catch(() => {}).then(() => void following.delete(reading));
       following.add(reading);
     });
-    // What is there already is no change.
-    await this.#replica.follow();
+    try {
+      // What is there already is no change.
+      await this.#replica.follow();
+    } catch (error) {
+      await unlisten();
+      throw error;
+    }
     const unwatch = this.#replica.watch((change) => {
       if (change.key.startsWith(prefix)) listener(change);
     });

@@ -8,31 +8,19 @@ import { decodeEntry, decodeValue, encodeValue, requireFormat } from "../../src/
 import { ExpiryQueue } from "../../src/memory/expiry_queue.ts";
 import { groupBatches } from "../../src/memory/group_batches.ts";
 import { MemoryKeys } from "../../src/memory/keys.ts";
-import { Memory, type MemoryOptions } from "../../src/memory/memory.ts";
+import { Memory } from "../../src/memory/memory.ts";
 import type { CompactOptions, Embedder, MemoryChange, RecallOptions, SearchOptions } from "../../src/memory/model.ts";
-import type { Batch, CommitResult, StorageBackend } from "../../src/storage/backend.ts";
+import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import type { JsonValue } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import { standIn, turn } from "../storage/stand_in.ts";
-
-const INFO = { backend: "memory", usingRedis: false, fallbackAvailable: false, reason: null, pending: 0 };
-
-/** A memory, and a backend whose methods the test may replace. */
-function open(options: MemoryOptions = {}) {
-  const clock = new ManualClock();
-  const methods: Partial<StorageBackend> = {};
-  const inner = new MemoryBackend({ clock });
-  const backend = standIn(inner, methods);
-  const source = { open: () => Promise.resolve(backend), info: () => INFO, close: () => inner.close() };
-  return { clock, methods, inner, memory: new Memory(source, { clock, ...options }) };
-}
+import { MEMORY_INFO, openMemory, TWO_WORDS } from "./open_memory.ts";
 
 const refused = (reason: "conflict" | "full"): Promise<CommitResult> =>
   Promise.resolve({ committed: false, reason, index: 0 });
 
 Deno.test("Memory says which commit was refused, and why", async () => {
-  const { memory, methods } = open();
+  const { memory, methods } = openMemory();
   await memory.add("k", 1);
   methods.commit = () => refused("full");
   await assertRejects(() => memory.add("k", 2), CommitRefusedError, "Cannot add to the memory");
@@ -45,10 +33,10 @@ Deno.test("Memory says which commit was refused, and why", async () => {
 });
 
 Deno.test("Memory.within() has the same backend, tells where entries are, and closes nothing", async () => {
-  const { memory } = open({ namespace: ["a"] });
+  const { memory } = openMemory({ namespace: ["a"] });
   const inner = memory.within("b", "c");
   assertEquals([memory.isUsingRedis(), inner.isUsingRedis()], [false, false]);
-  assertEquals(inner.getBackendInfo(), { ...INFO, namespace: ["a", "b", "c"] });
+  assertEquals(inner.getBackendInfo(), { ...MEMORY_INFO, namespace: ["a", "b", "c"] });
   await inner.add("k", 1);
   assertEquals(await inner.update("k", (value) => Number(value) + 1), 2);
   assertEquals(await inner.update("none", () => undefined), undefined);
@@ -58,7 +46,7 @@ Deno.test("Memory.within() has the same backend, tells where entries are, and cl
 });
 
 Deno.test("Memory refuses options that break their rules, naming them", async () => {
-  const { memory } = open();
+  const { memory } = openMemory();
   const none = 5 as unknown;
   assertThrows(() => new MemoryKeys(none as Key), TypeError, "Cannot use namespace: it must be an array of strings");
   assertThrows(() => new MemoryKeys([none] as Key), TypeError, "Cannot use namespace");
@@ -83,7 +71,7 @@ Deno.test("Memory refuses options that break their rules, naming them", async ()
 });
 
 Deno.test("Memory.compact() takes one conversation, what is old enough, and lets summaries expire", async () => {
-  const { memory, clock } = open();
+  const { memory, clock } = openMemory();
   for (const n of [1, 2, 3]) await memory.add(`a:${n}`, `a${n}`);
   for (const n of [1, 2]) await memory.add(`b:${n}`, `b${n}`);
   await memory.add("alone", "no conversation");
@@ -102,7 +90,7 @@ Deno.test("Memory.compact() takes one conversation, what is old enough, and lets
 });
 
 Deno.test("Memory.compact() keeps the order that was given, else that of time, else that of keys", async () => {
-  const { memory } = open();
+  const { memory } = openMemory();
   await memory.addMany([
     { key: "s:3", value: "c", session: "s", order: 2 },
     { key: "s:1", value: "a", session: "s", order: 1 },
@@ -117,7 +105,7 @@ Deno.test("Memory.compact() keeps the order that was given, else that of time, e
 });
 
 Deno.test("Memory.compact() keeps every entry of a group of which one was written in the meantime", async () => {
-  const { memory } = open();
+  const { memory } = openMemory();
   for (const n of [1, 2, 3]) await memory.add(`a:${n}`, n);
   const summarize = async () => {
     await memory.add("a:2", "newer");
@@ -128,19 +116,8 @@ Deno.test("Memory.compact() keeps every entry of a group of which one was writte
   await memory.close();
 });
 
-Deno.test("Memory.search() passes over records of an unknown format, and get() says what they are", async () => {
-  const { memory, inner } = open();
-  await memory.addMany([{ key: "good", value: "apples" }, { key: "bad", value: "apples" }]);
-  await memory.search("apples");
-  const bad = new MemoryKeys([]).entry("bad");
-  await inner.commit({ operations: [{ type: "set", key: bad, value: { v: 99 }, tracked: true }] });
-  assertEquals((await memory.search("apples")).map(({ key }) => key), ["good"]);
-  await assertRejects(() => memory.get("bad"), BackendCorruptError, "a record has an unknown format");
-  await memory.close();
-});
-
 Deno.test("Memory.search() in mode substring finds what is contained, and nothing for an empty text or no place", async () => {
-  const { memory, clock } = open();
+  const { memory, clock } = openMemory();
   await memory.addMany([{ key: "a", value: "pineapple" }, { key: "b", value: { deep: ["Apple"] } }]);
   await clock.advance(1);
   await memory.add("c", "apple pie");
@@ -158,27 +135,8 @@ Deno.test("Memory.search() in mode substring finds what is contained, and nothin
   await memory.close();
 });
 
-Deno.test("Memory.watch() tells of changes, not of what a listener throws, and ends once", async () => {
-  const { memory } = open();
-  const seen: string[] = [];
-  const end = await memory.watch(({ type, key }) => {
-    seen.push(`${type} ${key}`);
-    throw new Error("the listener's own");
-  }, { prefix: "a" });
-  await memory.add("a1", 1);
-  await memory.add("b1", 1);
-  await memory.delete("a1");
-  await turn();
-  await end();
-  await end();
-  await memory.add("a2", 1);
-  await memory.search("x");
-  assertEquals(seen.filter((each) => !each.startsWith("set a1")), ["delete a1"]);
-  await memory.close();
-});
-
 Deno.test("Memory.update() keeps the session, the order and the end of an entry", async () => {
-  const { memory, clock } = open({ embedder: TWO_WORDS });
+  const { memory, clock } = openMemory({ embedder: TWO_WORDS });
   await memory.add("k", "cat", { session: "s", order: 7, ttlMs: 1000 });
   await clock.advance(400);
   assertEquals(await memory.update("k", () => "dog"), "dog");
@@ -191,7 +149,7 @@ Deno.test("Memory.update() keeps the session, the order and the end of an entry"
 });
 
 Deno.test("Memory.history() is empty where nothing was kept, or what was kept is no list", async () => {
-  const { memory, inner } = open({ history: 2 });
+  const { memory, inner } = openMemory({ history: 2 });
   assertEquals(await memory.history("k"), []);
   await memory.add("k", 1);
   await memory.add("k", 2);
@@ -202,14 +160,8 @@ Deno.test("Memory.history() is empty where nothing was kept, or what was kept is
   await memory.close();
 });
 
-/** Meanings of two dimensions: cats and dogs. */
-const TWO_WORDS: Embedder = {
-  dimensions: 2,
-  embed: (texts) => texts.map((text) => [text.includes("cat") ? 1 : 0, text.includes("dog") ? 1 : 0]),
-};
-
 Deno.test("Memory.search() by meaning counts what stands beside an entry, when told to", async () => {
-  const { memory } = open({ embedder: TWO_WORDS });
+  const { memory } = openMemory({ embedder: TWO_WORDS });
   await memory.addMany([
     { key: "s:1", value: "a cat", session: "s" },
     { key: "s:2", value: "nothing", session: "s" },
@@ -316,7 +268,7 @@ Deno.test("Memory.update() begins nothing anew while what it does not find may b
   let isAway = true;
   const source = {
     open: () => Promise.resolve(inner),
-    info: () => INFO,
+    info: () => MEMORY_INFO,
     mayMiss: () => isAway,
     close: () => inner.close(),
   };
@@ -328,7 +280,7 @@ Deno.test("Memory.update() begins nothing anew while what it does not find may b
 });
 
 Deno.test("Memory puts what was written at the same time under the same number in the order of keys", async () => {
-  const { memory, inner, clock } = open();
+  const { memory, inner, clock } = openMemory();
   const now = clock.now();
   const value = { v: 1, value: "apple", createdAtMs: now, updatedAtMs: now, sequence: 7, session: "s" };
   const keys = new MemoryKeys([]);
@@ -344,7 +296,7 @@ Deno.test("Memory puts what was written at the same time under the same number i
 });
 
 Deno.test("Memory.search() filters by one of many values of a field", async () => {
-  const { memory } = open();
+  const { memory } = openMemory();
   await memory.addMany(Array.from({ length: 40 }, (_, n) => ({ key: `k${n}`, value: { text: "apple", n } })));
   const wanted = Array.from({ length: 20 }, (_, n) => 2 * n);
   const found = await memory.search("apple", { where: { n: wanted }, limit: 100 });
@@ -353,7 +305,7 @@ Deno.test("Memory.search() filters by one of many values of a field", async () =
 });
 
 Deno.test("Memory.search() reads everything anew where the backend has forgotten what changed, and finds the same", async () => {
-  const { memory, methods, inner } = open();
+  const { memory, methods, inner } = openMemory();
   await memory.add("a", "apple");
   await memory.search("apple");
   methods.changes = (parent) => inner.changes(parent); // always from the start
@@ -363,28 +315,5 @@ Deno.test("Memory.search() reads everything anew where the backend has forgotten
   assertEquals((await memory.search("apple")).map(({ key }) => key), ["b", "a"]);
   await end();
   assertEquals([...new Set(told)], ["set b"], "what has not changed is not told again");
-  await memory.close();
-});
-
-Deno.test("Memory.search() passes over records whose packed value or vector is damaged, and get() says what they are", async () => {
-  const { memory, inner } = open({ embedder: TWO_WORDS });
-  await memory.add("good", "a cat");
-  const keys = new MemoryKeys([]);
-  const times = { v: 1, createdAtMs: 1, updatedAtMs: 1, sequence: 1 };
-  const packed = await encodeValue("again ".repeat(100), 10);
-  const whole = String(packed.packed);
-  for (
-    const [key, fields] of [
-      ["no base64", { packed: "!!" }],
-      ["no deflated text", { packed: "AAAA" }],
-      ["cut", { packed: whole.slice(0, 12) }],
-      ["no vector", { value: "a cat", vector: "!!" }],
-    ] as const
-  ) {
-    const value = { ...times, ...fields };
-    await inner.commit({ operations: [{ type: "set", key: keys.entry(key), value, tracked: true }] });
-    await assertRejects(() => memory.get(key), BackendCorruptError, "Cannot read the memory");
-  }
-  assertEquals((await memory.search("cat")).map(({ key }) => key), ["good"]);
   await memory.close();
 });
