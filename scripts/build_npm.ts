@@ -5,7 +5,8 @@
  */
 
 import { build, emptyDir } from "jsr:@deno/dnt@^0.43";
-import { DOCUMENTS, ENTRY_POINTS, finishPackageJson, METADATA } from "./npm_package.ts";
+import { finishPackage } from "./finish_npm.ts";
+import { DOCUMENTS, ENTRY_POINTS, METADATA } from "./npm_package.ts";
 
 const OUT = "./npm";
 
@@ -24,9 +25,7 @@ await build({
   compilerOptions: { target: "ES2022", lib: ["ESNext", "DOM", "DOM.Iterable"] },
   package: { ...METADATA, devDependencies: { "@types/node": "^24" } },
   async postBuild() {
-    const manifest = `${OUT}/package.json`;
-    const finished = finishPackageJson(JSON.parse(await Deno.readTextFile(manifest)));
-    await Deno.writeTextFile(manifest, JSON.stringify(finished, null, 2) + "\n");
+    await finishPackage(OUT);
     for (const name of DOCUMENTS) await Deno.copyFile(name, `${OUT}/${name}`);
   },
 });

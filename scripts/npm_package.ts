@@ -43,6 +43,16 @@ export const METADATA = {
   engines: { node: ">=20" },
 };
 
+/** What programs use one of without the others: their bundlers can leave out the rest. */
+export const PARTS: readonly string[] = [
+  "src/agents/registry.ts",
+  "src/memory/in_memory_store.ts",
+  "src/memory/memory.ts",
+  "src/messages/coordinator.ts",
+  "src/resilience/circuit_breaker.ts",
+  "src/resilience/retry.ts",
+];
+
 /** What one backend alone needs: whoever uses that backend installs it. */
 export const DRIVERS: readonly string[] = ["@deno/kv", "ioredis", "postgres"];
 
@@ -77,7 +87,8 @@ function door(target: Target): { readonly types: string; readonly default: strin
   return { types: path.replace(/\.js$/, ".d.ts"), default: path };
 }
 
-function codeOf(target: Target | undefined): string {
+/** The code that a door leads to. */
+export function codeOf(target: Target | undefined): string {
   if (typeof target === "string") return target;
   if (target === undefined) throw new Error("Cannot finish package.json: an export leads to no code");
   return codeOf(target.import ?? target.default);

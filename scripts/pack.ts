@@ -1,14 +1,15 @@
 /**
  * Makes the npm package with `deno pack`: `deno task pack [FILE]`, by default `NAME-VERSION.tgz` in this directory.
  *
- * `deno pack` knows of exports and dependencies only, so its `package.json` is finished here.
+ * `deno pack` knows of exports and dependencies only, and keeps each source file: the package is finished here.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- its output is what it is for
 
-import { finishPackageJson, METADATA } from "./npm_package.ts";
+import { finishPackage } from "./finish_npm.ts";
+import { METADATA } from "./npm_package.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -26,9 +27,7 @@ export async function pack(path: string): Promise<void> {
     // Without source maps, which carry all of the source and make the package four times as large.
     await run(Deno.execPath(), ["pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", raw], ROOT);
     await run("tar", ["-xzf", "raw.tgz"], directory);
-    const manifest = `${directory}/package/package.json`;
-    const finished = finishPackageJson(JSON.parse(await Deno.readTextFile(manifest)));
-    await Deno.writeTextFile(manifest, JSON.stringify(finished, null, 2) + "\n");
+    await finishPackage(`${directory}/package`);
     await run("tar", ["-czf", "finished.tgz", "package"], directory);
     await Deno.copyFile(`${directory}/finished.tgz`, path);
   } finally {

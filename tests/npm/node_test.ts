@@ -49,16 +49,23 @@ Deno.test("the packed package", async (t) => {
     });
   }
 
-  await step("a driver that is not installed is named", async () => {
+  await step("a driver that is not installed is named, and each class is the same behind every door", async () => {
     const script = `const { openBackend } = await import("${METADATA.name}/open");
+      const { CoordinationError, MemoryBackend } = await import("${METADATA.name}");
       for (const url of ["redis://127.0.0.1:1", "postgres://127.0.0.1:1", "kv:kv.db"]) {
         await openBackend(url).catch((error) => console.log(error.code, error.message));
-      }`;
+        await openBackend(url).catch((error) => console.log(error instanceof CoordinationError));
+      }
+      console.log(await openBackend("memory:") instanceof MemoryBackend);`;
     const { stdout } = await consumer.run(nodes[0]?.program ?? "node", ["--input-type=module", "--eval", script]);
     assertEquals(stdout.trim().split("\n"), [
       "DRIVER_MISSING Cannot use Redis: it needs the package ioredis",
+      "true",
       "DRIVER_MISSING Cannot use PostgreSQL: it needs the package postgres",
+      "true",
       "DRIVER_MISSING Cannot open Deno KV: it needs the package @deno/kv",
+      "true",
+      "true",
     ]);
   });
 

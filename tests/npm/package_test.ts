@@ -1,12 +1,15 @@
 /** Both ways to make the npm package make the same one: the same doors, the same dependencies, the same words. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { dirname } from "node:path/posix";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
-import { ENTRY_POINTS, finishPackageJson, METADATA } from "../../scripts/npm_package.ts";
+import { finishPackage } from "../../scripts/finish_npm.ts";
+import { ENTRY_POINTS, finishPackageJson, METADATA, PARTS } from "../../scripts/npm_package.ts";
 import { pack } from "../../scripts/pack.ts";
 import { readPublished } from "../architecture/source.ts";
 
+const PACK = new URL("../../scripts/pack.ts", import.meta.url);
 const BUILD = fileURLToPath(new URL("../../scripts/build_npm.ts", import.meta.url));
 
 Deno.test("deno pack and dnt give the same doors, dependencies and description", async () => {
@@ -29,6 +32,9 @@ Deno.test("deno pack and dnt give the same doors, dependencies and description",
       !/\/$|\.js$|\.d\.ts$|\/(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path)
     );
     assertEquals(strange, []);
+    // Each file of code takes Node time to load: see docs/DECISIONS.md.
+    const code = files.filter((path) => path.endsWith(".js"));
+    assert(code.length < 40, `there are few files of code: ${code.join(", ")}`);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -49,15 +55,44 @@ Deno.test("build_npm.ts keeps to the documented interface of dnt", async () => {
   }
 });
 
-Deno.test("build_npm.ts takes doors and description from where pack.ts takes them", async () => {
-  const text = await Deno.readTextFile(BUILD);
-  for (const name of ["ENTRY_POINTS", "METADATA", "finishPackageJson"]) assert(text.split(name).length > 2, name);
+Deno.test("build_npm.ts takes doors, description and last step from where pack.ts takes them", async () => {
+  const [text, pack] = await Promise.all([Deno.readTextFile(BUILD), Deno.readTextFile(PACK)]);
+  for (const script of [text, pack]) assert(script.includes("await finishPackage("));
+  for (const name of ["ENTRY_POINTS", "METADATA"]) assert(text.split(name).length > 2, name);
 });
 
 Deno.test("finishPackageJson() refuses a driver that nothing imports, and an export that leads nowhere", () => {
   const made = madeByDnt();
   assertThrows(() => finishPackageJson({ ...made, dependencies: {} }), Error, "nothing imports the driver");
   assertThrows(() => finishPackageJson({ ...made, exports: { ".": {} } }), Error, "leads to no code");
+});
+
+Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy of what they share", async () => {
+  const directory = await Deno.makeTempDir();
+  const write = (path: string, text: string) => Deno.writeTextFile(`${directory}/${path}`, text);
+  try {
+    for (const path of ["inner", ...PARTS.map((path) => dirname(path))]) {
+      await Deno.mkdir(`${directory}/esm/${path}`, { recursive: true });
+    }
+    const exports = { ".": { import: "./esm/mod.js" }, "./inner": { import: "./esm/inner/door.js" } };
+    await write("package.json", JSON.stringify({ ...madeByDnt(), type: "module", exports }));
+    await write("esm/mod.js", 'export * from "./class.js"; export const load = () => import("ioredis");');
+    await write("esm/inner/door.js", 'export { Shared as Same } from "../class.js";');
+    await write("esm/class.js", "export class Shared {}");
+    await write("esm/class.d.ts", "export declare class Shared {}");
+    for (const path of PARTS) await write(`esm/${path.replace(/ts$/, "js")}`, "export {};");
+    await finishPackage(directory);
+    const [outer, inner] = await Promise.all(
+      ["mod.js", "inner/door.js"].map((path) => import(`file://${directory}/esm/${path}`)),
+    );
+    assert(outer.Shared === inner.Same);
+    const files = [...Deno.readDirSync(`${directory}/esm`)].filter(({ isFile }) => isFile).map(({ name }) => name);
+    assertEquals(files.sort(), ["class.d.ts", "mod.js"]);
+    const { exports: doors } = JSON.parse(await Deno.readTextFile(`${directory}/package.json`));
+    assertEquals(doors["./inner"], { types: "./esm/inner/door.d.ts", default: "./esm/inner/door.js" });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 /** The package.json that dnt makes of the entry points and of the npm packages that the published code imports. */

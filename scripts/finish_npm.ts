@@ -1,0 +1,48 @@
+/** The last step of both ways to make the npm package: its code in few files, and its `package.json`. @module */
+
+import { build, stop } from "esbuild";
+import { dirname, resolve } from "node:path";
+import { codeOf, finishPackageJson, type PackageJson, PARTS } from "./npm_package.ts";
+
+/** Finishes the package that a tool has made in a directory. */
+export async function finishPackage(directory: string): Promise<void> {
+  const root = await Deno.realPath(directory); // esbuild follows links, which temporary directories of macOS are behind
+  const path = `${root}/package.json`;
+  const made: PackageJson = JSON.parse(await Deno.readTextFile(path));
+  const doors = Object.values(made.exports).map((target) => resolve(root, codeOf(target)));
+  await bundle(dirname(resolve(root, codeOf(made.exports["."]))), doors);
+  await Deno.writeTextFile(path, JSON.stringify(finishPackageJson(made), null, 2) + "\n");
+}
+
+/**
+ * Puts the code in a directory together. Each door stays where it is; what several doors or parts need is in files that
+ * they share, so that there is one copy of each class. Types stay as they are, and packages are imported as before.
+ */
+async function bundle(directory: string, doors: readonly string[]): Promise<void> {
+  const parts = PARTS.map((path) => resolve(directory, path.replace(/ts$/, "js")));
+  const { outputFiles } = await build({
+    entryPoints: [...doors, ...parts],
+    outbase: directory,
+    outdir: directory,
+    chunkNames: "shared/[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "neutral",
+    packages: "external",
+    write: false,
+  }).finally(stop);
+  await removeCode(directory);
+  await Deno.mkdir(`${directory}/shared`);
+  // A part is no door: it only makes its code stand apart.
+  const needed = outputFiles.filter(({ path }) => !parts.includes(path));
+  for (const { path, contents } of needed) await Deno.writeFile(path, contents);
+}
+
+/** Removes all JavaScript below a directory. */
+async function removeCode(directory: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(directory)) {
+    if (isDirectory) await removeCode(`${directory}/${name}`);
+    else if (name.endsWith(".js")) await Deno.remove(`${directory}/${name}`);
+  }
+}
