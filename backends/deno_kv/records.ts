@@ -89,8 +89,8 @@ export class Records {
       if (page.length === 0) return cleared;
       const draft = new Draft(layout, ranks, clock.now());
       for (const { key, versionstamp, content, change } of page) {
-        draft.check(key, layout.record(key), versionstamp);
-        draft.delete(key, layout.record(key));
+        draft.check(`k${key}`, layout.record(key), versionstamp);
+        draft.delete(`k${key}`, layout.record(key));
         draft.discard(content);
         const parent = encodedParent(key);
         if (change > 0) draft.delete(`g${parent}${change}`, layout.change(parent, change));

@@ -64,6 +64,16 @@ export const hostileCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "hostile keys: clear() deletes and counts a record once, whatever it is called and whatever is tracked beside it",
+    run: async ({ backend }) => {
+      const names = Array.from({ length: 26 }, (_, index) => String.fromCharCode(97 + index));
+      await commitMany(backend, [...names, ""].map((name) => record([`${name}parent`], name)));
+      await commit(backend, [{ ...record(["parent", "child"], 1), tracked: true }]);
+      assert.equal(await backend.clear([]), 28);
+      assert.deepEqual(await listKeys(backend, []), []);
+    },
+  },
+  {
     name: "hostile keys: the longest key is legal, as a record and as a queue",
     run: async ({ backend }) => {
       const ascii = ["x".repeat(MAX_KEY_BYTES - 1)];
