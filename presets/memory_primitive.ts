@@ -1,9 +1,9 @@
 /** The memory with a backend of its own choice: it only wires what src/memory and backends hold. @module */
 
 import { MemoryBackend } from "../backends/memory.ts";
-import { requireString, typeName } from "../src/check.ts";
-import { systemClock } from "../src/clock.ts";
-import { Memory, type MemoryOptions, type MemorySource } from "../src/memory/memory.ts";
+import { type OptionNames, requireBackend, requireFunction, requireOptions, requireString } from "../src/check.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
+import { Memory, MEMORY_OPTIONS, type MemoryOptions, type MemorySource } from "../src/memory/memory.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
 import { RedisSource } from "./redis_source.ts";
 
@@ -22,6 +22,13 @@ export interface MemoryPrimitiveOptions extends MemoryOptions {
   /** Told once that Redis is away, and at the end how many writes never got there. @default {console.warn} */
   readonly log?: (message: string) => void;
 }
+
+const OPTIONS: OptionNames<MemoryPrimitiveOptions> = {
+  ...MEMORY_OPTIONS,
+  backend: requireBackend,
+  redisUrl: true,
+  log: requireFunction,
+};
 
 /**
  * Context-aware memory for agents. It works at once, in this process; on a backend, all processes that use it share what
@@ -47,15 +54,21 @@ export class MemoryPrimitive extends Memory {
    * @throws {TypeError | RangeError} When an option breaks its rule.
    */
   constructor(options: MemoryPrimitiveOptions = {}) {
-    super(toSource(options), options);
+    requireOptions("MemoryPrimitive", options, OPTIONS);
+    const { backend, redisUrl, log = warn, ...rest } = options;
+    super(toSource(backend, redisUrl, log, rest.clock), rest);
   }
 }
 
-function toSource({ backend, redisUrl, log = warn, clock = systemClock }: MemoryPrimitiveOptions): MemorySource {
+function toSource(
+  backend: StorageBackend | undefined,
+  redisUrl: string | undefined,
+  log: (message: string) => void,
+  clock: Clock = systemClock,
+): MemorySource {
   if (backend !== undefined && redisUrl !== undefined) {
     throw new TypeError("Cannot make the memory: it needs either backend or redisUrl");
   }
-  if (typeof log !== "function") throw new TypeError(`Cannot use log: it must be a function, got ${typeName(log)}`);
   if (backend !== undefined) return fixedSource(backend, false);
   if (redisUrl === undefined) return fixedSource(new MemoryBackend({ clock }), true);
   // The URL may hold a password, and stays out of the error.

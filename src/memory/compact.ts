@@ -1,6 +1,14 @@
 /** Replaces old entries of conversations by summaries, each in one atomic step. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireFunction,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { randomId } from "../ids.ts";
 import { MAX_BATCH_SIZE, type StorageBackend } from "../storage/backend.ts";
@@ -10,6 +18,14 @@ import type { Compacted, CompactOptions } from "./model.ts";
 
 // A check and two deletions for each entry, two operations for the summary.
 const MAX_GROUP = Math.floor((MAX_BATCH_SIZE - 2) / 3);
+
+const OPTIONS: OptionNames<CompactOptions> = {
+  olderThanMs: true,
+  summarize: true,
+  session: true,
+  minEntries: true,
+  ttlMs: true,
+};
 
 /**
  * Groups old entries by conversation, has each group summarised, and commits each summary together with the deletions.
@@ -22,11 +38,10 @@ export async function compactEntries(
   clock: Clock,
   options: CompactOptions,
 ): Promise<Compacted> {
+  requireOptions("compact()", options, OPTIONS);
   const { olderThanMs, summarize, session, minEntries = 2, ttlMs } = options;
   requireNumber("olderThanMs", olderThanMs, DURATION);
-  if (typeof summarize !== "function") {
-    throw new TypeError(`Cannot use summarize: it must be a function, got ${typeName(summarize)}`);
-  }
+  requireFunction("summarize", summarize);
   if (session !== undefined) requireString("session", session, 0, Infinity);
   requireNumber("minEntries", minEntries, { min: 1, max: Infinity, integer: true });
   if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);

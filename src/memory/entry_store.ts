@@ -1,6 +1,6 @@
 /** The entries of a memory as records of a backend: reads, and prepares what writes them. @module */
 
-import { DURATION, requireNumber, requireString } from "../check.ts";
+import { DURATION, type OptionNames, requireBoolean, requireNumber, requireOptions, requireString } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { BackendCorruptError } from "../errors.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
@@ -30,6 +30,9 @@ export interface EntryStoreOptions {
   /** From how many characters of JSON on values are compressed. */
   readonly compressAbove: number;
 }
+
+const ENTRY: OptionNames<NewEntry> = { key: true, value: true, ttlMs: true, session: true, order: true };
+const LISTING: OptionNames<EntriesOptions> = { prefix: true, limit: true, reverse: requireBoolean, after: true };
 
 // What one process writes in one millisecond has an order too.
 let lastSequence = 0;
@@ -85,7 +88,9 @@ export class EntryStore {
     for await (const record of this.#records(options)) yield this.keys.nameOf(record.key);
   }
 
-  async *#records({ prefix = "", limit, reverse = false, after }: EntriesOptions = {}): AsyncGenerator<Entry> {
+  async *#records(options: EntriesOptions = {}): AsyncGenerator<Entry> {
+    requireOptions("a listing", options, LISTING);
+    const { prefix = "", limit, reverse = false, after } = options;
     requireString("prefix", prefix, 0, Infinity);
     let left = requireLimit(limit);
     const backend = await this.#options.backend();
@@ -249,7 +254,9 @@ export function toMemoryEntry({ version: _version, stored: _stored, ...entry }: 
  *
  * @throws {TypeError | RangeError} When JSON cannot carry the value, or an option breaks its rule.
  */
-export function checkEntry({ key, value, ttlMs, session, order }: NewEntry): NewEntry {
+export function checkEntry(entry: NewEntry): NewEntry {
+  requireOptions("an entry", entry, ENTRY);
+  const { key, value, ttlMs, session, order } = entry;
   requireString("key", key, 0, Infinity);
   if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, { ...DURATION, min: 1 });
   if (session !== undefined && session !== null) requireString("session", session, 0, Infinity);

@@ -1,6 +1,13 @@
 /** The memory of agents on any backend: values under keys, found again by what they say. @module */
 
-import { POSITIVE_DURATION, requireNumber } from "../check.ts";
+import {
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireArray,
+  requireClock,
+  requireNumber,
+  requireOptions,
+} from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { BackendClosedError, BackendUnavailableError, CommitRefusedError } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
@@ -63,6 +70,17 @@ export interface MemorySource {
   close(): Promise<void>;
 }
 
+/** The options of a memory, for those who take them with others. */
+export const MEMORY_OPTIONS: OptionNames<MemoryOptions> = {
+  namespace: true,
+  embedder: true,
+  embedTimeoutMs: true,
+  analyzer: true,
+  history: true,
+  compressAbove: true,
+  clock: requireClock,
+};
+
 // Other processes may write in between; each of these fails only when another one's succeeds.
 const MAX_ATTEMPTS = 1000;
 
@@ -86,6 +104,7 @@ export class Memory implements AsyncDisposable {
    * @throws {TypeError | RangeError} When an option breaks its rule.
    */
   constructor(source: MemorySource, options: MemoryOptions = {}) {
+    requireOptions("Memory", options, MEMORY_OPTIONS);
     const { namespace = [], embedTimeoutMs = 30_000, history = 0, compressAbove = 8192, clock = systemClock } = options;
     requireNumber("embedTimeoutMs", embedTimeoutMs, POSITIVE_DURATION);
     requireNumber("history", history, { min: 0, max: 1000, integer: true });
@@ -120,6 +139,7 @@ export class Memory implements AsyncDisposable {
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
    */
   async addMany(entries: readonly NewEntry[]): Promise<void> {
+    requireArray("entries", entries);
     const checked = entries.map(checkEntry);
     await this.#run(async (backend) => {
       if (this.#store.history > 0) {
@@ -168,6 +188,7 @@ export class Memory implements AsyncDisposable {
     change: (value: JsonValue | undefined) => JsonValue | undefined | Promise<JsonValue | undefined>,
     options: { readonly ttlMs?: number } = {},
   ): Promise<JsonValue | undefined> {
+    requireOptions("update()", options, { ttlMs: true });
     const { ttlMs } = options;
     if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);
     return await this.#run((backend) =>
@@ -273,7 +294,10 @@ export class Memory implements AsyncDisposable {
     listener: (change: MemoryChange) => void,
     options: { readonly prefix?: string } = {},
   ): Promise<() => Promise<void>> {
-    return this.#run(() => this.#watches.add(listener, options.prefix ?? ""));
+    return this.#run(() => {
+      requireOptions("watch()", options, { prefix: true });
+      return this.#watches.add(listener, options.prefix ?? "");
+    });
   }
 
   /**

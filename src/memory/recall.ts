@@ -1,8 +1,9 @@
 /** Chooses the best evidence that fits a budget. @module */
 
-import { requireNumber, typeName } from "../check.ts";
+import { type OptionNames, requireFunction, requireNumber, requireOptions } from "../check.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { Recalled, RecallOptions, SearchHit } from "./model.ts";
+import { SEARCH_OPTIONS } from "./search_query.ts";
 import { stringsOf } from "./text.ts";
 
 /** An entry to choose, with what decides about its place in the answer. */
@@ -18,6 +19,9 @@ export const MAX_EVIDENCE = 200;
 // English text has about so many characters a token.
 const CHARACTERS_A_TOKEN = 4;
 
+const { limit: _limit, ...OTHER_OPTIONS } = SEARCH_OPTIONS;
+const OPTIONS: OptionNames<RecallOptions> = { ...OTHER_OPTIONS, maxTokens: true, countTokens: requireFunction };
+
 /** A checked budget. */
 export class Budget {
   readonly #maxTokens: number;
@@ -28,11 +32,10 @@ export class Budget {
    *
    * @throws {TypeError | RangeError} When it is none.
    */
-  constructor({ maxTokens, countTokens = estimateTokens }: RecallOptions) {
+  constructor(options: RecallOptions) {
+    requireOptions("recall()", options, OPTIONS);
+    const { maxTokens, countTokens = estimateTokens } = options;
     this.#maxTokens = requireNumber("maxTokens", maxTokens, { min: 0, max: Infinity });
-    if (typeof countTokens !== "function") {
-      throw new TypeError(`Cannot use countTokens: it must be a function, got ${typeName(countTokens)}`);
-    }
     this.#countTokens = countTokens;
   }
 

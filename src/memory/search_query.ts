@@ -1,6 +1,13 @@
 /** A search as it was asked for, checked, with all defaults filled in. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireString } from "../check.ts";
+import {
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireBoolean,
+  requireNumber,
+  requireOptions,
+  requireString,
+} from "../check.ts";
 import { FieldFilter } from "./fields.ts";
 import type { SearchMode, SearchOptions } from "./model.ts";
 import type { RankQuery } from "./ranker.ts";
@@ -14,6 +21,20 @@ export interface SearchQuery extends Required<Omit<SearchOptions, "where" | "nei
 
 const MODES: readonly SearchMode[] = ["substring", "keyword", "semantic", "hybrid"];
 
+/** The options of a search, for those who take them with others. */
+export const SEARCH_OPTIONS: OptionNames<SearchOptions> = {
+  limit: true,
+  mode: true,
+  prefix: true,
+  sinceMs: true,
+  untilMs: true,
+  where: true,
+  halfLifeMs: true,
+  context: requireBoolean,
+  neighbours: requireBoolean,
+  weights: true,
+};
+
 /** What is asked for where nothing is said. */
 export const DEFAULT_LIMIT = 5;
 
@@ -26,6 +47,7 @@ const DEFAULT_WEIGHTS = { keyword: 0.6, semantic: 0.4 };
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
 export function checkSearch(text: string, options: SearchOptions, hasEmbedder: boolean): SearchQuery {
+  requireOptions("a search", options, SEARCH_OPTIONS);
   const {
     limit = DEFAULT_LIMIT,
     mode = hasEmbedder ? "hybrid" : "keyword",
@@ -48,8 +70,7 @@ export function checkSearch(text: string, options: SearchOptions, hasEmbedder: b
   requireNumber("sinceMs", sinceMs, { min: -Infinity, max: Infinity });
   requireNumber("untilMs", untilMs, { min: -Infinity, max: Infinity });
   if (halfLifeMs !== Infinity) requireNumber("halfLifeMs", halfLifeMs, POSITIVE_DURATION);
-  requireBoolean("context", context);
-  if (neighbours !== undefined) requireBoolean("neighbours", neighbours);
+  requireOptions("weights", weights, { keyword: true, semantic: true });
   requireNumber("weights.keyword", weights.keyword, { min: 0, max: 1e6 });
   requireNumber("weights.semantic", weights.semantic, { min: 0, max: 1e6 });
   return {
@@ -65,8 +86,4 @@ export function checkSearch(text: string, options: SearchOptions, hasEmbedder: b
     neighbours: neighbours === undefined ? "given" : neighbours ? "all" : "none",
     weights,
   };
-}
-
-function requireBoolean(field: string, value: unknown): void {
-  if (typeof value !== "boolean") throw new TypeError(`Cannot use ${field}: it must be a boolean, got ${typeof value}`);
 }

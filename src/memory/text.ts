@@ -1,6 +1,6 @@
 /** Turns text into the terms that it is found by, the same for what is stored and for what is asked. @module */
 
-import { typeName } from "../check.ts";
+import { type OptionNames, requireFunction, requireOptions, typeName } from "../check.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { porterStem } from "./porter.ts";
 import { ENGLISH_STOP_WORDS } from "./stop_words.ts";
@@ -60,6 +60,8 @@ const LETTERS: Readonly<Record<string, string>> = {
 };
 const SPECIAL_LETTERS = new RegExp(`[${Object.keys(LETTERS).join("")}]`, "g");
 
+const OPTIONS: OptionNames<AnalyzerOptions> = { stopWords: true, stem: requireFunction };
+
 // Most words of a text have been seen before. Cleared when full: simpler than a cache, and as fast.
 const MAX_KNOWN = 50_000;
 
@@ -78,12 +80,11 @@ export class Analyzer {
    *
    * @throws {TypeError} When an option is none.
    */
-  constructor({ stopWords = ENGLISH_STOP_WORDS, stem = porterStem }: AnalyzerOptions = {}) {
+  constructor(options: AnalyzerOptions = {}) {
+    requireOptions("analyzer", options, OPTIONS);
+    const { stopWords = ENGLISH_STOP_WORDS, stem = porterStem } = options;
     if (typeof stopWords === "string" || typeof stopWords?.[Symbol.iterator] !== "function") {
       throw new TypeError(`Cannot use stopWords: it must be a list of words, got ${typeName(stopWords)}`);
-    }
-    if (typeof stem !== "function") {
-      throw new TypeError(`Cannot use stem: it must be a function, got ${typeName(stem)}`);
     }
     this.#stopWords = new Set(stopWords);
     this.#stem = stem;

@@ -1,6 +1,6 @@
 /** Tells listeners of what changes in a memory, whoever changes it. @module */
 
-import { requireString, typeName } from "../check.ts";
+import { requireFunction, requireString } from "../check.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { MemoryChange } from "./model.ts";
@@ -22,9 +22,7 @@ export class Watches {
 
   /** Calls a listener for changes of keys that begin with `prefix`, until the returned function is called. */
   async add(listener: (change: MemoryChange) => void, prefix: string): Promise<() => Promise<void>> {
-    if (typeof listener !== "function") {
-      throw new TypeError(`Cannot use listener: it must be a function, got ${typeName(listener)}`);
-    }
+    requireFunction("listener", listener);
     requireString("prefix", prefix, 0, Infinity);
     const backend = await this.#backend();
     const following = new Set<Promise<void>>();

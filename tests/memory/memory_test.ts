@@ -65,7 +65,7 @@ Deno.test("Memory refuses options that break their rules, naming them", async ()
   await assertRejects(
     () => memory.search("q", { context: none } as SearchOptions),
     TypeError,
-    "Cannot use context: it must be a boolean",
+    "Cannot use context: it must be true or false",
   );
   await memory.close();
 });
