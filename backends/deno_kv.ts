@@ -35,6 +35,7 @@ import { Committer } from "./deno_kv/commit.ts";
 import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
 import type { DenoKv } from "./deno_kv/driver.ts";
 import { Engine, messageOf } from "./deno_kv/engine.ts";
+import { Feeds } from "./deno_kv/feeds.ts";
 import { Layout } from "./deno_kv/layout.ts";
 import { Lines } from "./deno_kv/line.ts";
 import { openStore } from "./deno_kv/open.ts";
@@ -81,8 +82,8 @@ const OPTIONS: OptionNames<DenoKvBackendOptions> = {
 // Long before what a call has written ahead could be taken for left behind.
 const MAX_TIMEOUT_MS = 300_000;
 
-// After so many new queues, the counters of those that are empty are looked for.
-const NEW_QUEUES_A_SWEEP = 100;
+// After so many new queues and parents of tracked records, what is left of those that are empty is looked for.
+const ADDED_A_SWEEP = 100;
 
 /**
  * Records and queues in Deno KV. It uses plain atomics alone and never `kv.enqueue`, so that it runs wherever Deno KV
@@ -120,12 +121,13 @@ export class DenoKvBackend implements StorageBackend {
   readonly #claimer: Claimer;
   readonly #settler: Settler;
   readonly #queues: Queues;
+  readonly #feeds: Feeds;
   readonly #records: Records;
   readonly #parts: Parts;
   readonly #wakes: Wakes;
   readonly #clock: Clock;
   readonly #background = new Set<Promise<void>>();
-  #newQueues = 0;
+  #added = 0;
   #underWay = 0;
   #idle: (() => void)[] = [];
   #closing: Promise<void> | null = null;
@@ -173,12 +175,13 @@ export class DenoKvBackend implements StorageBackend {
       ranks: new Ranks(),
       wakes: this.#wakes,
       clock,
-      onNewQueues: (count) => this.#onNewQueues(count),
+      onAdded: (count) => this.#onAdded(count),
     };
     this.#settler = new Settler(parts);
     this.#committer = new Committer(parts);
     this.#claimer = new Claimer(parts, this.#settler);
     this.#queues = new Queues(parts, this.#settler);
+    this.#feeds = new Feeds(parts);
     this.#records = new Records(parts);
   }
 
@@ -287,11 +290,12 @@ export class DenoKvBackend implements StorageBackend {
     return opened;
   }
 
-  #onNewQueues(count: number): void {
-    this.#newQueues += count;
-    if (this.#newQueues < NEW_QUEUES_A_SWEEP) return;
-    this.#newQueues = 0;
+  #onAdded(count: number): void {
+    this.#added += count;
+    if (this.#added < ADDED_A_SWEEP) return;
+    this.#added = 0;
     this.#inBackground(() => this.#queues.sweep());
+    this.#inBackground(() => this.#feeds.sweep());
   }
 
   /** Tidies up beside the calls. What fails is done by a later sweep. */

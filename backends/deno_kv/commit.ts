@@ -63,11 +63,6 @@ export class Committer {
     return await this.#group.run(await this.#call(prepared, deadlineMs));
   }
 
-  /** Resolves once no commit is waiting or under way. */
-  drain(): Promise<void> {
-    return this.#group.drain();
-  }
-
   /** Writes ahead what is too long to go along. */
   async #call(batch: PreparedBatch<NewContent>, deadlineMs: number): Promise<Call> {
     const { contents, clock } = this.#parts;
@@ -158,7 +153,7 @@ export class Committer {
       if (versionstamp === null) continue;
       ranks.observe(versionstamp);
       wakes.wake(draft.topics);
-      if (view.newQueues > 0) this.#parts.onNewQueues(view.newQueues);
+      if (view.added > 0) this.#parts.onAdded(view.added);
       await this.#tidy(draft, calls.filter((_, index) => typeof outcomes[index] !== "function"), deadlineMs);
       return outcomes.map((outcome) => typeof outcome === "function" ? outcome(versionstamp) : outcome);
     }

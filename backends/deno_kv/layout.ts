@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { MessageState } from "../../src/storage/backend.ts";
-import type { DenoKvKey } from "./driver.ts";
+import type { DenoKvEntry, DenoKvKey } from "./driver.ts";
 
 /** The format of everything stored; a store of a newer one is refused. */
 export const FORMAT = 1;
@@ -65,6 +65,22 @@ export class Layout {
   /** How far the changes of a parent of tracked records have got. */
   feed(parent: string): DenoKvKey {
     return [this.#namespace, "f", this.#queue(parent)];
+  }
+
+  /** All feeds. */
+  allFeeds(): Range {
+    return { start: [this.#namespace, "f"], end: [this.#namespace, "f", 0] };
+  }
+
+  /** The key of a feed that was read, of a parent that nobody knows by name. */
+  sameFeed({ key }: Pick<DenoKvEntry, "key">): DenoKvKey {
+    return [this.#namespace, "f", partOf(key)];
+  }
+
+  /** All changes of the parent of such a feed. */
+  changesOf({ key }: Pick<DenoKvEntry, "key">): Range {
+    const changes: DenoKvKey = [this.#namespace, "g", partOf(key)];
+    return { start: changes, end: [...changes, Infinity] };
   }
 
   /** A change among the tracked records of a parent. */
@@ -162,6 +178,12 @@ export function slotOfId(queue: string, id: string): string {
 /** Messages in line are ordered by priority first, the others by time alone. */
 function slotOf(state: MessageState, priority: number): number {
   return state === "ready" || state === "delayed" ? SLOTS - 1 - priority : 0;
+}
+
+/** The queue or parent that a key is about, by its name or the hash of that. */
+function partOf(key: readonly unknown[]): string | Uint8Array {
+  const part = key[2];
+  return part instanceof Uint8Array ? part : String(part);
 }
 
 /** Bytes and strings never meet as parts of a key, and two names never have one SHA-256. */

@@ -17,6 +17,6 @@ export interface Parts {
   readonly ranks: Ranks;
   readonly wakes: Wakes;
   readonly clock: Clock;
-  /** Told of queues that got their first counters. */
-  readonly onNewQueues: (count: number) => void;
+  /** Told of queues that got their first counters, and of parents that got a feed. */
+  readonly onAdded: (count: number) => void;
 }

@@ -80,8 +80,8 @@ const NOTHING_KNOWN = { versionstamp: null, entry: null } as const;
 export class View {
   /** Whether it has to be read again: something moved meanwhile, or too much was taken for granted. */
   torn = false;
-  /** How many of the queues have no counters yet. */
-  newQueues = 0;
+  /** How many of the queues have no counters yet, and how many of the parents no feed. */
+  added = 0;
   readonly #source: ViewSource;
   readonly #reads: Reads;
   readonly #records = new Map<string, RecordState>();
@@ -146,6 +146,7 @@ export class View {
   async #findFeed(parent: string): Promise<void> {
     const { versionstamp, value } = await this.#reads.get(`f${parent}`, this.#source.layout.feed(parent));
     if (this.#feeds.has(parent)) return;
+    if (versionstamp === null) this.added++;
     const feed = versionstamp === null ? { epoch: randomId(), last: 0 } : decodeFeed(value);
     this.#feeds.set(parent, { versionstamp, ...feed });
   }
@@ -155,7 +156,7 @@ export class View {
     const { versionstamp, value } = await this.#reads.get(`l${queue}`, this.#source.layout.counter(queue, "live"));
     if (this.#live.has(queue)) return;
     this.#source.ranks.observe(versionstamp);
-    if (versionstamp === null) this.newQueues++;
+    if (versionstamp === null) this.added++;
     this.#live.set(queue, { versionstamp, count: toCount(value) });
   }
 

@@ -146,6 +146,37 @@ Deno.test("a queue that is used up leaves nothing but its counters, and those ar
   });
 });
 
+Deno.test("a parent whose tracked records are gone leaves nothing, and its readers begin from the start", async () => {
+  await withFaulty({}, async (backend, kv, path) => {
+    const parent = (index: number) => ["memory", `session ${index}${"x".repeat(index % 2 ? 60 : 0)}`];
+    const write = async (count: number) => {
+      const keys = Array.from({ length: count }, (_, index) => [...parent(index), "note"]);
+      for (const key of keys) {
+        assert((await backend.commit({ operations: [{ type: "set", key, value: 1, tracked: true }] })).committed);
+        if (key[1] !== "session 0") await backend.commit({ operations: [{ type: "delete", key }] });
+      }
+    };
+    await write(90);
+    const { cursor } = await backend.changes(parent(1));
+    const { f: feeds, g: changes } = await stored(path);
+    assertEquals([feeds, changes], [90, 90]);
+    // An hour later, the engine has taken away the deletions.
+    using engine = await Deno.openKv(path);
+    for await (const { key, value } of engine.list({ prefix: ["ao", "g"] })) {
+      if (Array.isArray(value) && value[2] === true) await engine.delete(key);
+    }
+    await Promise.all(
+      Array.from({ length: 10 }, (_, index) => backend.commit({ operations: [message("m", { queue: [`${index}`] })] })),
+    );
+    await until("all but one are gone", async () => (await stored(path)).f === 1);
+    assertEquals((await backend.changes(parent(1), cursor)).reset, true);
+    assertEquals((await backend.changes(parent(0))).entries.length, 1);
+    await write(2);
+    assertEquals((await backend.changes(parent(1), cursor)).reset, true);
+    assert(kv.conflicts < 10);
+  });
+});
+
 Deno.test("messages whose queue and id read alike together are told apart, in one atomic too", async () => {
   await withFaulty({}, async (backend) => {
     const names = [{ queue: ["a"], id: "b\x01c" }, { queue: ["a", "b"], id: "c" }];
