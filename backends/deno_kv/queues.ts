@@ -38,16 +38,16 @@ export class Queues {
   async stats(queue: string): Promise<QueueStats> {
     const { engine, layout, clock, lines } = this.#parts;
     const deadlineMs = engine.deadline();
+    const nowMs = clock.now(); // before anything is settled, so that a lease that ends while it counts is told of
     await this.#settler.settle(queue, deadlineMs);
     const entries = await engine.read(COUNTERS.map((counter) => layout.counter(queue, counter)), deadlineMs);
     const [live = 0, stored = 0, leased = 0, dead = 0] = entries.map(({ value }) => toCount(value));
-    const nowMs = clock.now();
     const [due, nextDueAtMs] = await Promise.all([
       stored > 0 ? lines.countDueDelayed(queue, nowMs, deadlineMs) : 0,
       lines.nextDueAtMs(queue, nowMs, deadlineMs),
     ]);
     const delayed = Math.max(stored - due, 0);
-    const nextDueInMs = nextDueAtMs === Infinity ? null : nextDueAtMs - nowMs;
+    const nextDueInMs = nextDueAtMs === Infinity ? null : Math.max(nextDueAtMs - clock.now(), 0);
     return { ready: Math.max(live - leased - delayed, 0), delayed, leased, dead, nextDueInMs };
   }
 
