@@ -6,7 +6,7 @@ import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
 import { decodeBulletin, encodeBulletin } from "./codec.ts";
 import type { Draft } from "./draft.ts";
-import type { DenoKvEntry } from "./driver.ts";
+import { type DenoKvEntry, MAX_PAGE } from "./driver.ts";
 import type { Engine } from "./engine.ts";
 import type { Layout } from "./layout.ts";
 
@@ -89,6 +89,7 @@ export class Wakes {
 
   /** Forgets everybody, and lets go of timer and stream. */
   async close(): Promise<void> {
+    this.#listeners.wakeAll(); // whoever waits is to learn of it now
     this.#listeners.clear();
     await this.#stop();
   }
@@ -139,7 +140,8 @@ export class Wakes {
       const entries = await this.#engine.page(this.#layout.bulletins(), { limit: Infinity }, this.#engine.deadline());
       const before = this.#seen;
       this.#seen = toSeen(entries);
-      if (this.#missed) this.#listeners.wakeAll();
+      // What more bulletins than a page would tell, nobody knows.
+      if (this.#missed || entries.length === MAX_PAGE) this.#listeners.wakeAll();
       else for (const entry of entries) this.#heed(entry, before.get(String(entry.key[2])));
       this.#missed = false;
     } catch {

@@ -97,3 +97,30 @@ Deno.test("nothing is polled or watched while nobody listens", async () => {
     await third();
   });
 });
+
+Deno.test("listen() wakes everybody when there are more bulletins than a look reads", async () => {
+  await withHandles({ pollMs: 5, watch: false }, async (one, two, kv) => {
+    await one.ping();
+    // Of processes that have ended since, all of them before those of the handles.
+    for (let start = 0; start < 1000; start += 500) {
+      const atomic = kv.atomic();
+      for (let index = start; index < start + 500; index++) atomic.set(["ao", "w", `!${index}`], [1, 1, []]);
+      await atomic.commit();
+    }
+    let wakes = 0;
+    const unlisten = await one.listen(QUEUE, () => wakes++);
+    const before = wakes;
+    await send(two, message("a"));
+    await eventually("the listener is woken", () => wakes > before);
+    await unlisten();
+  });
+});
+
+Deno.test("close() wakes those who listen, so that they learn of it", async () => {
+  await withHandles({ pollMs: NEVER_MS }, async (one) => {
+    let wakes = 0;
+    await one.listen(QUEUE, () => wakes++);
+    await one.close();
+    assertEquals(wakes, 1);
+  });
+});
