@@ -80,11 +80,6 @@ export class Claimer {
     });
   }
 
-  /** Resolves once no claim is waiting or under way. */
-  drain(): Promise<void> {
-    return this.#group.drain();
-  }
-
   async #flush(calls: readonly Call[]): Promise<(Leased[] | Error)[]> {
     const claims = calls.map((call): Claiming => ({ call, leased: [], error: null, done: false }));
     for (let conflicts = 0;;) {
