@@ -85,7 +85,7 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
     info: () => ({
       backend: backend.name,
       usingRedis: isRedis(backend.name),
-      fallbackAvailable: false,
+      fallbackAvailable: isOwn,
       reason: null,
       pending: 0,
     }),

@@ -134,7 +134,7 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * Stores several values, up to 100 in one atomic step, in their order.
+   * Stores several values in their order, up to 100 in one atomic step; one at a time where former versions are kept.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
    */
@@ -178,7 +178,8 @@ export class Memory implements AsyncDisposable {
   /**
    * Replaces a value by what `change` makes of it, and gives that back. Nothing that others write in between is lost:
    * `change` is called again then, with what they wrote. It is given `undefined` when there is no entry, and leaves
-   * things as they are by returning `undefined`. The entry expires when it would have, unless `ttlMs` is given.
+   * things as they are by returning `undefined`. The entry expires when it would have, unless `ttlMs` is given. Updates
+   * of one entry wait for one another in this process: `change` must not update the entry that it is about.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}, and what `change` throws.
    * `BACKEND_UNAVAILABLE` when the entry is not found, but may be in a store that went away.

@@ -45,7 +45,7 @@ Deno.test("MemoryPrimitive works with nothing set up", async () => {
   assertEquals(memory.getBackendInfo(), {
     backend: "memory",
     usingRedis: false,
-    fallbackAvailable: false,
+    fallbackAvailable: true,
     reason: null,
     pending: 0,
     namespace: [],
@@ -58,6 +58,7 @@ Deno.test("MemoryPrimitive leaves the backend that it was given open", async () 
   await using backend = new MemoryBackend();
   const memory = new MemoryPrimitive({ backend, namespace: ["tenant-7"] });
   await memory.add("key", 1);
+  assertEquals(memory.getBackendInfo().fallbackAvailable, false);
   await memory.close();
   assertEquals(await new MemoryPrimitive({ backend, namespace: ["tenant-7"] }).get("key"), 1);
   assertEquals(await new MemoryPrimitive({ backend }).get("key"), undefined);
