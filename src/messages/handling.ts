@@ -1,6 +1,7 @@
 /** One message that is being handled: what its handler is given, and what ends it early. @module */
 
 import type { Batch } from "../storage/backend.ts";
+import type { BagItem } from "./bag.ts";
 import type { AgentMessage, QueueMessage } from "./model.ts";
 import type { AgentProxy, ProcessContext, ProcessResult } from "./worker.ts";
 
@@ -8,7 +9,8 @@ import type { AgentProxy, ProcessContext, ProcessResult } from "./worker.ts";
  * Runs a handler until it ends or is aborted, whichever comes first: one that ignores its signal blocks nobody. The signal
  * is made only for a handler that asks for it; making and unmaking one costs more than the rest of handling a message.
  */
-export class Handling implements ProcessContext {
+export class Handling implements ProcessContext, BagItem {
+  bagIndex = 0;
   readonly attempt: number;
   readonly queueMessage: QueueMessage;
   /** What is to happen together with the acknowledgement. */

@@ -1,8 +1,9 @@
 /** Keeps leases alive while handlers run: one timer for all of them, and none while nothing runs. @module */
 
 import { type Clock, monotonicMs } from "../clock.ts";
+import { Bag, type BagItem } from "./bag.ts";
 
-interface Kept {
+interface Kept extends BagItem {
   readonly extend: () => Promise<boolean>;
   readonly onLost: () => void;
   /** When the lease ends, by this process's clock, counted from before it was asked for. */
@@ -14,7 +15,7 @@ interface Kept {
 export class LeaseKeeper {
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  readonly #kept = new Set<Kept>();
+  readonly #kept = new Bag<Kept>();
   #cancel: (() => void) | null = null;
 
   /** Keeps leases of `leaseMs` each. */
@@ -28,7 +29,8 @@ export class LeaseKeeper {
    * the lease is lost, or could not be called in time.
    */
   keep(extend: () => Promise<boolean>, onLost: () => void): () => void {
-    const kept: Kept = { extend, onLost, endsAtMs: monotonicMs(this.#clock) + this.#leaseMs, extending: false };
+    const endsAtMs = monotonicMs(this.#clock) + this.#leaseMs;
+    const kept: Kept = { extend, onLost, endsAtMs, extending: false, bagIndex: 0 };
     this.#kept.add(kept);
     this.#schedule();
     return () => void this.#kept.delete(kept);

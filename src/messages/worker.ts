@@ -14,6 +14,7 @@ import { LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts"
 import { observeProcess } from "../observability/messaging_telemetry.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
+import { Bag } from "./bag.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
 import { Handling } from "./handling.ts";
 import { type Inbox, isOutage } from "./inbox.ts";
@@ -133,7 +134,7 @@ class MailboxServer implements AgentServer {
   readonly #leases: LeaseKeeper;
   readonly #stopping = new AbortController();
   /** Those whose handler runs, and those that are being settled. */
-  readonly #handlings = new Set<Handling>();
+  readonly #handlings = new Bag<Handling>();
   #running = 0;
   #slotFreed: (() => void) | null = null;
   #drained: (() => void) | null = null;
