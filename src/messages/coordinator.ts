@@ -262,25 +262,29 @@ export class MessageCoordinator {
   }
 
   /**
-   * Acknowledges by token: the message leaves the mailbox, together with all of `also`. `false` when the lease had ended.
+   * Acknowledges by token: the message leaves the mailbox, together with all of `also`. `false` when the lease had ended,
+   * or nobody ever held one by this token.
    *
    * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still leased.
    */
   async ack(agent: AgentId, token: string, options: AckOptions = {}): Promise<boolean> {
-    return await this.#settler.ack(this.#lease(agent, token), options);
+    const lease = this.#lease(agent, token);
+    return lease !== null && await this.#settler.ack(lease, options);
   }
 
   /**
    * Gives a message back by token: it is tried again after the backoff, or goes to the dead-letter queue when it failed
-   * permanently or its attempts are used up. `false` when the lease had ended.
+   * permanently or its attempts are used up. `false` as for `ack`.
    */
   async nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
-    return await this.#settler.nack(this.#lease(agent, token), null, options);
+    const lease = this.#lease(agent, token);
+    return lease !== null && await this.#settler.nack(lease, null, options);
   }
 
-  /** Keeps a message for another `visibilityTimeoutMs` from now, by token. `false` when the lease had ended. */
+  /** Keeps a message for another `visibilityTimeoutMs` from now, by token. `false` as for `ack`. */
   async extend(agent: AgentId, token: string, visibilityTimeoutMs?: number): Promise<boolean> {
-    return await this.#settler.extend(this.#lease(agent, token), visibilityTimeoutMs);
+    const lease = this.#lease(agent, token);
+    return lease !== null && await this.#settler.extend(lease, visibilityTimeoutMs);
   }
 
   /**
@@ -431,9 +435,10 @@ export class MessageCoordinator {
     return observed.follow(commit, (result) => result.committed ? undefined : "queue_full", 1);
   }
 
-  #lease(agent: AgentId, token: string): AttemptLease {
+  #lease(agent: AgentId, token: string): AttemptLease | null {
     checkAgentId("agent", agent);
-    return { queue: this.#keys.mailbox(agent), ...decodeToken(token) };
+    const delivery = decodeToken(token);
+    return delivery && { queue: this.#keys.mailbox(agent), ...delivery };
   }
 
   /** Waiters at one mailbox share an inbox, and so a listener, that lives as long as any of them waits. */

@@ -1,5 +1,6 @@
 /** How messages lie in their mailboxes: keys, the stored form with its format version, and delivery tokens. @module */
 
+import { requireString } from "../check.ts";
 import { messageId } from "../ids.ts";
 import type { TraceContext } from "../observability/trace_context.ts";
 import type { Delivery, EnqueueOperation, Lease, StoredMessage } from "../storage/backend.ts";
@@ -136,7 +137,7 @@ export function toDeadLetter(stored: StoredMessage): DeadLetter | null {
 }
 
 // The token of a lease comes first and has no "~"; the id comes last and may hold anything.
-const TOKEN = /^([^~]+)~(\d+)~(.+)$/s;
+const TOKEN = /^([^~]{1,256})~([1-9]\d{0,6})~(.{1,256})$/s;
 
 /** What a delivery's token says: enough to settle it from any process. */
 export interface DeliveryToken extends Omit<Lease, "queue"> {
@@ -149,16 +150,14 @@ export function encodeToken({ token, attempt, id }: DeliveryToken): string {
 }
 
 /**
- * The parts of a token that {@linkcode encodeToken} made.
+ * The parts of a token that {@linkcode encodeToken} made, `null` when it is none: nobody holds a lease by it.
  *
- * @throws {TypeError} When it is no such token.
+ * @throws {TypeError} When it is no string.
  */
-export function decodeToken(encoded: string): DeliveryToken {
-  const [, token, attempt, id] = TOKEN.exec(String(encoded)) ?? [];
-  if (token === undefined || id === undefined) {
-    throw new TypeError("Cannot use token: it must be the token of a received message");
-  }
-  return { token, attempt: Number(attempt), id };
+export function decodeToken(encoded: string): DeliveryToken | null {
+  requireString("token", encoded, 0, Number.MAX_SAFE_INTEGER);
+  const [, token, attempt, id] = encoded.isWellFormed() ? TOKEN.exec(encoded) ?? [] : [];
+  return token === undefined || id === undefined ? null : { token, attempt: Number(attempt), id };
 }
 
 let lastMs = NaN;

@@ -80,7 +80,32 @@ Deno.test("ack(), nack() and extend() settle a delivery by its token, from any c
   assertEquals([again?.attempt, again?.queueMessage.lastError], [2, "not yet"]);
   assertEquals(await second.ack(AGENT, again?.token ?? ""), true);
   assertThrows(() => new MessageCoordinator(backend, { queueSize: 0 }), RangeError, "queueSize");
-  await assertRejects(() => second.ack(AGENT, "no token"), TypeError, "the token of a received message");
+});
+
+Deno.test("ack(), nack() and extend() tell false of a token that nobody ever held, and refuse what is no string", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  await coordinator.sendMessage(SENDER, AGENT, { messageId: "a message", payload: {} });
+  await coordinator.receive(AGENT);
+  const long = "x".repeat(300);
+  const tokens = [
+    "",
+    "none",
+    "x~1~a message",
+    `${long}~1~x`,
+    `x~1~${long}`,
+    "x~0~a",
+    `x~${"9".repeat(30)}~a`,
+    "x~1~\ud800",
+  ];
+  for (const token of tokens) {
+    assertEquals(await coordinator.ack(AGENT, token), false, token);
+    assertEquals(await coordinator.nack(AGENT, token), false, token);
+    assertEquals(await coordinator.extend(AGENT, token), false, token);
+  }
+  assertEquals((await coordinator.stats(AGENT)).leased, 1);
+  const none = undefined as unknown as string;
+  await assertRejects(() => coordinator.ack(AGENT, none), TypeError, "Cannot use token: it must be a string");
 });
 
 Deno.test("nack() refuses a failure that there is not, and the message stays leased", async () => {
