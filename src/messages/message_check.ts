@@ -3,8 +3,14 @@
 import { requireJson } from "../storage/json.ts";
 import type { AgentId, AgentMessageInput, MessageType } from "./model.ts";
 
-/** Throws when a value is not right. */
-type Check = (value: unknown, path: string) => void;
+/** What is wrong with a value, and where in it. */
+interface Fault {
+  readonly path: string;
+  readonly what: string;
+}
+
+/** What is wrong with a value, `null` when nothing is. Words are put together for a fault alone: every send is checked. */
+type Check = (value: unknown) => Fault | null;
 
 /**
  * Checks an agent id.
@@ -12,7 +18,7 @@ type Check = (value: unknown, path: string) => void;
  * @throws {TypeError} Naming the field and the rule.
  */
 export function checkAgentId(field: string, agent: AgentId): void {
-  agentId(agent, field);
+  demand(agentId, field, agent);
 }
 
 /**
@@ -21,7 +27,7 @@ export function checkAgentId(field: string, agent: AgentId): void {
  * @throws {TypeError} Naming the field and the rule.
  */
 export function checkMessage(message: AgentMessageInput): AgentMessageInput {
-  agentMessage(message, "message");
+  demand(agentMessage, "message", message);
   if (message.payload !== undefined) requireJson(message.payload, "message.payload");
   return message;
 }
@@ -32,31 +38,37 @@ export function checkMessage(message: AgentMessageInput): AgentMessageInput {
  * @throws {TypeError} Naming the field and the rule.
  */
 export function checkSubscription(messageTypes: readonly MessageType[], topics: readonly string[]): void {
-  types(messageTypes, "messageTypes");
-  if (messageTypes.length === 0) refuse("messageTypes", "must name at least one type");
-  strings(topics, "topics");
+  demand(types, "messageTypes", messageTypes);
+  demand(strings, "topics", topics);
 }
 
-const string = text("", () => true);
-const nonEmpty = text("must not be empty", (value) => value !== "");
+function demand(check: Check, field: string, value: unknown): void {
+  const fault = check(value);
+  if (fault !== null) throw new TypeError(`Cannot use ${field}${fault.path}: it ${fault.what}`);
+}
+
+const string = rule("must be a string", (value) => typeof value === "string");
+const nonEmpty = all(string, rule("must not be empty", (value) => value !== ""));
 const strings = list(string, "must be an array of strings");
 const messageType = rule(
   "must be request, response or event",
   (value) => value === "request" || value === "response" || value === "event",
 );
-const types = list(messageType, "must be an array");
+const types = all(
+  list(messageType, "must be an array"),
+  rule("must name at least one type", (value) => Array.isArray(value) && value.length > 0),
+);
 
 const agentId = shape(
   { type: nonEmpty, instance: optional(nonEmpty) },
   "must be an agent id: { type, instance? }",
 );
 
-const isShortOrLong = (id: string) => id.length < 6 || id.length > 256;
-const messageId: Check = (value, path) => {
-  string(value, path);
-  if (isShortOrLong(String(value))) refuse(path, "must have 6 to 256 characters");
-  if (!String(value).isWellFormed()) refuse(path, "must be well-formed Unicode");
-};
+const messageId = all(
+  string,
+  text("must have 6 to 256 characters", (id) => id.length >= 6 && id.length <= 256),
+  text("must be well-formed Unicode", (id) => id.isWellFormed()),
+);
 
 const agentMessage = shape({
   messageId: optional(messageId),
@@ -73,54 +85,68 @@ const agentMessage = shape({
   routing: optional(
     shape({ topic: optional(string), tags: optional(strings) }, "must be a routing key: { topic?, tags? }"),
   ),
-  timestamp: optional(text("must be an ISO 8601 date and time with Z or an offset", isDateTime)),
+  timestamp: optional(all(string, text("must be an ISO 8601 date and time with Z or an offset", isDateTime))),
   correlationId: optional(messageId),
   replyTo: optional(nonEmpty),
   trace: optional(shape({
-    traceparent: text("must have at most 256 characters", (value) => value.length <= 256),
-    tracestate: optional(text("must have at most 512 characters", (value) => value.length <= 512)),
+    traceparent: all(string, text("must have at most 256 characters", (value) => value.length <= 256)),
+    tracestate: optional(all(string, text("must have at most 512 characters", (value) => value.length <= 512))),
   }, "must be a trace context: { traceparent, tracestate? }")),
 }, "must be an object");
 
-function refuse(path: string, wrong: string): never {
-  throw new TypeError(`Cannot use ${path}: it ${wrong}`);
+function rule(what: string, isRight: (value: unknown) => boolean): Check {
+  const fault: Fault = { path: "", what };
+  return (value) => isRight(value) ? null : fault;
 }
 
-function rule(wrong: string, isRight: (value: unknown) => boolean): Check {
-  return (value, path) => {
-    if (!isRight(value)) refuse(path, wrong);
-  };
+/** A rule for what is known to be a string. */
+function text(what: string, isRight: (value: string) => boolean): Check {
+  return rule(what, (value) => isRight(String(value)));
 }
 
-function text(wrong: string, isRight: (value: string) => boolean): Check {
-  return (value, path) => {
-    if (typeof value !== "string") refuse(path, "must be a string");
-    if (!isRight(value)) refuse(path, wrong);
+/** The first fault of several checks. */
+function all(...checks: readonly Check[]): Check {
+  return (value) => {
+    for (const check of checks) {
+      const fault = check(value);
+      if (fault !== null) return fault;
+    }
+    return null;
   };
 }
 
 function optional(check: Check): Check {
-  return (value, path) => {
-    if (value !== undefined) check(value, path);
-  };
+  return (value) => value === undefined ? null : check(value);
 }
 
-function list(check: Check, wrong: string): Check {
-  return (value, path) => {
-    if (!Array.isArray(value)) refuse(path, wrong);
-    for (let index = 0; index < value.length; index++) check(value[index], `${path}.${index}`);
+function list(check: Check, what: string): Check {
+  return (value) => {
+    if (!Array.isArray(value)) return { path: "", what };
+    for (let index = 0; index < value.length; index++) {
+      const fault = check(value[index]);
+      if (fault !== null) return { path: `.${index}${fault.path}`, what: fault.what };
+    }
+    return null;
   };
 }
 
 /** Of what is wrong, a field is told before one that there is not. */
-function shape(fields: Readonly<Record<string, Check>>, wrong: string): Check {
+function shape(fields: Readonly<Record<string, Check>>, what: string): Check {
   const checks = Object.entries(fields);
-  return (value, path) => {
-    if (!isObject(value)) refuse(path, wrong);
-    for (const [name, check] of checks) check(value[name], `${path}.${name}`);
-    const unknown = Object.keys(value).filter((name) => !Object.hasOwn(fields, name));
-    if (unknown.length > 0) refuse(path, `must not have ${unknown.join(", ")}`);
+  return (value) => {
+    if (!isObject(value)) return { path: "", what };
+    for (const [name, check] of checks) {
+      const fault = check(value[name]);
+      if (fault !== null) return { path: `.${name}${fault.path}`, what: fault.what };
+    }
+    for (const name in value) if (!Object.hasOwn(fields, name)) return unknownNames(value, fields);
+    return null;
   };
+}
+
+function unknownNames(value: object, fields: object): Fault | null {
+  const names = Object.keys(value).filter((name) => !Object.hasOwn(fields, name));
+  return names.length === 0 ? null : { path: "", what: `must not have ${names.join(", ")}` };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
