@@ -1,10 +1,12 @@
 /** The memory with a backend of its own choice: it only wires what src/memory and backends hold. @module */
 
+import type { CompositeBackend } from "../backends/composite.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import { type OptionNames, requireBackend, requireFunction, requireOptions, requireString } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
 import { Memory, MEMORY_OPTIONS, type MemoryOptions, type MemorySource } from "../src/memory/memory.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
+import type { Key } from "../src/storage/key.ts";
 import { RedisSource } from "./redis_source.ts";
 
 /** How to make a {@linkcode MemoryPrimitive}: with a backend, with the URL of a Redis server, or with neither. */
@@ -89,10 +91,24 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
       reason: null,
       pending: 0,
     }),
+    mayMiss: (record) => isAway(backend, record),
     close: async () => {
       if (isOwn) await backend.close();
     },
   };
+}
+
+/** Whether a fallback serves in place of what is to hold a record. Only a composite backend knows of any. */
+function isAway(backend: StorageBackend, record: Key): boolean {
+  if (!isComposite(backend)) return false;
+  const routes = backend.status().filter(({ prefix }) => prefix.every((part, index) => record[index] === part));
+  const [route] = routes.sort((a, b) => b.prefix.length - a.prefix.length);
+  return route !== undefined && route.serving !== "primary";
+}
+
+/** Told by its method, so that its code is loaded by those alone who use it. */
+function isComposite(backend: StorageBackend): backend is CompositeBackend {
+  return "status" in backend && "onStatus" in backend;
 }
 
 function isRedis(name: string): boolean {

@@ -64,8 +64,8 @@ export interface MemorySource {
   open(): Promise<StorageBackend>;
   /** What there is to say about it. */
   info(): Omit<MemoryBackendInfo, "namespace">;
-  /** Whether what is not found may be there all the same, out of reach for now. @default {it never is} */
-  mayMiss?(): boolean;
+  /** Whether a record that is not found may be there all the same, out of reach for now. @default {it never is} */
+  mayMiss?(record: Key): boolean;
   /** Closes what belongs to the memory alone. */
   close(): Promise<void>;
 }
@@ -198,7 +198,7 @@ export class Memory implements AsyncDisposable {
         this.#attempt(backend, "update the entry", async () => {
           const former = await this.#store.get(key);
           // To begin anew would overwrite what is out of reach.
-          if (former === null && this.#source.mayMiss?.()) {
+          if (former === null && this.#source.mayMiss?.(this.#keys.entry(key))) {
             throw new BackendUnavailableError("Cannot update the entry: it may be in the backend that is away for now");
           }
           const value = await change(former?.value);
@@ -316,7 +316,7 @@ export class Memory implements AsyncDisposable {
     const source: MemorySource = {
       open: () => this.#source.open(),
       info: () => this.#source.info(),
-      mayMiss: () => this.#source.mayMiss?.() ?? false,
+      mayMiss: (record) => this.#source.mayMiss?.(record) ?? false,
       close: () => Promise.resolve(),
     };
     return new Memory(source, { ...this.#options, namespace: [...this.#keys.namespace, ...namespace] });

@@ -1,6 +1,7 @@
 /** The memory with no setup, and with a Redis server that is away, comes, and goes in the middle. @module */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { CompositeBackend } from "../../backends/composite.ts";
 import {
   BackendUnavailableError,
   createMemoryKey,
@@ -8,6 +9,8 @@ import {
   MemoryPrimitive,
   MessageCoordinator,
 } from "../../mod.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { flaky } from "../composite/flaky_backend.ts";
 import { until } from "../until.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
@@ -74,6 +77,26 @@ Deno.test("MemoryPrimitive refuses options that break their rules, and tells no 
   assertThrows(() => new MemoryPrimitive({ redisUrl: any(6379) }), TypeError, "redisUrl");
   assertThrows(() => new MemoryPrimitive({ log: any("loud") }), TypeError, "log");
   assertThrows(() => new MemoryPrimitive({ namespace: any("tenant") }), TypeError, "namespace");
+});
+
+Deno.test("MemoryPrimitive.update() begins nothing anew on a composite backend whose primary is away", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const memories = { backend: primary, fallback: new MemoryBackend({ clock }) };
+  const rest = { backend: flaky(new MemoryBackend({ clock })).backend, fallback: new MemoryBackend({ clock }) };
+  await using backend = new CompositeBackend({ default: rest, routes: [{ prefix: ["memory"], ...memories }], clock });
+  const memory = new MemoryPrimitive({ backend, namespace: ["tenant"], clock }).within("agent");
+  const increase = () => memory.update("count", (count) => Number(count ?? 0) + 1);
+  assertEquals([await increase(), await increase()], [1, 2]);
+  control.isAway = true;
+  await assertRejects(increase, BackendUnavailableError, "it may be in the backend that is away for now");
+  await memory.add("seen", 1);
+  assertEquals(await memory.update("seen", () => 2), 2);
+  control.isAway = false;
+  for (let tries = 0; tries < 10 && backend.status().some(({ serving }) => serving !== "primary"); tries++) {
+    await clock.advance(1000);
+  }
+  assertEquals([await increase(), await memory.get("seen")], [3, 2]);
 });
 
 redisTest("MemoryPrimitive keeps entries in Redis where there is one", async (server) => {
