@@ -32,6 +32,16 @@ export function tellSafely(call: () => unknown): void {
   }
 }
 
+/** What an error says, or whatever else was thrown: also where that has no text, or an odd one. Never throws. */
+export function errorText(error: unknown): string {
+  try {
+    const message: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "message") : undefined;
+    return typeof message === "string" ? message : String(error);
+  } catch {
+    return "what was thrown has no text";
+  }
+}
+
 /** The base of all errors of this library that are not a caller's mistake. */
 export class CoordinationError extends Error {
   /** A stable, upper-case name of the condition. */

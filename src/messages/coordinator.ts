@@ -12,7 +12,7 @@ import {
   requireString,
 } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { OutcomeUnknownError, QueueFullError } from "../errors.ts";
+import { errorText, OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
 import { activeTrace, observeSend } from "../observability/messaging_telemetry.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
@@ -476,7 +476,7 @@ function nameOf(agent: AgentId): string {
 }
 
 function toMessageError(error: unknown): NonNullable<MessageResult["error"]> {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   if (error instanceof OutcomeUnknownError) return { code: "outcome_unknown", message };
   return { code: isOutage(error) ? "backend_unavailable" : "failed", message };
 }

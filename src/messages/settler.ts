@@ -7,7 +7,7 @@ import { observeSettle } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import { backoffDelayMs } from "../resilience/backoff.ts";
 import type { Batch, CommitResult, Lease, StorageBackend } from "../storage/backend.ts";
-import { mergeBatches } from "../storage/batch.ts";
+import { mergeBatches, prepareError } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
@@ -67,12 +67,13 @@ export class Settler {
   async nack(lease: AttemptLease, message: AgentMessage | null, options: NackOptions): Promise<boolean> {
     requireOptions("nack()", options, NACK_OPTIONS);
     const { queue, id, token, attempt, maxAttempts = Infinity } = lease;
-    const { failure = "transient", error } = options;
+    const { failure = "transient" } = options;
     if (!["transient", "permanent", "timeout"].includes(failure)) {
       throw new TypeError(`Cannot use failure: it must be transient, permanent or timeout, got ${failure}`);
     }
     const delayMs = requireNumber("delayMs", options.delayMs ?? this.#backoffMs(attempt), DURATION);
-    const settled = { queue, id, token, ...(error !== undefined && { error }) };
+    const error = prepareError(options.error); // cut, for the answer carries it too
+    const settled = { queue, id, token, ...(error !== null && { error }) };
     const nack: Batch = {
       operations: [failure === "permanent" ? { type: "bury", ...settled } : { type: "retry", ...settled, delayMs }],
     };

@@ -10,7 +10,7 @@ import {
   requireSignal,
 } from "../check.ts";
 import { sleep } from "../clock.ts";
-import { LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
+import { errorText, LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
@@ -276,7 +276,7 @@ class MailboxServer implements AgentServer {
   async #giveBack(received: ReceivedMessage, error: unknown): Promise<void> {
     this.#report(error, received.message);
     if (error instanceof LeaseLostError) return;
-    await received.nack({ failure: failureOf(error), error: error instanceof Error ? error.message : String(error) });
+    await received.nack({ failure: failureOf(error), error: errorText(error) });
   }
 
   #report(error: unknown, message?: AgentMessage): void {

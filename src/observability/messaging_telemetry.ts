@@ -2,6 +2,7 @@
 
 import { type Attributes, context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { monotonicMs, systemClock } from "../clock.ts";
+import { errorText } from "../errors.ts";
 import { errorTypeOf, type Telemetry, telemetry } from "./telemetry.ts";
 import { toContext, toLinks, toTraceContext, type TraceContext } from "./trace_context.ts";
 
@@ -57,10 +58,7 @@ export class ObservedOperation {
     const type = error === undefined ? {} : { "error.type": errorTypeOf(error) };
     if (error !== undefined) {
       this.#span.setAttributes(type);
-      this.#span.setStatus({
-        code: SpanStatusCode.ERROR,
-        message: error instanceof Error ? error.message : String(error),
-      });
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorText(error) });
     }
     const attributes = { ...this.#attributes, ...type };
     if (sent > 0) this.#telemetry.count("messaging.client.sent.messages", "{message}", sent, attributes);

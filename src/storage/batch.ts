@@ -109,6 +109,8 @@ function prepareCheck(
   return { key: encodeKey(key), version };
 }
 
+const LISTS = ["checks", "notify"] as const;
+
 /**
  * Requires that a batch is one in outline, for those who look into it before an engine checks it in full.
  *
@@ -118,7 +120,7 @@ export function requireBatch(batch: Batch): Batch {
   if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
     throw new TypeError("Cannot commit the batch: operations must be an array");
   }
-  for (const list of ["checks", "notify"] as const) {
+  for (const list of LISTS) {
     if (batch[list] !== undefined && !Array.isArray(batch[list])) {
       throw new TypeError(`Cannot commit the batch: ${list} must be an array`);
     }
@@ -200,8 +202,10 @@ function prepareOperation<Value>(
       return { type: "delete", key: encodeName(operation.key) };
     case "enqueue":
       return prepareEnqueue(operation, encodeValue);
-    case "ack":
-      return { type: "ack", ...prepareLease(operation) };
+    case "ack": {
+      const { queue, id, token } = prepareLease(operation); // spreading it would take twice as long
+      return { type: "ack", queue, id, token };
+    }
     case "retry": {
       const { delayMs = 0 } = operation;
       requireNumber("delayMs", delayMs, DURATION);
@@ -265,7 +269,12 @@ function requireId(field: string, id: unknown): void {
   }
 }
 
-function prepareError(error: unknown): string | null {
+/**
+ * The error that a message carries, `null` where none is given.
+ *
+ * @throws {TypeError} When it is no string.
+ */
+export function prepareError(error: unknown): string | null {
   if (error === undefined) return null;
   return requireString("error", error, 0, Number.MAX_SAFE_INTEGER).slice(0, MAX_ERROR_LENGTH).toWellFormed();
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { MemoryBackend } from "../../backends/memory.ts";
-import { BackendUnavailableError, LeaseLostError } from "../../src/errors.ts";
+import { BackendUnavailableError, LeaseLostError, RequestFailedError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { Handling } from "../../src/messages/handling.ts";
 import type { AgentMessage, QueueMessage } from "../../src/messages/model.ts";
@@ -140,6 +140,33 @@ Deno.test("serveAgent() gives a message back with what was thrown, also when tha
   await clock.advance(10);
   const [dead] = await Array.fromAsync(coordinator.deadLetters(AGENT));
   assertEquals(dead?.lastError, "a string");
+  await server.stop();
+  await memory.close();
+});
+
+Deno.test("serveAgent() gives a message back at once, and answers its request, whatever odd thing was thrown", async () => {
+  const odd: unknown[] = [
+    Object.create(null),
+    { toString: () => assert(false) },
+    Object.defineProperty(new Error(), "message", { value: { an: "object" } }),
+    { message: "of another realm" },
+    new Error("x".repeat(20_000_000)),
+    new Error("lone \ud800 and \0"),
+    Symbol("thrown"),
+    undefined,
+  ];
+  const { clock, memory, coordinator, server } = serve(({ payload }) => {
+    throw odd[Number(payload.n)];
+  });
+  const replies = odd.map((_, n) => coordinator.request(AGENT, { n }).catch((error) => error));
+  await clock.advance(10);
+  const texts = await Array.fromAsync(coordinator.deadLetters(AGENT), ({ lastError }) => lastError);
+  assertEquals([texts.length, texts[0], texts[3]], [odd.length, "what was thrown has no text", "of another realm"]);
+  for (const reply of replies) {
+    const error = await reply;
+    assertInstanceOf(error, RequestFailedError);
+    assert(error.message.length < 5000); // an engine takes no more than so much
+  }
   await server.stop();
   await memory.close();
 });
