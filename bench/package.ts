@@ -8,7 +8,9 @@
 
 // deno-lint-ignore-file no-console -- its output is what it is for
 
+import { build, stop } from "esbuild";
 import { Consumer } from "../tests/npm/consumer.ts";
+import { findNodes } from "../tests/npm/nodes.ts";
 
 const ROUNDS = 21;
 const EMPTY = "";
@@ -17,11 +19,11 @@ const BUNDLED = `export { MessageCoordinator } from "@tta/agent-coordination";
 export { MemoryBackend } from "@tta/agent-coordination/memory";`;
 
 await using consumer = await Consumer.make();
-await consumer.npmInstall("esbuild@0.28");
-await measureImport("Node", "node", ["--input-type=module", "--eval"]);
+for (const { major, program } of await findNodes(consumer)) {
+  await measureImport(`Node ${major}`, program, ["--input-type=module", "--eval"]);
+}
 await measureImport("Deno", Deno.execPath(), ["eval", "--node-modules-dir=manual"]);
-await measureBundle("coordinator and memory backend", []);
-await measureBundle("the same, without the OpenTelemetry API", ["@opentelemetry/api"]);
+await measureBundle();
 
 async function measureImport(runtime: string, program: string, args: readonly string[]): Promise<void> {
   const [empty, full]: [number[], number[]] = [[], []];
@@ -30,8 +32,10 @@ async function measureImport(runtime: string, program: string, args: readonly st
     full.push(await timed(program, [...args, IMPORT]));
   }
   const [without, withIt] = [median(empty), median(full)];
-  const added = (withIt - without).toFixed(1);
-  console.log(`${runtime}: ${without.toFixed(1)} ms empty, ${withIt.toFixed(1)} ms with the package: ${added} ms more`);
+  const more = `${(withIt - without).toFixed(1)} ms more, of the shortest ${
+    (Math.min(...full) - Math.min(...empty)).toFixed(1)
+  }`;
+  console.log(`${runtime}: ${without.toFixed(1)} ms empty, ${withIt.toFixed(1)} ms with the package: ${more}`);
 }
 
 async function timed(program: string, args: readonly string[]): Promise<number> {
@@ -41,18 +45,19 @@ async function timed(program: string, args: readonly string[]): Promise<number> 
   return performance.now() - startedAt;
 }
 
-async function measureBundle(what: string, external: readonly string[]): Promise<void> {
-  await consumer.write("bundle.mjs", BUNDLED);
-  const options = { entryPoints: ["bundle.mjs"], bundle: true, minify: true, format: "esm", outfile: "out.mjs" };
-  const script = `import { build } from "esbuild"; await build(${
-    JSON.stringify({ ...options, platform: "node", external })
-  });`;
-  const { success, stderr } = await consumer.run("node", ["--input-type=module", "--eval", script]);
-  if (!success) throw new Error(`Cannot bundle the package: ${stderr}`);
-  const bundle = await Deno.readFile(`${consumer.directory}/out.mjs`);
-  const packed = new Blob([bundle]).stream().pipeThrough(new CompressionStream("gzip"));
+/** What a program carries along that has a coordinator on the memory backend. */
+async function measureBundle(): Promise<void> {
+  const { outputFiles: [bundle] } = await build({
+    stdin: { contents: BUNDLED, resolveDir: consumer.directory },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "node",
+    write: false,
+  }).finally(stop);
+  const packed = new Blob([bundle?.text ?? ""]).stream().pipeThrough(new CompressionStream("gzip"));
   const { byteLength } = await new Response(packed).arrayBuffer();
-  console.log(`${what}: ${kb(bundle.byteLength)} minified, ${kb(byteLength)} gzipped`);
+  console.log(`A bundle: ${kb(bundle?.contents.byteLength ?? 0)} minified, ${kb(byteLength)} gzipped`);
 }
 
 function kb(bytes: number): string {

@@ -56,6 +56,10 @@ export const PARTS: readonly string[] = [
 /** What one backend alone needs: whoever uses that backend installs it. */
 export const DRIVERS: readonly string[] = ["@deno/kv", "ioredis", "postgres"];
 
+/** What may be missing, at the versions that fit: the drivers, and whose providers are found once they are registered. */
+const PEERS = [...DRIVERS, "@opentelemetry/api"].sort();
+const VERSIONS: Readonly<Record<string, string>> = config.imports;
+
 /** The files that go along with the code. */
 export const DOCUMENTS: readonly string[] = ["README.md", "LICENSE", "CHANGELOG.md"];
 
@@ -75,9 +79,9 @@ export function finishPackageJson(made: PackageJson): PackageJson {
     type: "module",
     sideEffects: false,
     exports: Object.fromEntries(doors),
-    dependencies: Object.fromEntries(dependencies.filter(([name]) => !DRIVERS.includes(name))),
-    peerDependencies: Object.fromEntries(dependencies.filter(([name]) => DRIVERS.includes(name))),
-    peerDependenciesMeta: Object.fromEntries(DRIVERS.map((name) => [name, { optional: true }])),
+    dependencies: Object.fromEntries(dependencies.filter(([name]) => !PEERS.includes(name))),
+    peerDependencies: Object.fromEntries(PEERS.map((name) => [name, versionOf(name)])),
+    peerDependenciesMeta: Object.fromEntries(PEERS.map((name) => [name, { optional: true }])),
   };
 }
 
@@ -92,6 +96,11 @@ export function codeOf(target: Target | undefined): string {
   if (typeof target === "string") return target;
   if (target === undefined) throw new Error("Cannot finish package.json: an export leads to no code");
   return codeOf(target.import ?? target.default);
+}
+
+/** The versions that the import map allows, as in `npm:name@^1`. */
+function versionOf(name: string): string {
+  return VERSIONS[name]?.split("@").at(-1) ?? "*";
 }
 
 function sorted<Value>(entries: readonly (readonly [string, Value])[]): (readonly [string, Value])[] {

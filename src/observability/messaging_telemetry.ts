@@ -1,10 +1,16 @@
 /** Spans and metrics of messaging, by the semantic conventions of OpenTelemetry. @module */
 
-import { type Attributes, context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Attributes, Span, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { monotonicMs, systemClock } from "../clock.ts";
 import { errorText } from "../errors.ts";
+import { activeContext, callWithin, spanContextOf } from "./registered.ts";
+import { toContext, toLinks, toTraceContext } from "./remote_span.ts";
 import { errorTypeOf, type Telemetry, telemetry } from "./telemetry.ts";
-import { toContext, toLinks, toTraceContext, type TraceContext } from "./trace_context.ts";
+import type { TraceContext } from "./trace_context.ts";
+
+/** The kinds of spans, as OpenTelemetry numbers them. */
+const KIND = { client: 2, producer: 3, consumer: 4 } as const satisfies Record<string, SpanKind>;
+const STATUS_ERROR: SpanStatusCode = 2;
 
 /** The mailbox of an agent. */
 interface Mailbox {
@@ -44,7 +50,7 @@ export class ObservedOperation {
 
   /** Calls a function within the operation: spans that it begins are its children. */
   run<Result>(call: () => Result): Result {
-    return context.with(trace.setSpan(context.active(), this.#span), call);
+    return callWithin(this.#span, call);
   }
 
   /** Ends the operation when a promise settles: with its error, or with what is wrong about its result. */
@@ -58,7 +64,7 @@ export class ObservedOperation {
     const type = error === undefined ? {} : { "error.type": errorTypeOf(error) };
     if (error !== undefined) {
       this.#span.setAttributes(type);
-      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorText(error) });
+      this.#span.setStatus({ code: STATUS_ERROR, message: errorText(error) });
     }
     const attributes = { ...this.#attributes, ...type };
     if (sent > 0) this.#telemetry.count("messaging.client.sent.messages", "{message}", sent, attributes);
@@ -70,7 +76,7 @@ export class ObservedOperation {
 /** A message is being sent; `null` while nobody observes. */
 export function observeSend(recipient: Mailbox, messageId: string, correlationId?: string): ObservedOperation | null {
   const to = telemetry();
-  return to && observe(to, "send", "send", SpanKind.PRODUCER, recipient, messageOf(messageId, correlationId));
+  return to && observe(to, "send", "send", KIND.producer, recipient, messageOf(messageId, correlationId));
 }
 
 /** A message is being settled: acknowledged, given back, answered. */
@@ -80,7 +86,7 @@ export function observeSettle(
   messageId: string,
 ): ObservedOperation | null {
   const to = telemetry();
-  return to && observe(to, operation, "settle", SpanKind.CLIENT, mailboxOf(mailbox), messageOf(messageId, undefined));
+  return to && observe(to, operation, "settle", KIND.client, mailboxOf(mailbox), messageOf(messageId, undefined));
 }
 
 /** A message is being handled. What its handler does belongs to the trace of whoever has sent it. */
@@ -88,7 +94,7 @@ export function observeProcess({ messageId, recipient, correlationId, trace: sen
   const to = telemetry();
   if (!to) return null;
   const attributes = messageOf(messageId, correlationId);
-  return observe(to, "process", "process", SpanKind.CONSUMER, recipient, attributes, sent);
+  return observe(to, "process", "process", KIND.consumer, recipient, attributes, sent);
 }
 
 /** A claim is about to be made; returns what to call with the messages that it gave. */
@@ -101,7 +107,7 @@ export function observeReceive(mailbox: readonly string[]): ((messages: readonly
     const recipient = mailboxOf(mailbox);
     const attributes = attributesOf("receive", "receive", recipient);
     to.tracer.startSpan(`receive ${templateOf(recipient)}`, {
-      kind: SpanKind.CLIENT,
+      kind: KIND.client,
       startTime,
       links: toLinks(messages.map((message) => message.trace)),
       attributes: { ...attributes, ...destinationOf(recipient), "messaging.batch.message_count": messages.length },
@@ -113,7 +119,7 @@ export function observeReceive(mailbox: readonly string[]): ((messages: readonly
 
 /** The trace that the caller is in, to be sent with a message that travels in a batch of its own. */
 export function activeTrace(): TraceContext | undefined {
-  return telemetry() === null ? undefined : toTraceContext(trace.getSpanContext(context.active()));
+  return telemetry() === null ? undefined : toTraceContext(spanContextOf(activeContext()));
 }
 
 function observe(
@@ -130,7 +136,7 @@ function observe(
     kind,
     links: toLinks([sent]),
     attributes: { ...attributes, ...destinationOf(recipient), ...message },
-  }, sent ? toContext(sent) : context.active());
+  }, sent ? toContext(sent) : activeContext());
   const metric = type === "process" ? "messaging.process.duration" : "messaging.client.operation.duration";
   return new ObservedOperation(to, span, metric, attributes, monotonicMs(systemClock));
 }

@@ -5,8 +5,8 @@ import { createTraceState } from "@opentelemetry/api";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { recordHold } from "../../src/observability/primitive_telemetry.ts";
+import { toSpanContext, toTraceContext } from "../../src/observability/remote_span.ts";
 import { errorTypeOf } from "../../src/observability/telemetry.ts";
-import { toSpanContext, toTraceContext } from "../../src/observability/trace_context.ts";
 import { recording } from "./recorder.ts";
 
 const SPAN = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", traceFlags: 1 };
