@@ -1,6 +1,7 @@
 /** The coordinator's settings: their units, defaults and bounds. @module */
 
 import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { backoffDelayMs } from "../resilience/backoff.ts";
 
 /** What a coordinator can be configured with. */
 export interface CoordinatorConfiguration {
@@ -59,6 +60,12 @@ export function changeConfiguration(
     changed[name] = requireNumber(name, value, RULES[name]);
   }
   return changed;
+}
+
+/** How long a message waits that is given back after delivery `attempt`, 1 for the first. */
+export function retryDelayMs(configuration: CoordinatorConfiguration, attempt: number): number {
+  const { backoffBaseMs: baseDelayMs, backoffFactor: factor, backoffMaxMs: maxDelayMs } = configuration;
+  return backoffDelayMs({ attempt, baseDelayMs, factor, maxDelayMs });
 }
 
 function isSetting(name: string): name is keyof CoordinatorConfiguration {

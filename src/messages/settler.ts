@@ -5,12 +5,11 @@ import type { Clock } from "../clock.ts";
 import { CommitRefusedError } from "../errors.ts";
 import { observeSettle } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
-import { backoffDelayMs } from "../resilience/backoff.ts";
 import type { Batch, CommitResult, Lease, StorageBackend } from "../storage/backend.ts";
 import { mergeBatches, prepareError } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
-import type { CoordinatorConfiguration } from "./configuration.ts";
+import { type CoordinatorConfiguration, retryDelayMs } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
 import { type AgentMessage, checkMessage } from "./model.ts";
 import { ACK_OPTIONS, type AckOptions, NACK_OPTIONS, type NackOptions } from "./options.ts";
@@ -71,7 +70,7 @@ export class Settler {
     if (!["transient", "permanent", "timeout"].includes(failure)) {
       throw new TypeError(`Cannot use failure: it must be transient, permanent or timeout, got ${failure}`);
     }
-    const delayMs = requireNumber("delayMs", options.delayMs ?? this.#backoffMs(attempt), DURATION);
+    const delayMs = requireNumber("delayMs", options.delayMs ?? retryDelayMs(this.#configuration(), attempt), DURATION);
     const error = prepareError(options.error); // cut, for the answer carries it too
     const settled = { queue, id, token, ...(error !== null && { error }) };
     const nack: Batch = {
@@ -125,11 +124,6 @@ export class Settler {
     const commit = this.#backend.commit(batch);
     if (!observed) return commit;
     return observed.follow(commit, (result) => result.committed ? undefined : result.reason);
-  }
-
-  #backoffMs(attempt: number): number {
-    const { backoffBaseMs: baseDelayMs, backoffFactor: factor, backoffMaxMs: maxDelayMs } = this.#configuration();
-    return backoffDelayMs({ attempt, baseDelayMs, factor, maxDelayMs });
   }
 }
 

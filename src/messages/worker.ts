@@ -12,9 +12,11 @@ import {
 import { sleep } from "../clock.ts";
 import { errorText, LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
+import { retryAfterMs } from "../resilience/retry_after.ts";
 import type { Batch } from "../storage/backend.ts";
 import type { JsonObject } from "../storage/json.ts";
 import { Bag } from "./bag.ts";
+import { retryDelayMs } from "./configuration.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
 import { Handling } from "./handling.ts";
 import { type Inbox, isOutage } from "./inbox.ts";
@@ -28,7 +30,9 @@ export interface AgentProxy {
   readonly agentId: AgentId;
   /**
    * Handles one message. Returning acknowledges it; what is returned is the reply when the message is a request. Throwing
-   * gives it back to be tried again, or, with a {@linkcode PermanentFailureError}, gives it up.
+   * gives it back to be tried again, or, with a {@linkcode PermanentFailureError}, gives it up. It is tried again after the
+   * configured backoff; later, up to `backoffMaxMs`, where the error asks for it by a `retryAfterMs`, as that of an open
+   * circuit breaker does, or by a `Retry-After` header.
    */
   process(message: AgentMessage, context: ProcessContext): ProcessResult | Promise<ProcessResult>;
 }
@@ -276,7 +280,16 @@ class MailboxServer implements AgentServer {
   async #giveBack(received: ReceivedMessage, error: unknown): Promise<void> {
     this.#report(error, received.message);
     if (error instanceof LeaseLostError) return;
-    await received.nack({ failure: failureOf(error), error: errorText(error) });
+    const delay = this.#delayAfter(error, received.attempt);
+    await received.nack({ failure: failureOf(error), error: errorText(error), ...delay });
+  }
+
+  /** Where the error says when to come again, as that of an open breaker does, all attempts before would be in vain. */
+  #delayAfter(error: unknown, attempt: number): { readonly delayMs?: number } {
+    const { clock, configuration } = this.#coordinator;
+    const askedMs = retryAfterMs(error, clock.now());
+    if (askedMs === null) return {};
+    return { delayMs: Math.max(retryDelayMs(configuration, attempt), Math.min(askedMs, configuration.backoffMaxMs)) };
   }
 
   #report(error: unknown, message?: AgentMessage): void {

@@ -7,6 +7,7 @@ import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { Handling } from "../../src/messages/handling.ts";
 import type { AgentMessage, QueueMessage } from "../../src/messages/model.ts";
 import { type AgentProxy, serveAgent, type ServeOptions } from "../../src/messages/worker.ts";
+import { CircuitBreakerOpenError } from "../../src/resilience/breaker_error.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
@@ -167,6 +168,26 @@ Deno.test("serveAgent() gives a message back at once, and answers its request, w
     assertInstanceOf(error, RequestFailedError);
     assert(error.message.length < 5000); // an engine takes no more than so much
   }
+  await server.stop();
+  await memory.close();
+});
+
+Deno.test("serveAgent() tries again when the error asks for it, not before, and after backoffMaxMs at the latest", async () => {
+  const asks: unknown[] = [
+    new CircuitBreakerOpenError("model", "open", 5000),
+    { headers: { "retry-after": "7" } },
+    new CircuitBreakerOpenError("model", "isolated", Infinity),
+    { retryAfterMs: 1 },
+  ];
+  const begunAtMs: number[] = [];
+  const { clock, memory, coordinator, server } = serve(() => {
+    begunAtMs.push(clock.monotonic());
+    throw asks[begunAtMs.length - 1];
+  });
+  coordinator.configure({ retryAttempts: 4, backoffMaxMs: 10_000 });
+  await coordinator.sendMessage(SENDER, AGENT, {});
+  await clock.advance(60_000);
+  assertEquals(begunAtMs.map((ms, index) => Math.floor((ms - (begunAtMs[index - 1] ?? ms)) / 1000)), [0, 5, 7, 10, 8]);
   await server.stop();
   await memory.close();
 });
