@@ -1,7 +1,12 @@
 /** A backend with a fallback: serves from the fallback while the primary is away, and synchronises when it is back. @module */
 
 import { type Clock, sleep } from "../../src/clock.ts";
-import { BackendClosedError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import {
+  BackendClosedError,
+  BackendUnavailableError,
+  OutcomeUnknownError,
+  ValueTooLargeError,
+} from "../../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -21,12 +26,12 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { requireLimit } from "../../src/storage/batch.ts";
-import { copyJson } from "../../src/storage/json.ts";
-import type { Key } from "../../src/storage/key.ts";
+import { copyJson, encodeJson } from "../../src/storage/json.ts";
+import { type Key, utf8Length } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
 import { fromFallback, isFallbackToken, toFallback, withFallbackVersion } from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
-import { collect } from "../../src/storage/es2024.ts";
+import { collect, deferred } from "../../src/storage/es2024.ts";
 
 /** Who serves at the moment. */
 export type Serving = "primary" | "fallback" | "synchronising";
@@ -205,17 +210,14 @@ export class FallbackBackend implements StorageBackend {
   /** Listens to both: a hint too many costs a look, one too few a message. */
   async listen(topic: Key, wake: () => void): Promise<Unlisten> {
     this.#requireOpen();
-    const ends = [await this.#fallback.listen(topic, wake)];
+    const endFallback = await this.#fallback.listen(topic, wake);
     try {
-      ends.push(await this.#primary.listen(topic, wake));
+      const endPrimary = await this.#listenToPrimary(topic, wake);
+      return async () => void await Promise.all([endFallback(), endPrimary()]);
     } catch (error) {
-      if (!isAway(error)) throw error;
-      this.#leavePrimary(error);
-      ends.push(this.#listenLater(topic, wake));
+      await endFallback();
+      throw error;
     }
-    return async () => {
-      await Promise.all(ends.map((end) => end()));
-    };
   }
 
   async ping(): Promise<Health> {
@@ -237,10 +239,21 @@ export class FallbackBackend implements StorageBackend {
     if (!this.#queuesToo && batch.operations.some((operation) => "queue" in operation)) {
       throw this.#unavailable("use a queue");
     }
+    this.#requireSmall(batch);
     const result = await this.#track(this.#journal.commit(toFallback(batch)));
     // A message that was delivered by the fallback may be settled when the primary is back already.
-    if (this.#serving === "primary") this.#return();
+    if (this.#serving === "primary") await this.#follow();
     return result;
+  }
+
+  /** What the primary can never take must not wait for it. */
+  #requireSmall({ operations }: Batch): void {
+    const { maxValueBytes } = this.#primary.traits;
+    if (maxValueBytes >= this.#fallback.traits.maxValueBytes) return;
+    for (const operation of operations) {
+      const bytes = "value" in operation ? utf8Length(encodeJson(operation.value)) : 0;
+      if (bytes > maxValueBytes) throw new ValueTooLargeError(bytes, maxValueBytes);
+    }
   }
 
   async #read<T>(fromPrimary: () => Promise<T>, fromFallback: () => Promise<T>): Promise<T> {
@@ -311,14 +324,19 @@ export class FallbackBackend implements StorageBackend {
 
   /** Waits for the primary in the background, synchronises, and switches back. */
   #return(): void {
-    this.#returning ??= this.#probe().finally(() => this.#returning = null);
+    this.#returning ??= this.#probe().finally(() => {
+      this.#returning = null;
+      // The primary may have gone away, or a write have come to the fallback, since the probe looked last.
+      if (!this.#ending.signal.aborted && (this.#serving !== "primary" || this.#journal.size > 0)) this.#return();
+    });
   }
 
   async #probe(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       try {
-        if ((await this.#primary.ping()).healthy) await this.#synchronise();
+        const health = await unlessAborted(this.#primary.ping(), signal);
+        if (health?.healthy) await this.#synchronise();
         if (this.#serving === "primary" && this.#journal.size === 0) return;
       } catch (error) {
         if (signal.aborted) return;
@@ -331,19 +349,49 @@ export class FallbackBackend implements StorageBackend {
   /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
   async #synchronise(): Promise<void> {
     const { signal } = this.#ending;
-    if (this.#serving === "primary") return await this.#journal.replay(signal);
+    if (this.#serving === "primary") return await this.#atTheGate(() => this.#journal.replay(signal));
     if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
     if (this.#journal.size > FEW) await this.#journal.replay(signal);
-    let open = () => {};
-    this.#gate = new Promise((resolve) => open = resolve);
-    try {
+    await this.#atTheGate(async () => {
       await Promise.allSettled(this.#underway);
       await this.#journal.replay(signal);
       this.#change("primary", "everything is synchronised");
+    });
+  }
+
+  /** Brings over what was just written to the fallback, though the primary serves, before anybody looks for it there. */
+  async #follow(): Promise<void> {
+    try {
+      await this.#atTheGate(() => this.#journal.replay(this.#ending.signal));
+    } catch {
+      // It is in the journal: the probe goes on with it.
+    }
+    this.#return();
+  }
+
+  /** Does some work while calls wait. */
+  async #atTheGate(work: () => Promise<void>): Promise<void> {
+    while (this.#gate) await this.#gate;
+    const gate = deferred<void>();
+    this.#gate = gate.promise;
+    try {
+      await work();
     } finally {
       this.#gate = null;
-      open();
+      gate.resolve();
     }
+  }
+
+  async #listenToPrimary(topic: Key, wake: () => void): Promise<Unlisten> {
+    if (this.#serving === "primary") {
+      try {
+        return await this.#primary.listen(topic, wake);
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        this.#leavePrimary(error);
+      }
+    }
+    return this.#listenLater(topic, wake);
   }
 
   /** Listens to a primary that is away as soon as it is back. */
@@ -381,6 +429,18 @@ function withMark(mark: string, changes: Changes): Changes {
 
 function isAway(error: unknown): error is Error {
   return error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError;
+}
+
+/** What a promise comes to; `null` as soon as the signal is aborted. */
+async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result | null> {
+  const aborted = deferred<null>();
+  const onAbort = () => aborted.resolve(null);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** An iterable whose first item was fetched already, so that an outage shows before anything was given out. */

@@ -12,15 +12,10 @@ const MOVE_BATCH = 100;
 const DEDUPE_MS = 300_000;
 
 /**
- * Moves what nobody holds: ready, delayed and dead messages, the dead as ready ones with all their attempts. Tells whether
- * the queue is empty then; it is not while somebody holds a message. `now` is the time of `from`.
+ * Moves what nobody holds: ready, delayed and dead messages, the dead as ready ones with all their attempts. `now` is the
+ * time of `from`.
  */
-export async function moveDelivered(
-  from: StorageBackend,
-  to: StorageBackend,
-  queue: Key,
-  now: number,
-): Promise<boolean> {
+export async function moveMessages(from: StorageBackend, to: StorageBackend, queue: Key, now: number): Promise<void> {
   for await (const { id } of from.messages(queue, "dead")) {
     await from.commit({ operations: [{ type: "redrive", queue, id }] });
   }
@@ -36,8 +31,6 @@ export async function moveDelivered(
     await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
     await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
   }
-  const { ready, delayed: later, leased, dead } = await from.stats(queue);
-  return ready + later + leased + dead === 0;
 }
 
 /** What is left of a record's time, as an option of `set`. */

@@ -1,0 +1,186 @@
+/** The journal of a fallback, where writes and the synchronisation run into one another. @module */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FallbackBackend, type FallbackChange, type FallbackOptions } from "../../backends/composite/fallback.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
+import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { message, QUEUE } from "../../src/testing/steps.ts";
+import { standIn } from "../storage/stand_in.ts";
+import { flaky, put } from "./flaky_backend.ts";
+
+/** A primary that is away, and its fallback; both outlive the backend, and single methods of either can be replaced. */
+function open(options: Partial<FallbackOptions> = {}) {
+  const clock = new ManualClock();
+  const stores = { primary: new MemoryBackend({ clock }), fallback: new MemoryBackend({ clock }) };
+  const stay = { close: () => Promise.resolve() };
+  const methods: Record<"primary" | "fallback", Partial<StorageBackend>> = {
+    primary: { ...stay },
+    fallback: { ...stay },
+  };
+  const { backend: primary, control } = flaky(standIn(stores.primary, methods.primary));
+  const fallback = standIn(stores.fallback, methods.fallback);
+  const begin = (onChange = (_change: FallbackChange) => {}) =>
+    new FallbackBackend(primary, { queues: true, ...options, fallback }, clock, onChange);
+  const comeBack = async (backend: FallbackBackend) => {
+    control.isAway = false;
+    for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
+      assert(tries < 50, JSON.stringify(backend.status));
+      await clock.advance(1000);
+    }
+  };
+  control.isAway = true;
+  return { clock, stores, methods, control, begin, comeBack };
+}
+
+const valuesOf = async (backend: StorageBackend) => (await Array.fromAsync(backend.list([]))).map(({ value }) => value);
+
+Deno.test("writes of one record at the same time leave no mark behind, which the next process would follow", async () => {
+  const { stores, control, begin, comeBack } = open();
+  const first = begin();
+  await first.get([["other"]]);
+  await Promise.all(["1", "2", "3"].map((value) => first.commit(put(["k"], value))));
+  await comeBack(first);
+  assertEquals(await valuesOf(stores.primary), ["3"]);
+  assertEquals(await stores.fallback.count([]), 0);
+  await first.close();
+  control.isAway = false;
+  const second = begin();
+  assertEquals((await second.get([["k"]]))[0]?.value, "3");
+  await comeBack(second);
+  assertEquals(await valuesOf(stores.primary), ["3"]);
+  await second.close();
+});
+
+Deno.test("what is written while its mark is taken away is brought to the primary too", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  // More than go at once, so that calls do not wait for the switch back.
+  for (let n = 0; n < 60; n++) await backend.commit(put(["k", `${n}`], "1"));
+  const written: Promise<unknown>[] = [];
+  methods.fallback.commit = (batch) => {
+    const result = stores.fallback.commit(batch);
+    const taken = batch.operations.find(({ type }, index) => type === "delete" && index > 0);
+    if (taken && "key" in taken && written.length < 60) written.push(backend.commit(put(taken.key, "2")));
+    return result;
+  };
+  await comeBack(backend);
+  assertEquals(written.length, 60);
+  await Promise.all(written);
+  await comeBack(backend);
+  assertEquals(await valuesOf(stores.primary), Array(60).fill("2"));
+  await backend.close();
+});
+
+Deno.test("a message that is sent while its queue is found empty is brought to the primary too", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
+  for (const id of ids) await backend.commit({ operations: [message(id)] });
+  let late: Promise<unknown> | null = null;
+  methods.fallback.stats = async (queue) => {
+    const stats = await stores.fallback.stats(queue);
+    if (stats.ready === 0) late ??= backend.commit({ operations: [message("late")] });
+    return stats;
+  };
+  await comeBack(backend);
+  await late;
+  await comeBack(backend);
+  assertEquals((await stores.primary.stats(QUEUE)).ready, 61);
+  assertEquals(await Array.fromAsync(stores.fallback.queues()), []);
+  await backend.close();
+});
+
+Deno.test("a primary that takes ten operations at once, as Deno KV on Node, is synchronised", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  for (let n = 0; n < 30; n++) await backend.commit(put(["k", `${n}`], "v"));
+  methods.primary.commit = (batch) =>
+    batch.operations.length > 10 ? Promise.reject(new RangeError("too many checks")) : stores.primary.commit(batch);
+  await comeBack(backend);
+  assertEquals(await stores.primary.count(["k"]), 30);
+  await backend.close();
+});
+
+Deno.test("a value that the primary could never take is refused in the outage already", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  Object.assign(methods.primary, { traits: { ...stores.primary.traits, maxValueBytes: 1000 } });
+  const backend = begin();
+  await backend.commit(put(["small"], "é".repeat(499)));
+  await assertRejects(() => backend.commit(put(["large"], "é".repeat(500))), ValueTooLargeError, "1002");
+  await comeBack(backend);
+  assertEquals(await stores.primary.count([]), 1);
+  await backend.close();
+});
+
+Deno.test("a full journal refuses to clear another prefix", async () => {
+  const { begin, comeBack } = open({ maxJournal: 2 });
+  const backend = begin();
+  await backend.clear(["a"]);
+  await backend.clear(["b"]);
+  await backend.clear(["a"]);
+  await assertRejects(() => backend.clear(["c"]), JournalFullError);
+  await comeBack(backend);
+  await backend.clear(["c"]);
+  await backend.close();
+});
+
+Deno.test("what is written with the end of a fallback's delivery is there at once when the primary is back", async () => {
+  const { stores, clock, control, begin, comeBack } = open();
+  const backend = begin();
+  await backend.commit({ operations: [message("a"), message("b")] });
+  const deliveries = await backend.claim(QUEUE, { leaseMs: 3_600_000, limit: 2 });
+  control.isAway = false;
+  while (backend.status.serving !== "primary") await clock.advance(1000);
+  for (const { queue, id, token } of deliveries) {
+    const done: Batch = { operations: [{ type: "ack", queue, id, token }, { type: "set", key: ["done"], value: id }] };
+    assertEquals((await backend.commit(done)).committed, true);
+    assertEquals((await backend.get([["done"]]))[0]?.value, id);
+    await backend.commit(put(["done"], `${id} and more`));
+  }
+  await comeBack(backend);
+  assertEquals(await valuesOf(stores.primary), ["b and more"]);
+  await backend.close();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("listen() does not wait for a primary that is away", async () => {
+  const { control, begin } = open();
+  const backend = begin();
+  await backend.get([["k"]]);
+  const { calls } = control;
+  const unlisten = await backend.listen(QUEUE, () => {});
+  assertEquals(control.calls, calls);
+  await unlisten();
+  await backend.close();
+});
+
+Deno.test("close() does not wait for the answer of a primary that is away", async () => {
+  const { methods, clock, begin, control } = open();
+  const backend = begin();
+  await backend.get([["k"]]);
+  control.isAway = false;
+  methods.primary.ping = () => new Promise(() => {});
+  await clock.advance(1000);
+  await backend.close();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("an outage that begins at the very moment of the switch back ends too", async () => {
+  for (let moment = 0; moment < 30; moment++) {
+    const { control, begin, comeBack } = open();
+    let calls = 0;
+    const backend = begin(async ({ serving }) => {
+      if (serving !== "primary" || calls++ > 0) return;
+      control.isAway = true;
+      for (let turn = 0; turn < moment; turn++) await Promise.resolve();
+      await backend.get([["k"]]);
+      control.isAway = false;
+    });
+    await backend.commit(put(["k"], "v"));
+    await comeBack(backend);
+    assertEquals([calls > 0, (await backend.get([["k"]]))[0]?.value], [true, "v"]);
+    await backend.close();
+  }
+});
