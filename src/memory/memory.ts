@@ -120,7 +120,7 @@ export class Memory implements AsyncDisposable {
     this.#store = new EntryStore({ backend, keys, clock, embedder, history, compressAbove });
     this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0 });
     this.#searcher = new Searcher({ store: this.#store, replica: this.#replica, analyzer, embedder, clock });
-    this.#watches = new Watches(backend, keys.entries, this.#replica);
+    this.#watches = new Watches(backend, keys.entries, this.#replica, clock);
   }
 
   /**
@@ -288,7 +288,7 @@ export class Memory implements AsyncDisposable {
 
   /**
    * Calls `listener` for each entry that is written or deleted from now on, by whatever process, until the returned
-   * function is called. Of changes that follow one another quickly the last one may be all that is seen; that an entry
+   * function is called: mostly at once, and where a wake-up was lost after a second. Of changes that follow one another quickly the last one may be all that is seen; that an entry
    * expires is not told. What is out of reach while a fallback serves counts as deleted until it is back.
    */
   watch(

@@ -1,23 +1,29 @@
 /** Tells listeners of what changes in a memory, whoever changes it. @module */
 
 import { requireFunction, requireString } from "../check.ts";
+import { type Clock, sleep } from "../clock.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { MemoryChange } from "./model.ts";
 import type { Replica } from "./replica.ts";
+
+/** However quiet it is, a watch looks this often: a wake-up is a hint and may be lost. */
+const FLOOR_MS = 1000;
 
 /** The watches of one memory. */
 export class Watches {
   readonly #backend: () => Promise<StorageBackend>;
   readonly #topic: Key;
   readonly #replica: Replica;
+  readonly #clock: Clock;
   readonly #ends = new Set<() => Promise<void>>();
 
   /** Watches what a replica follows; the topic is notified of every change. */
-  constructor(backend: () => Promise<StorageBackend>, topic: Key, replica: Replica) {
+  constructor(backend: () => Promise<StorageBackend>, topic: Key, replica: Replica, clock: Clock) {
     this.#backend = backend;
     this.#topic = topic;
     this.#replica = replica;
+    this.#clock = clock;
   }
 
   /** Calls a listener for changes of keys that begin with `prefix`, until the returned function is called. */
@@ -27,8 +33,7 @@ export class Watches {
     const backend = await this.#backend();
     const following = new Set<Promise<void>>();
     const unlisten: Unlisten = await backend.listen(this.#topic, () => {
-      // What cannot be read now is read after the next wake-up.
-      const reading = this.#replica.follow().catch(() => {}).then(() => void following.delete(reading));
+      const reading = this.#look().then(() => void following.delete(reading));
       following.add(reading);
     });
     try {
@@ -41,11 +46,14 @@ export class Watches {
     const unwatch = this.#replica.watch((change) => {
       if (change.key.startsWith(prefix)) listener(change);
     });
+    const ended = new AbortController();
+    const looking = this.#lookUntil(ended.signal);
     const end = async () => {
       if (!this.#ends.delete(end)) return;
       unwatch();
+      ended.abort();
       await unlisten();
-      await Promise.all(following);
+      await Promise.all([looking, ...following]);
     };
     this.#ends.add(end);
     return end;
@@ -54,5 +62,17 @@ export class Watches {
   /** Ends all watches. */
   async close(): Promise<void> {
     await Promise.all([...this.#ends].map((end) => end()));
+  }
+
+  async #lookUntil(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#clock, FLOOR_MS, signal).catch(() => {});
+      if (!signal.aborted) await this.#look();
+    }
+  }
+
+  /** Lets the replica tell what has changed; what cannot be read now is read at the next look. */
+  #look(): Promise<void> {
+    return this.#replica.follow().catch(() => {});
   }
 }

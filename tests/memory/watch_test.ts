@@ -1,6 +1,11 @@
 /** Watches of a memory, and what becomes of them when something fails. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { CompositeBackend } from "../../backends/composite.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { MemoryPrimitive } from "../../presets/memory_primitive.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { flaky } from "../composite/flaky_backend.ts";
 import { turn } from "../storage/stand_in.ts";
 import { openMemory } from "./open_memory.ts";
 
@@ -37,5 +42,56 @@ Deno.test("Memory.watch() leaves no listener behind when it cannot read what the
   methods.changes = () => Promise.reject(new Error("out of reach"));
   await assertRejects(() => memory.watch(() => {}), Error, "out of reach");
   assertEquals(listeners, 0);
+  await memory.close();
+});
+
+Deno.test("Memory.watch() tells of what no wake-up told of, and of what could not be read at first", async () => {
+  const { memory, methods, inner, clock } = openMemory();
+  let wake = () => {};
+  methods.listen = (_topic, given) => {
+    wake = given;
+    return Promise.resolve(() => Promise.resolve());
+  };
+  const seen: string[] = [];
+  const end = await memory.watch(({ type, key }) => seen.push(`${type} ${key}`));
+  await memory.add("a", 1);
+  await clock.advance(1000);
+  await turn();
+  assertEquals(seen, ["set a"]);
+  methods.changes = () => Promise.reject(new Error("out of reach"));
+  await memory.delete("a");
+  wake();
+  await clock.advance(1000);
+  await turn();
+  assertEquals(seen.length, 1);
+  methods.changes = inner.changes.bind(inner);
+  await clock.advance(1000);
+  await turn();
+  assertEquals(seen, ["set a", "delete a"]);
+  await end();
+  assertEquals(clock.timers, 0);
+  await memory.close();
+});
+
+Deno.test("Memory.watch() tells of what a fallback had not once its primary is back", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  await using backend = new CompositeBackend({
+    default: { backend: primary, fallback: new MemoryBackend({ clock }) },
+    clock,
+  });
+  const memory = new MemoryPrimitive({ backend, clock });
+  await memory.add("a", 1);
+  const seen: string[] = [];
+  await memory.watch(({ type, key }) => seen.push(`${type} ${key}`));
+  const pass = async () => {
+    await clock.advance(1000);
+    await turn();
+    return seen.splice(0);
+  };
+  control.isAway = true;
+  assertEquals(await pass(), ["delete a"]);
+  control.isAway = false;
+  assertEquals([...await pass(), ...await pass()], ["set a"]);
   await memory.close();
 });
