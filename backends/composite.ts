@@ -1,7 +1,8 @@
 /** The composite backend: a router over other backends, by key prefix, with fallbacks and caches. @module */
 
+import { requireBackend, requireOptions } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
-import { BackendClosedError } from "../src/errors.ts";
+import { BackendClosedError, tellSafely } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -21,38 +22,27 @@ import type {
 } from "../src/storage/backend.ts";
 import { collect } from "../src/storage/es2024.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
-import { CachedBackend, type CacheOptions } from "./composite/cache.ts";
-import { FallbackBackend, type FallbackChange, type FallbackOptions, type Serving } from "./composite/fallback.ts";
+import { CachedBackend } from "./composite/cache.ts";
+import { FallbackBackend, type FallbackChange, type Serving } from "./composite/fallback.ts";
+import {
+  CHILD_OPTIONS,
+  COMPOSITE_OPTIONS,
+  type CompositeChild,
+  type CompositeOptions,
+  isBackend,
+  ROUTE_OPTIONS,
+} from "./composite/options.ts";
 import { type ResolvedRoute, Routes } from "./composite/routes.ts";
 import { combineTraits } from "./composite/traits.ts";
 
-export type { CacheOptions, FallbackOptions, Serving };
-
-/** Who serves a part of the keys. */
-export interface CompositeChild {
-  /** The backend itself. */
-  readonly backend: StorageBackend;
-  /** Who serves while it is away. */
-  readonly fallback?: StorageBackend | FallbackOptions;
-  /** Keeps records that were read in this process, for as long as they are fresh. */
-  readonly cache?: CacheOptions;
-}
-
-/** A part of the keys, and who serves it. */
-export interface CompositeRoute extends CompositeChild {
-  /** The keys that are equal to it or below it, unless a longer prefix matches. */
-  readonly prefix: Key;
-}
-
-/** How to make a {@linkcode CompositeBackend}. */
-export interface CompositeOptions {
-  /** Serves what no route matches. */
-  readonly default: StorageBackend | CompositeChild;
-  /** The longest prefix that matches wins. @default {[]} */
-  readonly routes?: readonly CompositeRoute[];
-  /** The source of time for probes and ages. @default {systemClock} */
-  readonly clock?: Clock;
-}
+export type {
+  CacheOptions,
+  CompositeChild,
+  CompositeOptions,
+  CompositeRoute,
+  FallbackOptions,
+} from "./composite/options.ts";
+export type { Serving };
 
 /** Who serves one part of the keys at the moment. */
 export interface RouteStatus {
@@ -100,13 +90,22 @@ export class CompositeBackend implements StorageBackend {
   /**
    * Makes a router over backends that are open.
    *
-   * @throws {TypeError} When two routes have the same prefix, or one is empty.
+   * @throws {TypeError | RangeError} When an option breaks its rule, two routes have the same prefix, one is empty, or a
+   * fallback is not its part's own.
    */
   constructor(options: CompositeOptions) {
-    this.#clock = options.clock ?? systemClock;
-    this.#startedAtMs = this.#clock.now();
-    const rest = "backend" in options.default ? options.default : { backend: options.default };
-    const resolved: ResolvedRoute[] = (options.routes ?? []).map((route) => this.#resolve(route.prefix, route));
+    requireOptions("CompositeBackend", options, COMPOSITE_OPTIONS);
+    const { default: given, routes = [], clock = systemClock } = options;
+    this.#clock = clock;
+    this.#startedAtMs = clock.now();
+    for (const route of routes) {
+      requireOptions("a route", route, ROUTE_OPTIONS);
+      encodeKey(route.prefix); // which says what is wrong with a prefix that is none
+    }
+    if (!isBackend(given)) requireOptions("the default", given, CHILD_OPTIONS);
+    const rest = isBackend(given) ? { backend: given } : given;
+    requireOwnFallbacks([rest, ...routes]);
+    const resolved = routes.map((route) => this.#resolve(route.prefix, route));
     this.#routes = new Routes(this.#resolve([], rest).backend, resolved);
     this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
     this.traits = combineTraits(this.#routes.children);
@@ -247,11 +246,12 @@ export class CompositeBackend implements StorageBackend {
 
   /** A child with what stands in front of it: its fallback, and before that its cache. */
   #resolve(prefix: Key, { backend, fallback, cache }: CompositeChild): ResolvedRoute {
+    requireBackend("backend", backend);
     const { name } = backend;
     let served = backend;
     let withFallback: FallbackBackend | null = null;
     if (fallback) {
-      const options = "fallback" in fallback ? fallback : { fallback };
+      const options = isBackend(fallback) ? { fallback } : fallback;
       const tell = (change: FallbackChange) => this.#tell({ prefix, backend: name, ...change });
       served = withFallback = new FallbackBackend(backend, options, this.#clock, tell);
     }
@@ -260,12 +260,17 @@ export class CompositeBackend implements StorageBackend {
   }
 
   #tell(status: RouteStatus): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(status);
-      } catch {
-        // A listener's fault is the listener's.
-      }
-    }
+    for (const listener of this.#listeners) tellSafely(() => listener(status));
+  }
+}
+
+/** In the fallback stands what its own part has to catch up on: another part would take that for its own. */
+function requireOwnFallbacks(children: readonly CompositeChild[]): void {
+  const taken = new Set(children.map(({ backend }) => backend));
+  for (const { fallback } of children) {
+    if (!fallback) continue;
+    const own = isBackend(fallback) ? fallback : fallback.fallback;
+    if (taken.has(own)) throw new TypeError("Cannot use fallback: it serves another part already");
+    taken.add(own);
   }
 }

@@ -1,6 +1,7 @@
 /** An option that there is not is refused, wherever options are taken, and nothing is done. @module */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CompositeBackend } from "../backends/composite.ts";
 import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
@@ -26,12 +27,19 @@ const coordinator = new MessageCoordinator(backend);
 const registry = new AgentRegistry(backend);
 const proxy = { agentId: AGENT, process: () => {} };
 const message = { messageId: "message-1", payload: {} };
+const withFallback = (options: object) =>
+  new CompositeBackend({ default: { backend, fallback: { fallback: new MemoryBackend(), ...options } } });
 
 /** Every call that takes options, with the words by which its error names it. */
 const CALLS: readonly (readonly [taker: string, call: () => unknown])[] = [
   ["MemoryBackend", () => new MemoryBackend(MISSPELT)],
   ["SqliteBackend", () => new SqliteBackend({ path: ":memory:", ...MISSPELT })],
   ["DenoKvBackend", () => new DenoKvBackend({ path: ":memory:", ...MISSPELT })],
+  ["CompositeBackend", () => new CompositeBackend({ default: backend, ...MISSPELT })],
+  ["the default", () => new CompositeBackend({ default: { backend, ...MISSPELT } })],
+  ["a route", () => new CompositeBackend({ default: backend, routes: [{ prefix: ["a"], backend, ...MISSPELT }] })],
+  ["a fallback", () => withFallback(MISSPELT)],
+  ["a cache", () => new CompositeBackend({ default: { backend, cache: MISSPELT } })],
   ["MessageCoordinator", () => new MessageCoordinator(backend, MISSPELT)],
   ["configure", () => coordinator.configure(MISSPELT)],
   ["a send", () => coordinator.sendMessage(AGENT, AGENT, message, MISSPELT)],
@@ -85,6 +93,15 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
     () => new AgentRegistry(backend, { namespace: wrong([5]) }),
   ],
   ["namespace: it must be a string or an array of strings", () => new CircuitBreaker({ namespace: wrong(5) })],
+  ["clock: it must be a clock", () => new CompositeBackend({ default: backend, clock: wrong({}) })],
+  ["routes: it must be an array", () => new CompositeBackend({ default: backend, routes: wrong({}) })],
+  ["the options of the default: they must be an object", () => new CompositeBackend(wrong({}))],
+  ["backend: it must be a storage backend", () => new CompositeBackend({ default: wrong({}) })],
+  ["the key: it must be an array", () => new CompositeBackend({ default: backend, routes: [wrong({ backend })] })],
+  ["fallback: it must be a storage backend", () => withFallback({ fallback: undefined })],
+  ["the options of a fallback", () => new CompositeBackend({ default: { backend, fallback: wrong("memory") } })],
+  ["queues: it must be true or false", () => withFallback({ queues: "all" })],
+  ["maxJournal: it must be a number", () => withFallback({ maxJournal: "10" })],
   ["metrics: it must be metrics", () => new MessageCoordinator(backend, { metrics: wrong(5) })],
   ["clock: it must be a clock with now() and setTimer()", () => new MessageCoordinator(backend, { clock: wrong({}) })],
   ["clock: it must be a clock with now() and setTimer()", () => new CircuitBreaker({ clock: wrong({}) })],
@@ -129,4 +146,14 @@ Deno.test("options that are no object are refused by the name of what takes them
   const none: object = JSON.parse("null");
   await assertRejects(() => coordinator.sendMessage(AGENT, AGENT, message, none), TypeError, "options of a send");
   assertEquals(await coordinator.stats(), []);
+});
+
+Deno.test("CompositeBackend refuses a number out of its range", () => {
+  const wrong: readonly (readonly [names: string, make: () => unknown])[] = [
+    ["maxJournal", () => withFallback({ maxJournal: 0 })],
+    ["probeIntervalMs", () => withFallback({ probeIntervalMs: 0 })],
+    ["maxAgeMs", () => new CompositeBackend({ default: { backend, cache: { maxAgeMs: -1 } } })],
+    ["maxEntries", () => new CompositeBackend({ default: { backend, cache: { maxEntries: Infinity } } })],
+  ];
+  for (const [names, make] of wrong) assertThrows(make, RangeError, `Cannot use ${names}: it must be`);
 });

@@ -1,6 +1,7 @@
 /** A cache in front of a shared backend: reads of single records are answered from this process while they are fresh. @module */
 
-import type { Clock } from "../../src/clock.ts";
+import { requireOptions } from "../../src/check.ts";
+import { type Clock, monotonicMs } from "../../src/clock.ts";
 import type {
   BackendTraits,
   Batch,
@@ -20,18 +21,12 @@ import type {
 } from "../../src/storage/backend.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import { encodeKey, type Key } from "../../src/storage/key.ts";
-
-/** How long and how much is kept. */
-export interface CacheOptions {
-  /** The longest time for which a record may be read that was changed by another process, in milliseconds. @default {1000} */
-  readonly maxAgeMs?: number | undefined;
-  /** How many records are kept, the least recently used going first. @default {1000} */
-  readonly maxEntries?: number | undefined;
-}
+import { CACHE_OPTIONS, type CacheOptions } from "./options.ts";
 
 interface Cached {
   readonly entry: Entry | null;
-  readonly until: number;
+  /** Measured, not shown by the clock, which may be set. */
+  readonly untilMs: number;
 }
 
 /**
@@ -58,23 +53,25 @@ export class CachedBackend implements StorageBackend {
     this.#child = child;
     this.#clock = clock;
     this.#topic = [...prefix, "\u0000cache"];
-    this.#maxAgeMs = options.maxAgeMs ?? 1000;
-    this.#maxEntries = options.maxEntries ?? 1000;
+    requireOptions("a cache", options, CACHE_OPTIONS);
+    const { maxAgeMs = 1000, maxEntries = 1000 } = options;
+    this.#maxAgeMs = maxAgeMs;
+    this.#maxEntries = maxEntries;
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     await this.#listen();
-    const now = this.#clock.now();
+    const startMs = monotonicMs(this.#clock);
     const names = keys.map(encodeKey);
-    const found = names.map((name) => this.#look(name, now));
+    const found = names.map((name) => this.#look(name, startMs));
     const missing = names.flatMap((_, index) => found[index] === undefined ? [index] : []);
     if (missing.length > 0) {
       const epoch = this.#epoch;
       const entries = await this.#child.get(missing.map((index) => keys[index] ?? []));
       missing.forEach((index, position) => {
         const entry = entries[position] ?? null;
-        found[index] = { entry, until: 0 };
-        if (epoch === this.#epoch) this.#keep(names[index] ?? "", entry, now);
+        found[index] = { entry, untilMs: 0 };
+        if (epoch === this.#epoch) this.#keep(names[index] ?? "", entry, startMs);
       });
     }
     return found.map((cached) => cached?.entry ? { ...cached.entry, value: copyJson(cached.entry.value) } : null);
@@ -154,18 +151,20 @@ export class CachedBackend implements StorageBackend {
     return this.close();
   }
 
-  #look(name: string, now: number): Cached | undefined {
+  #look(name: string, nowMs: number): Cached | undefined {
     const cached = this.#cached.get(name);
     if (cached === undefined) return undefined;
     this.#cached.delete(name);
     const expiresAtMs = cached.entry?.expiresAtMs ?? Infinity;
-    if (cached.until <= now || expiresAtMs <= now) return undefined;
+    if (cached.untilMs <= nowMs || expiresAtMs <= this.#clock.now()) return undefined;
     this.#cached.set(name, cached); // the most recently used is last
     return cached;
   }
 
-  #keep(name: string, entry: Entry | null, now: number): void {
-    this.#cached.set(name, { entry, until: now + this.#maxAgeMs });
+  #keep(name: string, entry: Entry | null, readAtMs: number): void {
+    // When it expires by the engine's clock, this process cannot tell.
+    if (entry?.expiresAtMs !== undefined && this.traits.clock === "engine") return;
+    this.#cached.set(name, { entry, untilMs: readAtMs + this.#maxAgeMs });
     if (this.#cached.size <= this.#maxEntries) return;
     for (const [oldest] of this.#cached) {
       this.#cached.delete(oldest);

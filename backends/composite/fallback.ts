@@ -1,12 +1,8 @@
 /** A backend with a fallback: serves from the fallback while the primary is away, and synchronises when it is back. @module */
 
+import { requireBackend, requireOptions } from "../../src/check.ts";
 import { type Clock, sleep } from "../../src/clock.ts";
-import {
-  BackendClosedError,
-  BackendUnavailableError,
-  OutcomeUnknownError,
-  ValueTooLargeError,
-} from "../../src/errors.ts";
+import { BackendClosedError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -26,11 +22,20 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { requireLimit } from "../../src/storage/batch.ts";
-import { copyJson, encodeJson } from "../../src/storage/json.ts";
-import { type Key, utf8Length } from "../../src/storage/key.ts";
+import { copyJson } from "../../src/storage/json.ts";
+import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
-import { fromFallback, isFallbackToken, toFallback, withFallbackVersion } from "./fallback_marks.ts";
+import {
+  cursorFor,
+  fromFallback,
+  isFallbackToken,
+  toFallback,
+  withCursorOf,
+  withFallbackVersion,
+} from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
+import { listenLater } from "./listen_later.ts";
+import { FALLBACK_OPTIONS, type FallbackOptions } from "./options.ts";
 import { collect, deferred } from "../../src/storage/es2024.ts";
 
 /** Who serves at the moment. */
@@ -46,22 +51,6 @@ export interface FallbackChange {
   /** How many writes wait to be synchronised. */
   readonly journalled: number;
 }
-
-/** How a fallback behaves. */
-export interface FallbackOptions {
-  /** Serves while the primary is away. It belongs to this process alone. */
-  readonly fallback: StorageBackend;
-  /** Whether queues fall back too; else calls about queues fail at once while the primary is away. @default {false} */
-  readonly queues?: boolean | undefined;
-  /** How many records and messages may wait to be synchronised. @default {10_000} */
-  readonly maxJournal?: number | undefined;
-  /** How often the primary is probed while it is away, in milliseconds. @default {1000} */
-  readonly probeIntervalMs?: number | undefined;
-}
-
-// Put before the cursors of either backend.
-const PRIMARY = "primary:";
-const FALLBACK = "fallback:";
 
 // While so few writes wait, new calls wait with them for the switch back: it takes one short moment.
 const FEW = 50;
@@ -93,6 +82,8 @@ export class FallbackBackend implements StorageBackend {
     clock: Clock,
     onChange: (change: FallbackChange) => void,
   ) {
+    requireOptions("a fallback", options, FALLBACK_OPTIONS);
+    requireBackend("fallback", options.fallback);
     const { fallback, queues = false, maxJournal = 10_000, probeIntervalMs = 1000 } = options;
     this.name = `${primary.name} with fallback ${fallback.name}`;
     this.traits = combineTraits([primary, fallback]);
@@ -146,12 +137,11 @@ export class FallbackBackend implements StorageBackend {
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
   changes(parent: Key, after = ""): Promise<Changes> {
-    const cursorOf = (mark: string) => after.startsWith(mark) ? after.slice(mark.length) : undefined;
     return this.#read(
-      async () => withMark(PRIMARY, await this.#primary.changes(parent, cursorOf(PRIMARY))),
+      async () => withCursorOf("primary", await this.#primary.changes(parent, cursorFor("primary", after))),
       async () => {
-        const changes = await this.#fallback.changes(parent, cursorOf(FALLBACK));
-        return withMark(FALLBACK, { ...changes, entries: changes.entries.map(withFallbackVersion) });
+        const changes = await this.#fallback.changes(parent, cursorFor("fallback", after));
+        return withCursorOf("fallback", { ...changes, entries: changes.entries.map(withFallbackVersion) });
       },
     );
   }
@@ -239,21 +229,10 @@ export class FallbackBackend implements StorageBackend {
     if (!this.#queuesToo && batch.operations.some((operation) => "queue" in operation)) {
       throw this.#unavailable("use a queue");
     }
-    this.#requireSmall(batch);
     const result = await this.#track(this.#journal.commit(toFallback(batch)));
     // A message that was delivered by the fallback may be settled when the primary is back already.
     if (this.#serving === "primary") await this.#follow();
     return result;
-  }
-
-  /** What the primary can never take must not wait for it. */
-  #requireSmall({ operations }: Batch): void {
-    const { maxValueBytes } = this.#primary.traits;
-    if (maxValueBytes >= this.#fallback.traits.maxValueBytes) return;
-    for (const operation of operations) {
-      const bytes = "value" in operation ? utf8Length(encodeJson(operation.value)) : 0;
-      if (bytes > maxValueBytes) throw new ValueTooLargeError(bytes, maxValueBytes);
-    }
   }
 
   async #read<T>(fromPrimary: () => Promise<T>, fromFallback: () => Promise<T>): Promise<T> {
@@ -391,28 +370,12 @@ export class FallbackBackend implements StorageBackend {
         this.#leavePrimary(error);
       }
     }
-    return this.#listenLater(topic, wake);
-  }
-
-  /** Listens to a primary that is away as soon as it is back. */
-  #listenLater(topic: Key, wake: () => void): Unlisten {
-    const ended = new AbortController();
-    const signal = AbortSignal.any([ended.signal, this.#ending.signal]);
-    const listening = (async (): Promise<Unlisten | null> => {
-      while (!signal.aborted) {
-        await sleep(this.#clock, this.#probeIntervalMs, signal).catch(() => {});
-        if (signal.aborted || this.#serving !== "primary") continue;
-        const unlisten = await this.#primary.listen(topic, wake).catch(() => null);
-        if (unlisten === null) continue;
-        wake(); // for whatever came while nobody listened
-        return unlisten;
-      }
-      return null;
-    })();
-    return async () => {
-      ended.abort();
-      await (await listening)?.();
-    };
+    return listenLater(this.#primary, topic, wake, {
+      isBack: () => this.#serving === "primary",
+      clock: this.#clock,
+      intervalMs: this.#probeIntervalMs,
+      signal: this.#ending.signal,
+    });
   }
 }
 
@@ -421,10 +384,6 @@ function copyBatch(batch: Batch): Batch {
     "value" in operation ? { ...operation, value: copyJson(operation.value) } : { ...operation }
   );
   return { ...batch, operations };
-}
-
-function withMark(mark: string, changes: Changes): Changes {
-  return { ...changes, cursor: mark + changes.cursor };
 }
 
 function isAway(error: unknown): error is Error {

@@ -1,6 +1,6 @@
-/** Marks on what a fallback gave out, so that a version or a token of one backend never means anything to the other. @module */
+/** Marks on what a fallback gave out, so that what one backend gave out never means anything to the other. @module */
 
-import type { Batch, Delivery, Entry, Operation } from "../../src/storage/backend.ts";
+import type { Batch, Changes, Delivery, Entry, Operation } from "../../src/storage/backend.ts";
 
 // No engine makes versions or tokens that begin so.
 const MARK = "fallback:";
@@ -33,6 +33,16 @@ export function toFallback(batch: Batch): Batch {
     })),
     operations: batch.operations.map(unmark),
   };
+}
+
+/** Changes that one of both told of, with a cursor that says so. */
+export function withCursorOf(backend: "primary" | "fallback", changes: Changes): Changes {
+  return { ...changes, cursor: `${backend}:${changes.cursor}` };
+}
+
+/** The cursor as one of both gave it; `undefined` when it was the other. */
+export function cursorFor(backend: "primary" | "fallback", cursor: string): string | undefined {
+  return cursor.startsWith(`${backend}:`) ? cursor.slice(backend.length + 1) : undefined;
 }
 
 function unmark(operation: Operation): Operation {

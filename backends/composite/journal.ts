@@ -1,7 +1,7 @@
 /** What a fallback has that its primary lacks: marks in the fallback itself, written together with what they mark. @module */
 
 import type { Clock } from "../../src/clock.ts";
-import { JournalFullError } from "../../src/errors.ts";
+import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
 import {
   type Batch,
   type CommitResult,
@@ -12,8 +12,8 @@ import {
   type SetOperation,
   type StorageBackend,
 } from "../../src/storage/backend.ts";
-import type { JsonObject, JsonValue } from "../../src/storage/json.ts";
-import { encodeKey, type Key } from "../../src/storage/key.ts";
+import { encodeJson, type JsonObject, type JsonValue } from "../../src/storage/json.ts";
+import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
 import { moveMessages, restOf } from "./moving.ts";
 
 /**
@@ -89,6 +89,7 @@ export class Journal {
   }
 
   async #commit(batch: Batch): Promise<CommitResult> {
+    this.#requireSmall(batch.operations);
     const fresh = this.#newMarks(batch.operations);
     const messages = batch.operations.filter((operation) => operation.type === "enqueue").length;
     this.#requireRoom(fresh.length + messages);
@@ -219,6 +220,16 @@ export class Journal {
 
   #newMark(kind: MarkKind, target: Key): Mark {
     return { kind, target, markKey: [RESERVED, String(++this.#sequence).padStart(16, "0")] };
+  }
+
+  /** What the primary can never take must not wait for it. */
+  #requireSmall(operations: readonly Operation[]): void {
+    const { maxValueBytes } = this.#primary.traits;
+    if (maxValueBytes >= this.#fallback.traits.maxValueBytes) return;
+    for (const operation of operations) {
+      const bytes = "value" in operation ? utf8Length(encodeJson(operation.value)) : 0;
+      if (bytes > maxValueBytes) throw new ValueTooLargeError(bytes, maxValueBytes);
+    }
   }
 
   #requireRoom(entries: number): void {

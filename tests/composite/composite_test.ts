@@ -7,6 +7,7 @@ import { BackendUnavailableError, CrossBackendError, JournalFullError, OutcomeUn
 import type { EnqueueOperation, StorageBackend } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { ManualClock } from "../../src/testing/mod.ts";
+import { standIn } from "../storage/stand_in.ts";
 import { flaky, put } from "./flaky_backend.ts";
 
 const QUEUE: Key = ["queue"];
@@ -341,4 +342,54 @@ Deno.test("status() tells of each route, and a listener that throws harms nothin
   assertEquals(plain.status().map(({ serving }) => serving), ["primary"]);
   await plain.close();
   await composite.close();
+});
+
+Deno.test("CompositeBackend refuses a fallback that serves another part", () => {
+  const [a, b, c] = [new MemoryBackend(), new MemoryBackend(), new MemoryBackend()];
+  const sharing = [
+    { default: { backend: a, fallback: c }, routes: [{ prefix: ["b"], backend: b, fallback: { fallback: c } }] },
+    { default: a, routes: [{ prefix: ["b"], backend: b, fallback: a }] },
+    { default: { backend: a, fallback: a } },
+  ];
+  for (const options of sharing) assertThrows(() => new CompositeBackend(options), TypeError, "fallback");
+});
+
+Deno.test("CompositeBackend takes a backend that has a backend of its own for what it is", async () => {
+  const inner = new MemoryBackend();
+  const outer = Object.assign(new MemoryBackend(), { backend: inner, fallback: inner });
+  await using composite = new CompositeBackend({ default: outer, routes: [{ prefix: ["a"], backend: inner }] });
+  await composite.commit(put(["k"], "v"));
+  assertEquals([await outer.count([]), await inner.count([])], [1, 0]);
+});
+
+Deno.test("a listener to the status that fails later harms nothing either", async () => {
+  const { composite, control, comeBack } = withFallback();
+  composite.onStatus(() => Promise.reject(new Error("no")));
+  control.isAway = true;
+  await composite.commit(put(["a"], "1"));
+  await comeBack();
+  await composite.close();
+});
+
+Deno.test("a cache measures ages on, when the clock is set back", async () => {
+  const clock = new ManualClock();
+  const store = new MemoryBackend({ clock });
+  await using cached = new CompositeBackend({ default: { backend: store, cache: { maxAgeMs: 1000 } }, clock });
+  await store.commit(put(["k"], "1"));
+  await cached.get([["k"]]);
+  await store.commit(put(["k"], "2")); // by somebody without a cache
+  clock.jump(-3_600_000);
+  await clock.advance(1000);
+  assertEquals((await cached.get([["k"]]))[0]?.value, "2");
+});
+
+Deno.test("a cache keeps no record that expires by another clock", async () => {
+  const [clock, here] = [new ManualClock(), new ManualClock()];
+  const store = new MemoryBackend({ clock });
+  const engine = standIn(store, { traits: { ...store.traits, clock: "engine" } });
+  await using cached = new CompositeBackend({ default: { backend: engine, cache: {} }, clock: here });
+  await cached.commit(put(["k"], "v", 1000));
+  assertEquals((await cached.get([["k"]]))[0]?.value, "v");
+  await clock.advance(1000);
+  assertEquals(await cached.get([["k"]]), [null]);
 });

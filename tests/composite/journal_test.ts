@@ -1,7 +1,8 @@
 /** The journal of a fallback, where writes and the synchronisation run into one another. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FallbackBackend, type FallbackChange, type FallbackOptions } from "../../backends/composite/fallback.ts";
+import { FallbackBackend, type FallbackChange } from "../../backends/composite/fallback.ts";
+import type { FallbackOptions } from "../../backends/composite/options.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
