@@ -3,7 +3,7 @@
 import type { CompositeBackend, RouteStatus } from "../backends/composite.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import type { Clock } from "../src/clock.ts";
-import { CoordinationError } from "../src/errors.ts";
+import { BackendClosedError, CoordinationError } from "../src/errors.ts";
 import type { MemorySource } from "../src/memory/memory.ts";
 import type { MemoryBackendInfo } from "../src/memory/model.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
@@ -21,6 +21,7 @@ export class RedisSource implements MemorySource {
   #reason = "no call was made yet";
   #hasLogged = false;
   #hasServed = false;
+  #closed = false;
 
   /** Connects to nothing before the first call. */
   constructor(url: string, log: (message: string) => void, clock: Clock) {
@@ -29,8 +30,9 @@ export class RedisSource implements MemorySource {
     this.#clock = clock;
   }
 
-  /** Makes one attempt to reach Redis, the first time. */
+  /** Makes one attempt to reach Redis, the first time. Memories within this one may ask when it is closed. */
   open(): Promise<StorageBackend> {
+    if (this.#closed) return Promise.reject(new BackendClosedError("memory"));
     return this.#opening ??= this.#open().catch((error) => {
       this.#opening = null;
       throw error;
@@ -55,6 +57,7 @@ export class RedisSource implements MemorySource {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const backend = await this.#opening?.catch(() => null);
     const lost = this.#status?.journalled ?? 0;
     if (lost > 0) this.#log(`Redis was away until the memory was closed: ${lost} writes never got there`);

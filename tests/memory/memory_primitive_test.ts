@@ -1,8 +1,9 @@
 /** The memory with no setup, and with a Redis server that is away, comes, and goes in the middle. @module */
 
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows, fail } from "@std/assert";
 import { CompositeBackend } from "../../backends/composite.ts";
 import {
+  BackendClosedError,
   BackendUnavailableError,
   createMemoryKey,
   MemoryBackend,
@@ -216,6 +217,13 @@ Deno.test("MemoryPrimitive.prepareAdd() goes with an acknowledgement, on the bac
   const late = await memory.prepareAdd("late", { text: "herons sleep" });
   assertEquals(await received?.ack({ also: [late] }), false);
   assertEquals(await memory.keys(), ["learned"]);
+});
+
+Deno.test("MemoryPrimitive connects to nothing once it is closed, within a namespace either", async () => {
+  const memory = new MemoryPrimitive({ redisUrl: "redis://127.0.0.1:1", log: fail });
+  const inner = memory.within("agent");
+  await memory.close();
+  await assertRejects(() => inner.get("key"), BackendClosedError);
 });
 
 redisTest("MemoryPrimitive tells at its end what never got to Redis", async (server) => {
