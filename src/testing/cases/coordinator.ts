@@ -127,6 +127,7 @@ export const coordinatorCases: readonly ConformanceCase[] = [
       assert.equal(metrics.snapshot().consumption.leasesLost, 4);
       assert.equal(await coordinator.ack(AGENT, fresh.token), true);
       assert.equal(await coordinator.ack(AGENT, fresh.token), false, "a second time is stale");
+      assert.equal(await coordinator.ack(AGENT, "nonsense"), false, "nobody ever held it");
       assert.equal((await coordinator.stats(AGENT)).leased, 0);
     },
   },

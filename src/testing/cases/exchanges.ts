@@ -96,7 +96,7 @@ export const exchangeCases: readonly ConformanceCase[] = [
       await assert.rejects(coordinator.sendMessage(SENDER, AGENT, {}, { delayMs: -1 }), /delayMs.*from 0/);
       await assert.rejects(coordinator.receive(AGENT, { visibilityTimeoutMs: 0 }), /visibilityTimeoutMs.*from 1/);
       await assert.rejects(coordinator.receive(AGENT, { limit: 0 }), /limit.*from 1/);
-      await assert.rejects(coordinator.ack(AGENT, "nonsense"), /token.*received message/);
+      await assert.rejects(coordinator.ack(AGENT, Object.create(null)), /token.*string/);
       assert.throws(() => coordinator.configure({ queueSize: 5, retryAttempts: -1 }), /retryAttempts.*from 0/);
       assert.equal(coordinator.configuration.queueSize, 10_000, "a refused change changes nothing");
       assert.deepEqual(await coordinator.stats(), []);
