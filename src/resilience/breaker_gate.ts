@@ -135,14 +135,15 @@ export class BreakerGate {
     }
   }
 
-  /** Opens the breaker: here at once, in the store right after. */
-  trip(): void {
+  /** Opens the breaker here at once; resolves when the store knows it too, or could not be told in time. */
+  trip(): void | Promise<void> {
     const { view } = this;
     const { generation } = view.state;
     const event: BreakerEvent = { type: "trip", generation, openForMs: this.#nextOpenTimeMs(), by: this.newName() };
     view.enter(transition(view.state, event, monotonicMs(this.#config.clock)));
-    if (this.#store) this.#store.syncInBackground();
-    else view.tell("here");
+    const store = this.#store;
+    if (store) return this.#inTime(() => store.syncInBackground()).catch(() => {});
+    view.tell("here");
   }
 
   /** Tells how a probe ended. Does nothing when the breaker has gone on meanwhile. */

@@ -64,7 +64,7 @@ export interface CircuitBreakerOptions {
 
   /** Whether calls are refused, with the store's error, while the store cannot be reached. @default {false} */
   readonly strict?: boolean;
-  /** How long at most to wait for the store at the first call and for a probe, in milliseconds. @default {1000} */
+  /** How long at most a call waits for the store: the first, one that opens it, a probe; in milliseconds. @default {1000} */
   readonly storeTimeoutMs?: number;
   /** How often at most, while calls are made, the record is looked at though nothing was heard. @default {1000} */
   readonly pollIntervalMs?: number;

@@ -74,14 +74,15 @@ export class BreakerStore {
   poll(nowMs: number): void {
     const elapsedMs = nowMs - this.#syncedAtMs;
     // Below zero: the clock was set back, as one without a monotonic reading may be.
-    if (elapsedMs >= this.#options.pollIntervalMs || elapsedMs < 0) this.syncInBackground();
+    if (elapsedMs >= this.#options.pollIntervalMs || elapsedMs < 0) void this.syncInBackground();
   }
 
-  /** Brings view and record together; what fails is told to `onHealth` alone. */
-  syncInBackground(): void {
-    if (this.#closed) return;
+  /** Brings view and record together, also where nobody waits for it; what fails is told to `onHealth` alone. */
+  syncInBackground(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     const running: Promise<void> = this.sync().catch(() => {}).finally(() => this.#background.delete(running));
     this.#background.add(running);
+    return running;
   }
 
   /**
@@ -145,7 +146,7 @@ export class BreakerStore {
   async #listen(): Promise<void> {
     if (this.#unlisten || this.#closed) return;
     const { backend, key } = this.#options;
-    const unlisten = await this.#call(() => backend.listen(key, () => this.syncInBackground()));
+    const unlisten = await this.#call(() => backend.listen(key, () => void this.syncInBackground()));
     if (this.#closed || this.#unlisten) await unlisten();
     else this.#unlisten = unlisten;
   }

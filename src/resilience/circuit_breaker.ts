@@ -25,8 +25,8 @@ const NO_SIGNAL: CallContext = Object.freeze({ signal: undefined });
 
 /**
  * Calls a service while it is well, and spares it while it is not. Closed, it counts failures; when they are too many,
- * it opens, here at once and for the whole fleet right after, and rejects calls without making them. After the open
- * time a few calls of the fleet are let through as probes: when enough of them succeed, the breaker closes; when one
+ * it opens, here at once and for the whole fleet before the call that has opened it ends, unless the store takes longer
+ * than `storeTimeoutMs`; open, it rejects calls without making them. After the open time a few calls of the fleet are let through as probes: when enough of them succeed, the breaker closes; when one
  * fails, or is not heard of within its lease, it opens again.
  *
  * While the store cannot be reached, the breaker goes by what it knows and by its own calls.
@@ -258,17 +258,17 @@ export class CircuitBreaker implements AsyncDisposable {
     if (state === this.#gate.view.state) this.#rule.success();
   }
 
-  /** A promise only where the judgement is one. */
+  /** A promise only where there is something to wait for: the judgement, or the store that is told of an opening. */
   #fail(error: unknown, state: BreakerState): void | Promise<void> {
     const isFailure = this.#isFailure(error);
     if (isFailure instanceof Promise) return isFailure.then((isFailure) => this.#countError(error, state, isFailure));
-    this.#countError(error, state, isFailure);
+    return this.#countError(error, state, isFailure);
   }
 
-  #countError(error: unknown, state: BreakerState, isFailure: boolean): void {
+  #countError(error: unknown, state: BreakerState, isFailure: boolean): void | Promise<void> {
     if (!isFailure) return this.#succeed(state);
     this.#tally.failure(false, error);
-    if (state === this.#gate.view.state && this.#rule.failure()) this.#gate.trip();
+    if (state === this.#gate.view.state && this.#rule.failure()) return this.#gate.trip();
   }
 
   async #succeedProbe(admission: Admission): Promise<void> {

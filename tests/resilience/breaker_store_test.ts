@@ -9,7 +9,7 @@ import { encodeBreaker } from "../../src/resilience/breaker_record.ts";
 import { afterRead, afterWrite, INITIAL_REPLICA } from "../../src/resilience/breaker_replica.ts";
 import { type BreakerState, INITIAL_STATE, type OpenState } from "../../src/resilience/breaker_state.ts";
 import { CircuitBreaker } from "../../src/resilience/circuit_breaker.ts";
-import type { StorageBackend } from "../../src/storage/backend.ts";
+import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { fail, succeed } from "../../src/testing/breaker_fleet.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
@@ -57,6 +57,31 @@ Deno.test("CircuitBreaker tells of what a store throws that is no error", async 
   await succeed(breaker);
   assert(health[0] instanceof BackendUnavailableError && health[0].cause === "a string");
   await breaker.close();
+  await memory.close();
+});
+
+Deno.test("CircuitBreaker.call() that opens the breaker ends when the store knows it, or after storeTimeoutMs", async () => {
+  const { clock, memory, methods, breaker } = shared({ failureThreshold: 1 });
+  const other = new CircuitBreaker({ clock, backend: memory, name: "b" });
+  await succeed(breaker);
+  const commit = (batch: Batch) => memory.commit(batch);
+  methods.commit = async (batch) => {
+    for (let times = 0; times < 10; times++) await turn(); // as over a network
+    return await commit(batch);
+  };
+  await assertRejects(() => breaker.call(() => Promise.reject(new Error("down"))), Error, "down");
+  assertEquals((await other.tryCall(() => 1)).status, "rejected");
+  await breaker.reset();
+  methods.commit = () => new Promise(() => {});
+  let hasEnded = false;
+  const call = breaker.tryCall(() => Promise.reject(new Error("down"))).finally(() => hasEnded = true);
+  await clock.advance(999);
+  assertEquals([breaker.getState(), hasEnded], ["open", false]);
+  await clock.advance(1);
+  assertEquals((await call).status, "failure");
+  delete methods.commit;
+  await clock.advance(1000); // what is under way runs into its limit
+  for (const each of [breaker, other]) await each.close();
   await memory.close();
 });
 

@@ -32,8 +32,8 @@ export const breakerOutageCases: readonly ConformanceCase[] = [
           return await done;
         };
         assert.equal((await patiently(succeed(breaker))).status, "success");
-        await fail(breaker);
-        await fail(breaker);
+        await patiently(fail(breaker));
+        await patiently(fail(breaker));
         assert.equal(breaker.getState(), "open");
         assert.equal((await succeed(breaker)).status, "rejected");
         await advance(OPEN_MS);
