@@ -55,6 +55,13 @@ export class CoordinationError extends Error {
   }
 }
 
+/** What to throw where a driver could not be loaded: mostly it is not installed; else the reason is told. */
+export function driverMissing(cannot: string, packageName: string, cause: unknown): CoordinationError {
+  const isMissing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+  const why = isMissing ? "" : `, which cannot be loaded: ${errorText(cause)}`;
+  return new CoordinationError("DRIVER_MISSING", `${cannot}: it needs the package ${packageName}${why}`, { cause });
+}
+
 /** The engine cannot be reached, or did not answer within the time limit. Nothing was changed; try again later. */
 export class BackendUnavailableError extends CoordinationError {
   /** Makes the error for one failed call. */

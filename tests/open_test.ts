@@ -1,10 +1,14 @@
 /** openBackend makes a backend of a URL, or says clearly why it cannot. @module */
 
-import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertMatch, assertRejects } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { openBackend } from "../backends/open.ts";
 import { BackendUnavailableError, CoordinationError } from "../src/errors.ts";
 import { ManualClock } from "../src/testing/manual_clock.ts";
 import { postgresPrograms, PostgresServer } from "./servers/postgres.ts";
+
+const OPEN = new URL("../backends/open.ts", import.meta.url).href;
+const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 
 Deno.test("openBackend() opens memory and a file of SQLite or Deno KV by its URL", async () => {
   const directory = await Deno.makeTempDir();
@@ -55,6 +59,22 @@ for (const url of ["redis://somebody:s3cret@127.0.0.1:1/0", "postgres://somebody
     assertFalse(/s3cret/.test(`${error.message} ${error.stack} ${error.cause}`));
   });
 }
+
+Deno.test("openBackend() says what a driver that is there is not allowed to do", async () => {
+  const script = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    const call = 'openBackend("redis://127.0.0.1:1").catch(({ code, message }) => console.log(code, message))';
+    await Deno.writeTextFile(script, `import { openBackend } from "${OPEN}"; await ${call};`);
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--config", CONFIG, "--no-check", "--no-prompt", "--allow-net", script],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stdout);
+    assertMatch(said, /^DRIVER_MISSING Cannot use Redis: .* cannot be loaded: .*--allow-env/);
+  } finally {
+    await Deno.remove(script);
+  }
+});
 
 Deno.test("openBackend() hands on the clock and the namespace, to those who take them", async () => {
   const clock = new ManualClock();

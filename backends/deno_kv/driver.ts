@@ -1,6 +1,6 @@
 /** What this backend needs of a Deno KV client, and how one is opened where the caller brings none. @module */
 
-import { CoordinationError } from "../../src/errors.ts";
+import { CoordinationError, driverMissing } from "../../src/errors.ts";
 
 /** A key of Deno KV, as this backend writes it. */
 export type DenoKvKey = readonly (Uint8Array | string | number)[];
@@ -101,7 +101,7 @@ export async function openDenoKv(location: string | undefined): Promise<DenoKv> 
   try {
     ({ openKv: open } = await import("@deno/kv"));
   } catch (cause) {
-    throw new CoordinationError("DRIVER_MISSING", "Cannot open Deno KV: it needs the package @deno/kv", { cause });
+    throw driverMissing("Cannot open Deno KV", "@deno/kv", cause);
   }
   return await open(location);
 }

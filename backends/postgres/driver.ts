@@ -1,7 +1,7 @@
 /** What this backend needs of a PostgreSQL client, and how `postgres` and PGlite give it. @module */
 
 import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
-import { CoordinationError } from "../../src/errors.ts";
+import { driverMissing } from "../../src/errors.ts";
 import { faultOf, LateError } from "./faults.ts";
 
 /** What a statement is given. */
@@ -105,7 +105,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
   try {
     ({ default: postgres } = await import("postgres"));
   } catch (cause) {
-    throw new CoordinationError("DRIVER_MISSING", "Cannot use PostgreSQL: it needs the package postgres", { cause });
+    throw driverMissing("Cannot use PostgreSQL", "postgres", cause);
   }
   const net = await import("node:net");
   const make = () => {

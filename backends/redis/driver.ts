@@ -1,6 +1,6 @@
 /** What this backend needs of a Redis client, and how one is made where the caller brings none. @module */
 
-import { CoordinationError } from "../../src/errors.ts";
+import { driverMissing } from "../../src/errors.ts";
 
 /** What a connection is made with, beside what the caller's client says. */
 export interface RedisConnectionOptions {
@@ -92,7 +92,7 @@ export async function loadClient(url: string): Promise<RedisClient> {
   try {
     ({ Redis } = await import("ioredis"));
   } catch (cause) {
-    throw new CoordinationError("DRIVER_MISSING", "Cannot use Redis: it needs the package ioredis", { cause });
+    throw driverMissing("Cannot use Redis", "ioredis", cause);
   }
   return new Redis(url, { lazyConnect: true });
 }
