@@ -28,7 +28,8 @@ import {
   prepareClaim,
   type PreparedBatch,
   type PreparedOperation,
-  requireLimit,
+  requireListOptions,
+  requireMessageListOptions,
   requireState,
 } from "../src/storage/batch.ts";
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
@@ -106,8 +107,8 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    let limit = requireListOptions(options);
     let { after } = options;
-    let limit = requireLimit(options.limit);
     while (limit > 0) {
       this.#begin();
       const pageSize = Math.min(limit, PAGE_SIZE);
@@ -168,7 +169,7 @@ export class MemoryBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const now = this.#begin();
-    const limit = requireLimit(options.limit);
+    const limit = requireMessageListOptions(options);
     requireState(state);
     const stored = this.#queues.get(encodeKey(queue));
     stored?.settle(now);

@@ -1,5 +1,6 @@
 /** Opens a backend by its URL, loading only what that one needs. @module */
 
+import { type OptionNames, requireClock, requireOptions } from "../src/check.ts";
 import type { Clock } from "../src/clock.ts";
 import { CoordinationError } from "../src/errors.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
@@ -11,6 +12,8 @@ export interface OpenOptions {
   /** The source of time, where the engine has none. @default {systemClock} */
   readonly clock?: Clock;
 }
+
+const OPTIONS: OptionNames<OpenOptions> = { namespace: true, clock: requireClock };
 
 type Opener = (rest: string, url: string, options: OpenOptions) => Promise<StorageBackend>;
 
@@ -66,10 +69,11 @@ async function openPostgres(_rest: string, url: string, { namespace }: OpenOptio
  * console.log((await coordinator.stats()).length); // 0
  * ```
  *
- * @throws {TypeError} When it is no URL.
+ * @throws {TypeError} When it is no URL, or an option is none.
  * @throws {CoordinationError} `UNKNOWN_SCHEME`, `DRIVER_MISSING`, `BACKEND_UNAVAILABLE`; no message has the credentials.
  */
 export async function openBackend(url: string, options: OpenOptions = {}): Promise<StorageBackend> {
+  requireOptions("openBackend()", options, OPTIONS);
   const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(String(url)) ?? [];
   if (scheme === "") {
     throw new TypeError('Cannot open the backend: the URL must begin with a scheme, such as "memory:"');

@@ -21,7 +21,13 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareBatch, prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
+import {
+  prepareBatch,
+  prepareClaim,
+  requireListOptions,
+  requireMessageListOptions,
+  requireState,
+} from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
@@ -166,8 +172,8 @@ export class RedisBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    let limit = requireListOptions(options);
     const { reverse = false, after } = options;
-    let limit = requireLimit(options.limit);
     let { low, high } = after === undefined ? boundsOf(prefix) : boundsAfter(prefix, after, reverse);
     while (limit > 0) {
       const args = [low, high, reverse ? "1" : "0", String(Math.min(limit, LIST_PAGE))];
@@ -254,7 +260,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
-    const limit = Math.min(requireLimit(options.limit), Number.MAX_SAFE_INTEGER);
+    const limit = Math.min(requireMessageListOptions(options), Number.MAX_SAFE_INTEGER);
     const name = encodeKey(queue);
     const kind = kindOf(requireState(state));
     // To a range of Redis, none would be all.

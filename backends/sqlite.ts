@@ -20,7 +20,13 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareBatch, prepareClaim, requireLimit, requireState } from "../src/storage/batch.ts";
+import {
+  prepareBatch,
+  prepareClaim,
+  requireListOptions,
+  requireMessageListOptions,
+  requireState,
+} from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
@@ -151,8 +157,9 @@ export class SqliteBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
+    this.#requireOpen();
+    let limit = requireListOptions(options);
     let { after } = options;
-    let limit = requireLimit(options.limit);
     encodeKey(prefix);
     while (limit > 0) {
       const size = Math.min(limit, PAGE_SIZE);
@@ -214,7 +221,7 @@ export class SqliteBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     this.#requireOpen();
-    let limit = requireLimit(options.limit);
+    let limit = requireMessageListOptions(options);
     requireState(state);
     // Messages that come into the state while the caller looks at the first ones are not listed.
     const stats = await this.#settledStats(encodeKey(queue));

@@ -4,6 +4,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CompositeBackend } from "../backends/composite.ts";
 import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
+import { openBackend } from "../backends/open.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
 import {
   AgentRegistry,
@@ -35,6 +36,8 @@ const CALLS: readonly (readonly [taker: string, call: () => unknown])[] = [
   ["MemoryBackend", () => new MemoryBackend(MISSPELT)],
   ["SqliteBackend", () => new SqliteBackend({ path: ":memory:", ...MISSPELT })],
   ["DenoKvBackend", () => new DenoKvBackend({ path: ":memory:", ...MISSPELT })],
+  ["openBackend()", () => openBackend("memory:", MISSPELT)],
+  ["openBackend()", () => openBackend("redis://127.0.0.1:1", MISSPELT)],
   ["CompositeBackend", () => new CompositeBackend({ default: backend, ...MISSPELT })],
   ["the default", () => new CompositeBackend({ default: { backend, ...MISSPELT } })],
   ["a route", () => new CompositeBackend({ default: backend, routes: [{ prefix: ["a"], backend, ...MISSPELT }] })],

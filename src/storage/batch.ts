@@ -1,12 +1,23 @@
 /** Checks a batch before any engine sees it, and encodes its keys and values once for all of them. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber, requireString, typeName } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireBoolean,
+  requireNumber,
+  requireOptions,
+  requireString,
+  typeName,
+} from "../check.ts";
 import {
   type Batch,
   type Check,
   type ClaimOptions,
   type Lease,
+  type ListOptions,
   MAX_BATCH_SIZE,
+  type MessageListOptions,
   type MessageState,
   type Operation,
 } from "./backend.ts";
@@ -152,11 +163,43 @@ export interface PreparedClaim {
  *
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
-export function prepareClaim(queue: Key, { leaseMs, limit = 1 }: ClaimOptions): PreparedClaim {
+export function prepareClaim(queue: Key, options: ClaimOptions): PreparedClaim {
+  requireOptions("claim()", options, CLAIM_OPTIONS);
+  const { leaseMs, limit = 1 } = options;
   requireNumber("leaseMs", leaseMs, POSITIVE_DURATION);
   requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
   return { queue: encodeName(queue), leaseMs, limit };
 }
+
+const CLAIM_OPTIONS: OptionNames<ClaimOptions> = { leaseMs: true, limit: true };
+
+/**
+ * Checks the options of a listing of records, and gives its limit.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function requireListOptions(options: ListOptions): number {
+  requireOptions("list()", options, LIST_OPTIONS);
+  return requireLimit(options.limit);
+}
+
+const LIST_OPTIONS: OptionNames<ListOptions> = {
+  limit: true,
+  reverse: requireBoolean,
+  after: (_field, key) => void encodeKey(key as Key), // which says what is wrong with one that is none
+};
+
+/**
+ * Checks the options of a listing of messages, and gives its limit.
+ *
+ * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+ */
+export function requireMessageListOptions(options: MessageListOptions): number {
+  requireOptions("messages()", options, MESSAGE_LIST_OPTIONS);
+  return requireLimit(options.limit);
+}
+
+const MESSAGE_LIST_OPTIONS: OptionNames<MessageListOptions> = { limit: true };
 
 /**
  * Checks how many items a listing may give.

@@ -12,6 +12,8 @@ import {
   prepareClaim,
   type PreparedOperation,
   requireLimit,
+  requireListOptions,
+  requireMessageListOptions,
   requireState,
 } from "../../src/storage/batch.ts";
 import { encodeJson } from "../../src/storage/json.ts";
@@ -204,6 +206,14 @@ Deno.test("requireLimit() takes whole numbers from 0, and no limit", () => {
   for (const limit of [-1, 1.5, NaN, -Infinity]) {
     assertThrows(() => requireLimit(limit), RangeError, "limit: it must be");
   }
+});
+
+Deno.test("requireListOptions() and requireMessageListOptions() give the limit, and refuse what they do not know", () => {
+  assertEquals([requireListOptions({}), requireListOptions({ limit: 3, reverse: true, after: ["a"] })], [Infinity, 3]);
+  assertEquals([requireMessageListOptions({}), requireMessageListOptions({ limit: 3 })], [Infinity, 3]);
+  const misspelt = { limit: 3, reversed: true };
+  assertThrows(() => requireListOptions(misspelt), TypeError, "reversed: list() takes only limit, reverse, after");
+  assertThrows(() => requireMessageListOptions(misspelt), TypeError, "reversed: messages() takes only limit");
 });
 
 Deno.test("requireState() takes the four states", () => {

@@ -206,7 +206,7 @@ function fieldMistakes(): Mistake[] {
 }
 
 function optionMistakes(): Mistake[] {
-  const wrong = (value: unknown) => value as number;
+  const wrong = <Value>(value: unknown) => value as Value;
   return [
     ...[undefined, "1", NaN, 0, -1, Infinity, MAX_DURATION_MS + 1].map((leaseMs): Mistake => [
       `claim() with the leaseMs ${leaseMs}`,
@@ -230,6 +230,29 @@ function optionMistakes(): Mistake[] {
         /limit: it must /,
       ],
     ]),
+    [
+      "claim() with an option that there is not",
+      (backend) => backend.claim(QUEUE, wrong({ leaseMs: LONG_MS, limt: 5 })),
+      /limt: claim\(\) takes only leaseMs, limit/,
+    ],
+    ["claim() with no options", (backend) => backend.claim(QUEUE, wrong(undefined)), /options of claim\(\)/],
+    [
+      "list() with an option that there is not",
+      (backend) => collect(backend.list([], wrong({ reversed: true }))),
+      /reversed: list\(\) takes only limit, reverse, after/,
+    ],
+    [
+      "list() with a reverse that is no boolean",
+      (backend) => collect(backend.list([], { reverse: wrong("no") })),
+      /reverse: it must be true or false/,
+    ],
+    ["list() with options that are none", (backend) => collect(backend.list([], wrong(null))), /options of list\(\)/],
+    ["list() after null", (backend) => collect(backend.list([], { after: wrong(null) })), /key.*array of strings/],
+    [
+      "messages() with an option that there is not",
+      (backend) => collect(backend.messages(QUEUE, "ready", wrong({ after: ["ready"] }))),
+      /after: messages\(\) takes only limit/,
+    ],
     ["messages() of no state", (backend) => collect(backend.messages(QUEUE, "waiting" as "ready")), /state: it must /],
   ];
 }
