@@ -91,8 +91,8 @@ export async function retryWithBackoff<Result, Fallback = never>(
 }
 
 /**
- * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own. The options
- * are read once, here.
+ * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own, on the same
+ * `this`. The options are read once, here.
  *
  * @example
  * ```ts
@@ -110,7 +110,9 @@ export function withRetry<Args extends readonly unknown[], Result, Fallback = ne
 ): (...args: Args) => Promise<Result | Fallback> {
   requireFunction("fn", fn);
   const plan = planRetries(config);
-  return (...args) => runTries(() => fn(...args), plan);
+  return function (this: unknown, ...args) {
+    return runTries(() => Reflect.apply(fn, this, args), plan);
+  };
 }
 
 async function runTries<Result, Fallback>(
@@ -210,9 +212,11 @@ async function runTry<Result>(
   endsAtMs: number,
   cause: unknown,
 ): Promise<Result> {
-  const limitMs = Math.min(tryTimeoutMs, endsAtMs === Infinity ? Infinity : endsAtMs - monotonicMs(clock));
-  if (limitMs <= 0) throw timeLimitError("all tries", deadlineMs, { cause }); // a timer of the delay fired late
+  const leftMs = endsAtMs === Infinity ? Infinity : endsAtMs - monotonicMs(clock);
+  const limitMs = Math.min(tryTimeoutMs, leftMs);
   if (limitMs === Infinity && signal === undefined) return await fn({ attempt, signal: undefined });
+  const overdue = () => timeLimitError("all tries", deadlineMs, attempt > 1 ? { cause } : undefined);
+  if (limitMs <= 0) throw overdue(); // a timer of the delay fired late
   const tryIt = (bounded: BoundedRun) =>
     fn({
       attempt,
@@ -225,6 +229,7 @@ async function runTry<Result>(
     signal,
     limitMs: limitMs === Infinity ? undefined : limitMs,
     what: `try ${attempt}`,
+    limitError: leftMs < tryTimeoutMs ? overdue : undefined,
   });
 }
 

@@ -12,6 +12,8 @@ export interface RunBounds {
   readonly signal?: AbortSignal | undefined;
   /** What ran into the limit, for the error: "Cannot finish <what>: ...". */
   readonly what: string;
+  /** Makes the error of a run that is too long. @default {one that names `what` and `limitMs`} */
+  readonly limitError?: (() => DOMException) | undefined;
 }
 
 /** What a run is given. */
@@ -29,7 +31,7 @@ export interface BoundedRun {
  */
 export function runBounded<Result>(
   run: (bounded: BoundedRun) => Result | PromiseLike<Result>,
-  { clock, limitMs, signal, what }: RunBounds,
+  { clock, limitMs, signal, what, limitError }: RunBounds,
 ): Promise<Result> {
   return new Promise<Result>((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -40,7 +42,9 @@ export function runBounded<Result>(
       bounded.abort(reason);
     };
     const onAbort = () => end(signal?.reason);
-    const cancel = limitMs === undefined ? null : clock.setTimer(() => end(timeLimitError(what, limitMs)), limitMs);
+    const cancel = limitMs === undefined
+      ? null
+      : clock.setTimer(() => end(limitError ? limitError() : timeLimitError(what, limitMs)), limitMs);
     signal?.addEventListener("abort", onAbort, { once: true });
     const release = () => {
       cancel?.();

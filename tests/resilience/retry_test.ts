@@ -127,6 +127,18 @@ Deno.test("retryWithBackoff() cuts the last try at the deadline", async () => {
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("retryWithBackoff() names the deadline that has cut a try, and the failure before it", async () => {
+  const clock = new ManualClock();
+  const down = transient();
+  const running = retryWithBackoff(({ attempt }) => {
+    if (attempt === 1) throw down;
+    return new Promise(() => {});
+  }, { deadlineMs: 1500, tryTimeoutMs: 600, jitter: false, clock });
+  const rejected = assertRejects(() => running, DOMException, "Cannot finish all tries: it took longer than 1500 ms");
+  await clock.advance(1500);
+  assertStrictEquals((await rejected).cause, down);
+});
+
 Deno.test("retryWithBackoff() does not begin a delay that would pass the deadline", async () => {
   assertEquals((await play([transient()], { deadlineMs: 3001 })).tries, 3);
   assertEquals((await play([transient()], { deadlineMs: 3000 })).tries, 2);
@@ -184,6 +196,18 @@ Deno.test("withRetry() passes arguments and keeps calls apart", async () => {
     return n * 2;
   }, { clock, jitter: false });
   assertEquals(await Promise.all([double(1), double(2)]), [2, 4]);
+});
+
+Deno.test("withRetry() makes a method that keeps its object", async () => {
+  const clock = new SkippingClock();
+  const counter = {
+    calls: 0,
+    add: withRetry(function (this: { calls: number }, n: number) {
+      if (++this.calls < 3) throw transient();
+      return this.calls + n;
+    }, { clock }),
+  };
+  assertEquals(await counter.add(4), 7);
 });
 
 // The situations of the AWS SDKs' standard retry mode, with the figures of version 2.1: base 50 ms, jitter 1, 500 tokens,
