@@ -18,6 +18,8 @@ const GROUP = USER === "nobody" ? "nogroup" : USER;
 
 const START_LIMIT_MS = 60_000;
 
+const REMOVE_TRIES = 20;
+
 /** Version 3.0 of the protocol, and the first byte of the answer of a server that lets one in. */
 const PROTOCOL = 0x30000;
 const AUTHENTICATION = "R".charCodeAt(0);
@@ -95,9 +97,19 @@ export class PostgresServer implements AsyncDisposable {
     this.#process?.signal("SIGCONT");
   }
 
-  /** Removes its files, once it has ended or is about to. */
+  /** Ends it, where it still runs, and removes its files. */
   removeFiles(): void {
-    Deno.removeSync(this.directory, { recursive: true });
+    for (const pid of this.#children()) signal(pid, "SIGKILL");
+    this.#process?.signal("SIGKILL");
+    for (let tries = 1;; tries++) {
+      try {
+        Deno.removeSync(this.directory, { recursive: true });
+        return;
+      } catch (error) {
+        // What has been killed may still write a last file.
+        if (tries === REMOVE_TRIES) throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
