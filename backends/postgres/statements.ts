@@ -15,6 +15,8 @@ export type Statements = ReturnType<typeof statementsFor>;
 // deno-lint-ignore explicit-module-boundary-types -- the names of all statements, written once
 export function statementsFor(schemaName: string) {
   const schema = identifier(schemaName);
+  // A list as the answer of a query: of the parameter itself, the planner counts the items, and makes another plan each time.
+  const list = (parameter: number, type: string) => `(SELECT $${parameter}::text::${type}[])`;
   return {
     // The limits hold for one transaction, so that a proxy may give the connection to another afterwards.
     limits: `
@@ -107,17 +109,17 @@ export function statementsFor(schemaName: string) {
 
     // A group of single sends and acknowledgements. First the queues are locked, in order, and only then is it looked at the
     // clock; ids that came in while it waited for that break the unique key. A queue in which an id is known or room is
-    // short is left alone.
+    // short is left alone. To plan it takes as long as to run it, for a few messages.
     express: `
       WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', $18::text, true)),
       locked AS MATERIALIZED (
         SELECT num, live, sequence FROM ${schema}.queues, limits
-        WHERE num = ANY ($5::text::bigint[]) ORDER BY num FOR UPDATE OF queues
+        WHERE num = ANY (${list(5, "bigint")}::bigint[]) ORDER BY num FOR UPDATE OF queues
       ),
       clock AS MATERIALIZED (SELECT ${CLOCK} AS now FROM (SELECT count(*) FROM locked) AS after),
       asked AS MATERIALIZED (
-        SELECT * FROM unnest($6::text::bigint[], $7::text::text[], $8::text::text[], $9::text::int[],
-          $10::text::float8[], $11::text::int[], $12::text::float8[], $13::text::bigint[]) WITH ORDINALITY
+        SELECT * FROM unnest(${list(6, "bigint")}, ${list(7, "text")}, ${list(8, "text")}, ${list(9, "int")},
+          ${list(10, "float8")}, ${list(11, "int")}, ${list(12, "float8")}, ${list(13, "bigint")}) WITH ORDINALITY
           AS s (queue, id, value, priority, delay, max_attempts, dedupe, capacity, nth)
       ),
       open AS MATERIALIZED (
@@ -143,7 +145,7 @@ export function statementsFor(schemaName: string) {
       ),
       acknowledged AS (
         DELETE FROM ${schema}.messages AS m
-        USING clock, unnest($14::text::bigint[], $15::text::bigint[], $16::text::text[], $17::text::text[])
+        USING clock, unnest(${list(14, "bigint")}, ${list(15, "bigint")}, ${list(16, "text")}, ${list(17, "text")})
           WITH ORDINALITY AS a (queue, num, id, token, nth)
         -- Not by the order: that would look at all that is leased for each of them.
         WHERE m.queue = a.queue AND m.num = a.num AND m.id = a.id AND m.token = a.token AND place + 0 = 11
