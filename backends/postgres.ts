@@ -20,14 +20,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import {
-  prepareBatch,
-  prepareClaim,
-  type PreparedBatch,
-  requireListOptions,
-  requireMessageListOptions,
-  requireState,
-} from "../src/storage/batch.ts";
+import { prepareBatch, prepareClaim, type PreparedBatch, requireLimit, requireState } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
@@ -227,7 +220,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
-    const limit = requireListOptions(options);
+    const limit = requireLimit(options.limit);
     const pages = this.#reads.list(prefix, { ...options, limit }, () => this.#deadline());
     yield* this.#pages(pages);
   }
@@ -269,7 +262,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
-    const limit = requireMessageListOptions(options);
+    const limit = requireLimit(options.limit);
     requireState(state);
     const name = encodeKey(queue);
     const num = await this.#track(() => this.#claims.settled(name, this.#deadline()));
@@ -279,10 +272,7 @@ export class PostgresBackend implements StorageBackend {
 
   async stats(queue: Key): Promise<QueueStats> {
     const name = encodeKey(queue);
-    return await this.#track(async () => {
-      const num = await this.#claims.settled(name, this.#deadline());
-      return await this.#reads.stats(num, this.#deadline());
-    });
+    return await this.#track(() => this.#claims.stats(name, this.#deadline()));
   }
 
   async *queues(prefix: Key = []): AsyncGenerator<Key> {

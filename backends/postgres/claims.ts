@@ -1,7 +1,7 @@
-/** Claims, and the end of leases. @module */
+/** Claims, the end of leases, and what a queue holds when those are ended. @module */
 
 import { randomId } from "../../src/ids.ts";
-import type { Delivery } from "../../src/storage/backend.ts";
+import type { Delivery, QueueStats } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection } from "./connection.ts";
@@ -67,8 +67,8 @@ export class Claims {
 
   /** Ends the expired leases of a queue, and puts what is due into the line; tells how many leases those were. */
   async recover(name: string, deadlineMs: number): Promise<number> {
-    const num = await this.#numberOf(name, deadlineMs);
-    return num === null ? 0 : await this.#settle(num, deadlineMs);
+    const queue = await this.#look(name, deadlineMs);
+    return queue?.due === true ? await this.#settle(Number(queue.num), deadlineMs) : 0;
   }
 
   /** The same in all queues. */
@@ -86,12 +86,27 @@ export class Claims {
 
   /** The number of a queue in which nothing is due any more; `null` where there is no such queue. */
   async settled(name: string, deadlineMs: number): Promise<number | null> {
-    const { connection, statements } = this.#parts;
-    const num = await this.#numberOf(name, deadlineMs);
-    if (num === null) return null;
-    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.isDue, [num]));
-    if (row?.due === true) await this.#settle(num, deadlineMs);
-    return num;
+    const queue = await this.#look(name, deadlineMs);
+    if (queue?.due === true) await this.#settle(Number(queue.num), deadlineMs);
+    return queue ? Number(queue.num) : null;
+  }
+
+  /** How many messages a queue holds once nothing is due any more. */
+  async stats(name: string, deadlineMs: number): Promise<QueueStats> {
+    const { connection, statements, namespace } = this.#parts;
+    const count = () => connection.read(deadlineMs, (session) => session.query(statements.stats, [namespace + name]));
+    let [row] = await count();
+    if (typeof row?.next === "number" && row.next <= 0) {
+      await this.#settle(Number(row.num), deadlineMs);
+      [row] = await count();
+    }
+    return {
+      ready: Number(row?.ready ?? 0),
+      delayed: Number(row?.delayed ?? 0),
+      leased: Number(row?.leased ?? 0),
+      dead: Number(row?.dead ?? 0),
+      nextDueInMs: typeof row?.next === "number" ? Math.max(row.next, 0) : null,
+    };
   }
 
   async #claim({ queue, leaseMs }: PreparedClaim, limit: number, deadlineMs: number): Promise<Row[]> {
@@ -110,11 +125,8 @@ export class Claims {
       const [first] = rows;
       if (first?.due === true) await this.#settle(num, deadlineMs);
       else if (typeof first?.id === "string") return [...rows];
-      else if (first?.ready !== true) {
-        // The queue may be another one by now: one that was taken away and made anew.
-        this.#parts.queues.forget(queue);
-        return [];
-      }
+      else if (first?.there !== true) this.#parts.queues.forget(queue); // it may have been made anew
+      else if (first.ready !== true) return [];
       if (looks >= MAX_LOOKS) return [];
     }
   }
@@ -129,6 +141,13 @@ export class Claims {
       ]);
       return Number(expired?.moved ?? 0);
     });
+  }
+
+  /** The number of a queue, and whether something is due in it: not by what is remembered, for it may have been made anew. */
+  async #look(name: string, deadlineMs: number): Promise<Row | undefined> {
+    const { connection, statements, namespace } = this.#parts;
+    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.isDue, [namespace + name]));
+    return row;
   }
 
   async #numberOf(name: string, deadlineMs: number): Promise<number | null> {

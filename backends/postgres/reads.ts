@@ -1,13 +1,6 @@
 /** Listings, counts and single records. @module */
 
-import type {
-  Changes,
-  Entry,
-  ListOptions,
-  MessageState,
-  QueueStats,
-  StoredMessage,
-} from "../../src/storage/backend.ts";
+import type { Changes, Entry, ListOptions, MessageState, StoredMessage } from "../../src/storage/backend.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
@@ -160,21 +153,6 @@ export class Reads {
         return row ? [toStoredMessage(row, queue)] : [];
       });
     }
-  }
-
-  /** How many messages a queue holds. */
-  async stats(num: number | null, deadlineMs: number): Promise<QueueStats> {
-    const { connection, statements } = this.#parts;
-    const [row] = num === null
-      ? []
-      : await connection.read(deadlineMs, (session) => session.query(statements.stats, [num]));
-    return {
-      ready: Number(row?.ready ?? 0),
-      delayed: Number(row?.delayed ?? 0),
-      leased: Number(row?.leased ?? 0),
-      dead: Number(row?.dead ?? 0),
-      nextDueInMs: typeof row?.next === "number" ? Math.max(row.next, 0) : null,
-    };
   }
 
   /** Pages of the encoded names of queues with messages. */

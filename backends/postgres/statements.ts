@@ -17,6 +17,9 @@ export function statementsFor(schemaName: string) {
   const schema = identifier(schemaName);
   // A list as the answer of a query: of the parameter itself, the planner counts the items, and makes another plan each time.
   const list = (parameter: number, type: string) => `(SELECT $${parameter}::text::${type}[])`;
+  const at = (place: number) => `FROM ${schema}.messages WHERE queue = queues.num AND place = ${place}`;
+  const countAt = (place: number) => `(SELECT count(*) ${at(place)})`;
+  const firstDueAt = (place: number) => `(SELECT due_at ${at(place)} ORDER BY due_at LIMIT 1)`;
   return {
     // The limits hold for one transaction, so that a proxy may give the connection to another afterwards.
     limits: `
@@ -210,8 +213,10 @@ export function statementsFor(schemaName: string) {
         FROM first, clock, delivery WHERE m.queue = $1::bigint AND m.num = first.num
         RETURNING m.*, first.nth, first.place AS was_place, first.due_at AS was_due
       )
-      SELECT now, promotions.count AS promotions, due, CASE WHEN id IS NULL THEN EXISTS (
+      SELECT now, promotions.count AS promotions, due,
+        CASE WHEN id IS NULL THEN EXISTS (
           SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place <= 9) END AS ready,
+        CASE WHEN id IS NULL THEN EXISTS (SELECT 1 FROM ${schema}.queues WHERE num = $1::bigint) END AS there,
         id, token, value, priority, attempts, max_attempts, enqueued_at, due_at, last_error, was_place, was_due
       FROM state CROSS JOIN clock CROSS JOIN promotions LEFT JOIN claimed ON true ORDER BY nth`,
     promote: `
@@ -245,17 +250,15 @@ export function statementsFor(schemaName: string) {
         SELECT 1 FROM ${schema}.messages WHERE queue = queues.num AND place = 11 AND due_at <= ${NOW})`,
 
     stats: `
-      WITH clock AS MATERIALIZED (SELECT ${NOW} AS now)
-      SELECT
-        count(*) FILTER (WHERE place <= 9) AS ready,
-        count(*) FILTER (WHERE place = 10) AS delayed,
-        count(*) FILTER (WHERE place = 11) AS leased,
-        count(*) FILTER (WHERE place = 12) AS dead,
-        min(due_at) FILTER (WHERE place IN (10, 11)) - (SELECT now FROM clock) AS next
-      FROM ${schema}.messages WHERE queue = $1::bigint`,
+      SELECT num, live - delayed - leased AS ready, delayed, leased, dead, next - ${NOW} AS next
+      FROM ${schema}.queues, LATERAL (
+        SELECT ${countAt(10)} AS delayed, ${countAt(11)} AS leased, ${countAt(12)} AS dead,
+          least(${firstDueAt(10)}, ${firstDueAt(11)}) AS next
+      ) AS counted
+      WHERE name = $1::text`,
     isDue: `
-      SELECT EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}) OR
-        EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = $1::bigint AND place = 11 AND due_at <= ${NOW}) AS due`,
+      SELECT num, least(${firstDueAt(10)}, ${firstDueAt(11)}) <= ${NOW} AS due
+      FROM ${schema}.queues WHERE name = $1::text`,
     order: `
       SELECT num FROM ${schema}.messages WHERE queue = $1::bigint AND place >= $2::int AND place <= $3::int
       ORDER BY place, due_at, sequence LIMIT $4::bigint`,

@@ -1,0 +1,45 @@
+/** Queues that were taken away because they were empty, and are made anew. @module */
+
+import { assertEquals } from "@std/assert";
+import postgres from "postgres";
+import type { PostgresBackend } from "../../backends/postgres.ts";
+import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+
+const QUEUE = ["work"];
+const BOUNDS = { priority: 5, maxAttempts: 3, dedupeMs: 0, capacity: 10 };
+
+const send = (backend: PostgresBackend, id: string) =>
+  backend.commit({ operations: [{ type: "enqueue", queue: QUEUE, id, value: id, ...BOUNDS }] });
+
+async function idsOf(messages: AsyncIterable<{ readonly id: string }>): Promise<string[]> {
+  return (await Array.fromAsync(messages)).map(({ id }) => id);
+}
+
+Deno.test({
+  name: "PostgresBackend finds a queue that another process has taken away and made anew, at the first look",
+  ignore: postgresPrograms === null, // no server here
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const open = freshSchema(server);
+    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const [found] = await (async () => {
+      await using first = open();
+      await send(first, "first");
+      return await sql`SELECT table_schema AS schema FROM information_schema.tables WHERE table_name = 'queues'`;
+    })();
+    const looks: [name: string, look: (backend: PostgresBackend) => Promise<unknown>, expected: unknown][] = [
+      ["claim", async (backend) => (await backend.claim(QUEUE, { leaseMs: 60_000 })).map(({ id }) => id), ["next"]],
+      ["stats", async (backend) => (await backend.stats(QUEUE)).ready, 1],
+      ["messages", (backend) => idsOf(backend.messages(QUEUE, "ready")), ["next"]],
+    ];
+    for (const [name, look, expected] of looks) {
+      await using backend = open();
+      await using other = open();
+      await send(backend, "known"); // and so is its number
+      for (const table of ["messages", "ids", "queues"]) await sql.unsafe(`DELETE FROM ${found?.schema}.${table}`);
+      await send(other, "next");
+      assertEquals(await look(backend), expected, name);
+    }
+    await sql.end();
+  },
+});
