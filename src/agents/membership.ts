@@ -7,7 +7,15 @@ import type { JsonValue } from "../storage/json.ts";
 import { type AgentKeys, describeAgent } from "./agent_keys.ts";
 import { type Change, type EventLog, versionOf } from "./event_log.ts";
 import { type LocalAgent, parseState } from "./local_agent.ts";
-import { decodeMember, decodePast, encodeMember, encodePast, encodeSession, type MemberRecord } from "./records.ts";
+import {
+  decodeMember,
+  decodePast,
+  encodeMember,
+  encodePast,
+  encodeSession,
+  type MemberRecord,
+  type PastRecord,
+} from "./records.ts";
 import type { RegistryConfig } from "./registry_options.ts";
 
 // Each lost race means that another process has changed the same agent.
@@ -17,6 +25,14 @@ const MAX_TRIES = 100;
 export interface Joined {
   /** The state that was saved last, if any was. */
   readonly state?: JsonValue;
+}
+
+/** How to register. */
+interface JoinOptions {
+  /** Whether to leave the name to whoever holds it. */
+  readonly onlyIfFree?: boolean;
+  /** The agent of this process that held the name, which has been asked for its state. */
+  readonly former?: LocalAgent | undefined;
 }
 
 /** What has become of a registration of this process. */
@@ -38,28 +54,31 @@ export class Membership {
   }
 
   /**
-   * Registers an agent in its session, as a new incarnation. Who held the name before is superseded, unless
-   * `onlyIfFree`: then `null` says that somebody does.
+   * Registers an agent in its session, as a new incarnation. Who held the name before is superseded, and where that is
+   * `former`, its present state is handed on; with `onlyIfFree`, `null` says that somebody holds it.
    */
-  async join(local: LocalAgent, { onlyIfFree = false } = {}): Promise<Joined | null> {
+  async join(local: LocalAgent, { onlyIfFree = false, former }: JoinOptions = {}): Promise<Joined | null> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const [member = null, past = null] = await this.#backend.get([
         this.#keys.member(local.id),
         this.#keys.past(local.id),
       ]);
       if (member && onlyIfFree) return null;
+      const holder = decodeMember(member?.value);
       const lived = decodePast(past?.value);
+      const handed = former && holder?.incarnation === former.incarnation ? former.exported : null;
+      const state = handed === null ? lived?.state : parseState(handed);
       const incarnation = Math.max(
         Math.floor(this.#config.clock.now()), // after so long a time that every record has gone, it is larger still
-        (decodeMember(member?.value)?.incarnation ?? 0) + 1,
+        (holder?.incarnation ?? 0) + 1,
         (lived?.incarnation ?? 0) + 1,
       );
-      const version = await this.#tryJoin(local, incarnation, member, past);
+      const version = await this.#tryJoin(local, { incarnation, ...(state !== undefined && { state }) }, member, past);
       if (version === null) continue;
       local.incarnation = incarnation;
       local.version = version;
       local.writtenAtMs = monotonicMs(this.#config.clock);
-      return lived?.state === undefined ? {} : { state: lived.state };
+      return state === undefined ? {} : { state };
     }
     throw raceLost("register", local);
   }
@@ -158,11 +177,12 @@ export class Membership {
   /** Commits a registration, and gives the version of its record; `null` when another was faster. */
   async #tryJoin(
     local: LocalAgent,
-    incarnation: number,
+    lives: PastRecord,
     member: Entry | null,
     past: Entry | null,
   ): Promise<string | null> {
     const { id, session, metadata } = local;
+    const { incarnation } = lives;
     const former = decodeMember(member?.value);
     const begins = session.version === null;
     const change: Change = {
@@ -175,7 +195,7 @@ export class Membership {
         {
           type: "set",
           key: this.#keys.past(id),
-          value: encodePast({ ...decodePast(past?.value), incarnation }),
+          value: encodePast(lives),
           expiresInMs: this.#config.stateRetentionMs,
         },
         ...(begins ? session.operations() : []),

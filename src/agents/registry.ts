@@ -99,7 +99,8 @@ export class AgentRegistry implements AsyncDisposable {
 
   /**
    * Registers an agent of this process, as a new incarnation: whoever had registered its name before is told that it is
-   * registered no more. Where a state of it was saved, it is handed to `importState` before this resolves.
+   * registered no more. Where a state of it was saved, it is handed to `importState` before this resolves; an agent of this
+   * process that held the name is asked for its present one.
    *
    * @throws {TypeError} When the agent is none.
    * @throws What `importState` throws: then the agent is not registered, and its saved state is kept.
@@ -113,7 +114,9 @@ export class AgentRegistry implements AsyncDisposable {
     const { membership, locals, config } = this.#parts;
     const session = this.#loop.isRunning ? this.#loop.session : new Session(this.#keys, config, false);
     const local = new LocalAgent(agent, session, config.clock.now());
-    const joined = await membership.join(local);
+    const former = locals.get(local.id);
+    if (former) await exportStates(this.#parts, [former]);
+    const joined = await membership.join(local, { former });
     locals.add(local);
     session.isDoubtful = true;
     const restored = await this.#restore(local, joined?.state);

@@ -42,6 +42,18 @@ Deno.test("startHeartbeats() keeps an agent and a state that never changes far b
   await registry.close();
 });
 
+Deno.test("register() hands on the present state of the agent that it replaces in its process, and no zombie's", async () => {
+  const { backend, clock, registry } = setUp();
+  await registry.register({ id: ID, exportState: () => "of the first" });
+  assertEquals(await restoredBy(registry), "of the first");
+  await registry.register({ id: ID, exportState: () => "of the zombie" });
+  const other = new AgentRegistry(backend, { clock });
+  await other.register({ id: ID, exportState: () => "of the other" });
+  await other.heartbeat(ID);
+  assertEquals(await restoredBy(registry), "of the other");
+  for (const each of [registry, other]) await each.close();
+});
+
 Deno.test("everything that a fleet has stored is gone in time when all of it was killed and nobody is left to notice", async () => {
   const { clock, backend, registry } = setUp();
   await registry.startHeartbeats();
