@@ -225,7 +225,8 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * The entries that fit a query best, best first.
+   * The entries that fit a query best, best first. Any of its words may be missing, and the last one may be unfinished;
+   * there are no operators and no wildcards, and no misspelling is seen through. All texts of a value count as one.
    *
    * @throws {TypeError | RangeError} When an option breaks its rule.
    * @throws {CoordinationError} `EMBEDDING_FAILED`, and what the backend throws.

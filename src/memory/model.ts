@@ -90,7 +90,7 @@ export interface SearchOptions {
   readonly mode?: SearchMode;
   /** Only keys that begin with this text. @default {""} */
   readonly prefix?: string;
-  /** Only entries written at this time or later, in milliseconds since the Unix epoch. @default {0} */
+  /** Only entries written at this time or later, in milliseconds since the Unix epoch. @default {-Infinity} */
   readonly sinceMs?: number;
   /** Only entries written before this time. @default {Infinity} */
   readonly untilMs?: number;

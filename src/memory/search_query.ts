@@ -35,9 +35,6 @@ export const SEARCH_OPTIONS: OptionNames<SearchOptions> = {
   weights: true,
 };
 
-/** What is asked for where nothing is said. */
-export const DEFAULT_LIMIT = 5;
-
 // Words find what they name; a meaning is worth less where the embedder is a small one.
 const DEFAULT_WEIGHTS = { keyword: 0.6, semantic: 0.4 };
 
@@ -49,7 +46,7 @@ const DEFAULT_WEIGHTS = { keyword: 0.6, semantic: 0.4 };
 export function checkSearch(text: string, options: SearchOptions, hasEmbedder: boolean): SearchQuery {
   requireOptions("a search", options, SEARCH_OPTIONS);
   const {
-    limit = DEFAULT_LIMIT,
+    limit = 5,
     mode = hasEmbedder ? "hybrid" : "keyword",
     prefix = "",
     sinceMs = -Infinity,

@@ -1,7 +1,7 @@
 /** Vectors: checked, of length 1, and as text in a record. @module */
 
 import { typeName } from "../check.ts";
-import { decodeBase64, encodeBase64 } from "./compression.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
 
 /**
  * A vector of length 1 in the direction of what an embedder gave; all zeros stay zeros.
