@@ -187,6 +187,7 @@ export class SqliteBackend implements StorageBackend {
       await this.#write(call);
       cleared += call.result.live;
       if (call.result.deleted < CLEAR_SIZE) return cleared;
+      await this.#turns.next();
     }
   }
 
@@ -209,9 +210,13 @@ export class SqliteBackend implements StorageBackend {
 
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
     this.#requireOpen();
-    const call: Call = { type: "claim", claim: prepareClaim(queue, options), result: [] };
-    await this.#write(call);
-    return call.result.map((claimed) => toDelivery(claimed, queue));
+    const claim = prepareClaim(queue, options);
+    while (true) {
+      const call: Call = { type: "claim", claim, result: null };
+      await this.#write(call);
+      if (call.result) return call.result.map((claimed) => toDelivery(claimed, queue));
+      await this.#turns.next();
+    }
   }
 
   async recover(queue?: Key): Promise<number> {
@@ -373,9 +378,13 @@ export class SqliteBackend implements StorageBackend {
 
   /** Ends expired leases, and puts what is due into the line. */
   async #settle(queue: string | null): Promise<number> {
-    const call: Call = { type: "recover", queue, result: 0 };
-    await this.#write(call);
-    return call.result;
+    for (let leases = 0;;) {
+      const call: Call = { type: "recover", queue, result: { leases: 0, more: false } };
+      await this.#write(call);
+      leases += call.result.leases;
+      if (!call.result.more) return leases;
+      await this.#turns.next();
+    }
   }
 
   /** The counters of a queue once nothing in it has become due or expired; `null` where there is no such queue. */

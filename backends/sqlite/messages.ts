@@ -55,6 +55,12 @@ export interface Stored extends Standing {
   readonly last_error: string | null;
 }
 
+/** How many messages were moved because they were due, and because their lease had expired. */
+export interface Settled {
+  readonly due: number;
+  readonly expired: number;
+}
+
 // A lease is written from three values: its sequence, its secret and the message's number.
 const LEASE_VALUES = 3;
 
@@ -180,17 +186,18 @@ export class Messages {
     return true;
   }
 
-  /** Moves what is due into the line, then the messages of expired leases; tells how many leases those were. */
-  settle(queue: Queue, now: number): number {
+  /** Moves what is due into the line, then the messages of expired leases, at most `limit` of both together. */
+  settle(queue: Queue, limit: number, now: number): Settled {
     this.flush();
+    let due = 0;
     if (queue.delayed > 0) {
-      const due = Number(this.#promote.run(queue.num, now).changes);
+      due = Number(this.#promote.run(queue.num, now, limit).changes);
       if (due > 0) this.#queues.move(queue, "delayed", "ready", due);
     }
-    if (queue.leased === 0) return 0;
-    const expired = this.#expired.all(queue.num, now);
+    if (queue.leased === 0) return { due, expired: 0 };
+    const expired = this.#expired.all(queue.num, now, limit - due);
     for (const message of expired) this.retry(queue, message, 0, LEASE_EXPIRED_ERROR, now);
-    return expired.length;
+    return { due, expired: expired.length };
   }
 
   /** Leases the first messages of the line. */

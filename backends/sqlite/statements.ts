@@ -71,12 +71,14 @@ export const MESSAGES = {
     -- SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)
     DELETE FROM messages WHERE num = ?`,
   promote: `
-    -- SEARCH messages USING INDEX messages_in_order (queue=? AND place=? AND due_at<?)
-    UPDATE messages SET place = 9 - priority WHERE queue = ? AND place = 10 AND due_at <= ?`,
+    -- SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)
+    -- SEARCH messages USING COVERING INDEX messages_in_order (queue=? AND place=? AND due_at<?)
+    UPDATE messages SET place = 9 - priority
+    WHERE num IN (SELECT num FROM messages WHERE queue = ? AND place = 10 AND due_at <= ? LIMIT ?)`,
   expired: `
     -- SEARCH messages USING INDEX messages_in_order (queue=? AND place=? AND due_at<?)
     SELECT num, place, priority, attempts, max_attempts FROM messages
-    WHERE queue = ? AND place = 11 AND due_at <= ? ORDER BY due_at, sequence`,
+    WHERE queue = ? AND place = 11 AND due_at <= ? ORDER BY due_at, sequence LIMIT ?`,
   line: `
     -- SEARCH messages USING INDEX messages_in_order (queue=? AND place<?)
     SELECT num, id, value, priority, attempts, max_attempts, enqueued_at, last_error FROM messages

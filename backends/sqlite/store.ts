@@ -7,21 +7,30 @@ import { Committer } from "./commit.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { SqliteDatabase } from "./driver.ts";
 import { type Claimed, Messages } from "./messages.ts";
-import { Queues } from "./queues.ts";
+import { type Queue, Queues } from "./queues.ts";
 import { type Cleared, Records } from "./records.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A call that writes, with its result once the transaction has been committed. */
 export type Call =
   | { readonly type: "commit"; readonly batch: PreparedBatch<string>; result: CommitResult | null }
-  | { readonly type: "claim"; readonly claim: PreparedClaim; result: readonly Claimed[] }
-  | { readonly type: "recover"; readonly queue: string | null; result: number }
+  | { readonly type: "claim"; readonly claim: PreparedClaim; result: readonly Claimed[] | null }
+  | { readonly type: "recover"; readonly queue: string | null; result: Recovered }
   | { readonly type: "clear"; readonly prefix: Key; readonly limit: number; result: Cleared };
+
+/** How many leases were ended, and whether there may be more to settle, for another transaction. */
+export interface Recovered {
+  readonly leases: number;
+  readonly more: boolean;
+}
 
 type ClaimCall = Extract<Call, { readonly type: "claim" }>;
 
 /** A topic whose listeners are to be woken, and how often they have been. */
 export type Wake = readonly [topic: string, wakes: number];
+
+// One transaction moves so many messages that are due or whose lease has expired: 4 or 18 ms, for which all others wait.
+const MAX_SETTLED = 1000;
 
 /** The records and queues of one namespace, on a connection of their own. */
 export class Store {
@@ -31,6 +40,8 @@ export class Store {
   readonly messages: Messages;
   readonly #committer: Committer;
   readonly #sweep: Sweep;
+  /** How many messages the transaction under way may settle yet. */
+  #room = 0;
 
   /**
    * Sets a database up and prepares all statements.
@@ -48,9 +59,11 @@ export class Store {
 
   /**
    * Makes all calls in one transaction and tells whom to wake. Claims come last: calls that are made at the same time
-   * have no order among them, and so those of one queue become one claim, which sees what the commits brought.
+   * have no order among them, and so those of one queue become one claim, which sees what the commits brought. A claim
+   * has no result where a queue has more to settle first than one transaction does: it is to be made again.
    */
   run(calls: readonly Call[], now: number): Wake[] {
+    this.#room = MAX_SETTLED;
     try {
       return this.connection.write(() => {
         const topics = new Set<string>();
@@ -71,13 +84,21 @@ export class Store {
     }
   }
 
-  #recover(name: string | null, now: number): number {
-    let recovered = 0;
+  #recover(name: string | null, now: number): Recovered {
+    let leases = 0;
     for (const each of name === null ? this.queues.withExpiredLeases(now) : [name]) {
+      if (this.#room === 0) break;
       const queue = this.queues.find(each);
-      if (queue) recovered += this.messages.settle(queue, now);
+      if (queue) leases += this.#settle(queue, now);
     }
-    return recovered;
+    return { leases, more: this.#room === 0 };
+  }
+
+  /** Settles what there is room for, and tells how many leases that ended. */
+  #settle(queue: Queue, now: number): number {
+    const { due, expired } = this.messages.settle(queue, this.#room, now);
+    this.#room -= due + expired;
+    return expired;
   }
 
   /** Leases as many messages as all of these ask for, and deals them out in the order of the calls. */
@@ -86,7 +107,8 @@ export class Store {
     const queue = first && this.queues.find(first.claim.queue);
     let claimed: readonly Claimed[] = [];
     if (queue) {
-      this.messages.settle(queue, now);
+      this.#settle(queue, now);
+      if (this.#room === 0 && queue.delayed + queue.leased > 0) return;
       const limit = calls.reduce((sum, { claim }) => sum + claim.limit, 0);
       if (queue.ready > 0) claimed = this.messages.claim(queue, limit, first.claim.leaseMs, now);
     }

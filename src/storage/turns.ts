@@ -24,9 +24,14 @@ export class Turns {
   /** The next turn, when it has been waited for since many of these calls; `null` when there is time. */
   due(): Promise<void> | null {
     if (this.#isDue || ++this.#calls < FEW_CALLS) return this.#next;
-    if (this.#next === null) this.#begin();
+    if (this.#next === null) void this.#begin();
     else if (this.#calls % CALLS_PER_LOOK === 0) this.#isDue = monotonicMs(systemClock) - this.#sinceMs >= BUSY_MS;
     return this.#isDue ? this.#next : null;
+  }
+
+  /** The next turn, for who has made one step of many, each of which takes long. */
+  next(): Promise<void> {
+    return this.#next ?? this.#begin();
   }
 
   /** Resolves once nothing is waited for any more. */
@@ -34,9 +39,9 @@ export class Turns {
     await this.#next;
   }
 
-  #begin(): void {
+  #begin(): Promise<void> {
     this.#sinceMs = monotonicMs(systemClock);
-    this.#next = new Promise((resolve) => {
+    return this.#next = new Promise((resolve) => {
       later(() => {
         this.#calls = 0;
         this.#next = null;

@@ -20,6 +20,17 @@ Deno.test("Turns.due() asks nobody to wait who makes few calls, and everybody af
   await turns.end();
 });
 
+Deno.test("Turns.next() lets others have their turn first", async () => {
+  const turns = new Turns();
+  const order: string[] = [];
+  globalThis.setImmediate(() => order.push("another"));
+  await Promise.all([turns.next(), turns.next()]);
+  order.push("who waited");
+  assertEquals(order, ["another", "who waited"]);
+  assertEquals(turns.due(), null);
+  await turns.end();
+});
+
 for (const call of ["commit", "claim", "get"] as const) {
   Deno.test(`MemoryBackend.${call}() in a long chain lets timers fire`, async () => {
     await using backend = new MemoryBackend();
