@@ -2,6 +2,7 @@
 
 import { requireFunction, requireString } from "../check.ts";
 import { type Clock, sleep } from "../clock.ts";
+import { BackendClosedError } from "../errors.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import type { MemoryChange } from "./model.ts";
@@ -64,15 +65,19 @@ export class Watches {
     await Promise.all([...this.#ends].map((end) => end()));
   }
 
+  /** Looks until it is told to stop, or there is nothing any more to look at. */
   async #lookUntil(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let isThere = true; isThere && !signal.aborted;) {
       await sleep(this.#clock, FLOOR_MS, signal).catch(() => {});
-      if (!signal.aborted) await this.#look();
+      if (!signal.aborted) isThere = await this.#look();
     }
   }
 
-  /** Lets the replica tell what has changed; what cannot be read now is read at the next look. */
-  #look(): Promise<void> {
-    return this.#replica.follow().catch(() => {});
+  /**
+   * Lets the replica tell what has changed; what cannot be read now is read at the next look, unless the backend was
+   * closed: then the answer is `false`.
+   */
+  #look(): Promise<boolean> {
+    return this.#replica.follow().then(() => true, (error) => !(error instanceof BackendClosedError));
   }
 }

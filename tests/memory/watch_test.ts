@@ -73,6 +73,16 @@ Deno.test("Memory.watch() tells of what no wake-up told of, and of what could no
   await memory.close();
 });
 
+Deno.test("Memory.watch() sets no timer any more once the caller has closed the backend", async () => {
+  const { memory, inner, clock } = openMemory();
+  await memory.watch(() => {});
+  await inner.close();
+  await clock.advance(1000);
+  await turn();
+  assertEquals(clock.timers, 0);
+  await memory.close();
+});
+
 Deno.test("Memory.watch() tells of what a fallback had not once its primary is back", async () => {
   const clock = new ManualClock();
   const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
