@@ -1,7 +1,7 @@
 /** The PostgreSQL backend: records and queues in tables of a server that one already runs, or of PGlite. @module */
 
 import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
-import { systemClock } from "../src/clock.ts";
+import { monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
 import type {
   BackendTraits,
@@ -285,13 +285,13 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async ping(): Promise<Health> {
-    const startMs = systemClock.now();
+    const startMs = monotonicMs(systemClock);
     try {
       await this.#track(() => this.#connection.read(this.#deadline(), (session) => session.query("SELECT 1 AS one")));
-      return { healthy: true, latencyMs: systemClock.now() - startMs };
+      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return { healthy: false, latencyMs: systemClock.now() - startMs, error: message };
+      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
     }
   }
 
@@ -364,7 +364,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   #deadline(): number {
-    return systemClock.now() + this.#limitMs;
+    return monotonicMs(systemClock) + this.#limitMs;
   }
 }
 

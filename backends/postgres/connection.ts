@@ -1,6 +1,6 @@
 /** Calls on the server: bounded in time, tried again as long as they certainly have changed nothing. @module */
 
-import { sleep, systemClock } from "../../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Driver, Session } from "./driver.ts";
 import { faultOf, LateError, translate } from "./faults.ts";
@@ -70,7 +70,7 @@ export class Connection {
         const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
         const [result] = await Promise.all([work(session, prepared), limits]);
         // Its caller was told that nothing has happened.
-        if (systemClock.now() >= deadlineMs) throw new LateError("the transaction took too long");
+        if (monotonicMs(systemClock) >= deadlineMs) throw new LateError("the transaction took too long");
         sent();
         return result;
       });
@@ -101,7 +101,7 @@ export class Connection {
   }
 
   #limit(session: Session, deadlineMs: number): Promise<unknown> {
-    const limitMs = Math.max(deadlineMs - systemClock.now(), 0) + SERVER_GRACE_MS;
+    const limitMs = Math.max(deadlineMs - monotonicMs(systemClock), 0) + SERVER_GRACE_MS;
     return session.query(this.#parts.statements.limits, [String(Math.ceil(limitMs))]);
   }
 
@@ -129,7 +129,7 @@ export class Connection {
           });
         }
         const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempts, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
-        if (systemClock.now() + pauseMs >= deadlineMs) throw translate(name, error);
+        if (monotonicMs(systemClock) + pauseMs >= deadlineMs) throw translate(name, error);
         await sleep(systemClock, pauseMs, this.#closing.signal).catch(() => {
           throw translate(name, error);
         });
@@ -138,14 +138,14 @@ export class Connection {
   }
 
   async #reset(): Promise<void> {
-    const driver = await within(systemClock.now() + 1, async () => await this.#driver).catch(() => null);
+    const driver = await within(monotonicMs(systemClock) + 1, async () => await this.#driver).catch(() => null);
     driver?.reset();
   }
 }
 
 /** Waits for `work` until a deadline. */
 async function within<Result>(deadlineMs: number, work: () => Promise<Result>): Promise<Result> {
-  const leftMs = deadlineMs - systemClock.now();
+  const leftMs = deadlineMs - monotonicMs(systemClock);
   if (leftMs <= 0) throw new BackendUnavailableError("Cannot reach the backend: the time for the call is over");
   const late = deferred<never>();
   const cancel = systemClock.setTimer(() => late.reject(new LateError("the server did not answer in time")), leftMs);

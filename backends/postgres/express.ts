@@ -2,7 +2,7 @@
 
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { type CommitterParts, SWEEP_AFTER_MS } from "./commit.ts";
 import type { Connection } from "./connection.ts";
@@ -100,7 +100,7 @@ export class Express {
     ];
     const [row] = await connection.write(deadlineMs, async (session) => {
       // Before the caller's time is over: the server then says that nothing has happened.
-      const limitMs = Math.max(Math.floor((deadlineMs - systemClock.now()) * LOCK_SHARE), 1);
+      const limitMs = Math.max(Math.floor((deadlineMs - monotonicMs(systemClock)) * LOCK_SHARE), 1);
       try {
         return await session.query(statements.express, [...parameters, String(limitMs)]);
       } catch (error) {

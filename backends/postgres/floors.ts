@@ -1,6 +1,6 @@
 /** Where the lines of queues begin: what lies before that was taken, and is not looked at again. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import type { Row } from "./driver.ts";
 import { PLACE } from "../../src/storage/place.ts";
 
@@ -31,8 +31,8 @@ export class QueueFloors {
   of(num: number, isWhole: boolean): Floors {
     const known = this.#queues.get(num);
     if (!known) return NONE;
-    const nowMs = systemClock.now();
-    if (!isWhole && Math.abs(nowMs - known.wholeAtMs) < WHOLE_EVERY_MS) return known.floors;
+    const nowMs = monotonicMs(systemClock);
+    if (!isWhole && nowMs - known.wholeAtMs < WHOLE_EVERY_MS) return known.floors;
     known.wholeAtMs = nowMs;
     return NONE;
   }
@@ -48,7 +48,7 @@ export class QueueFloors {
       if (typeof was_place === "number") dueAt[was_place] = Number(was_due);
     }
     if (this.#queues.size >= MAX_QUEUES && !this.#queues.has(num)) this.#queues.clear();
-    const wholeAtMs = this.#queues.get(num)?.wholeAtMs ?? systemClock.now();
+    const wholeAtMs = this.#queues.get(num)?.wholeAtMs ?? monotonicMs(systemClock);
     this.#queues.set(num, { floors: { promotions, dueAt }, wholeAtMs });
   }
 }

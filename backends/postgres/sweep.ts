@@ -1,6 +1,6 @@
 /** Cleaning: who makes the store remember something cleans in passing what others need no more. @module */
 
-import { systemClock } from "../../src/clock.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Statements } from "./statements.ts";
 
@@ -42,7 +42,7 @@ export class Sweep {
 
   async #clean(rows: number): Promise<void> {
     const { sweepRecords, sweepIds, sweepQueues, sweepDeletions, sweepFeeds } = this.#statements;
-    await this.#connection.write(systemClock.now() + LIMIT_MS, async (session) => {
+    await this.#connection.write(monotonicMs(systemClock) + LIMIT_MS, async (session) => {
       await session.query(sweepRecords, [rows]);
       await session.query(sweepIds, [rows]);
       const [row] = await session.query(sweepQueues, [this.#lastQueue, QUEUES_A_STEP]);

@@ -1,6 +1,6 @@
 /** Who listens: one connection that the server tells of commits, and a slow poll beside it. @module */
 
-import { sleep, systemClock } from "../../src/clock.ts";
+import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
@@ -124,13 +124,13 @@ export class Wakeups {
   /** Tells others that somebody listens, where that has not been said of late. */
   #say(): Promise<void> {
     const { connection, statements, namespace, limitMs } = this.#parts;
-    if (systemClock.now() - this.#saidAtMs < SAY_EVERY_MS) return Promise.resolve();
+    if (monotonicMs(systemClock) - this.#saidAtMs < SAY_EVERY_MS) return Promise.resolve();
     return this.#saying ??= (async () => {
       try {
-        await connection.read(systemClock.now() + limitMs, async (session) => {
+        await connection.read(monotonicMs(systemClock) + limitMs, async (session) => {
           await session.query(statements.listening, [namespace, LISTENING_MS]);
         });
-        this.#saidAtMs = systemClock.now();
+        this.#saidAtMs = monotonicMs(systemClock);
       } finally {
         this.#saying = null;
       }

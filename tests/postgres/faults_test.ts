@@ -15,6 +15,7 @@ import { codeOf, faultOf, LateError, StaleError, translate } from "../../backend
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { statementsFor } from "../../backends/postgres/statements.ts";
 import { Wakeups } from "../../backends/postgres/wakeups.ts";
+import { monotonicMs, systemClock } from "../../src/clock.ts";
 import {
   BackendCorruptError,
   BackendUnavailableError,
@@ -66,7 +67,7 @@ function scripted() {
   return { answers, connection, statements, driver };
 }
 
-const soon = (ms = 5000) => Date.now() + ms;
+const soon = (ms = 5000) => monotonicMs(systemClock) + ms;
 
 Deno.test("faultOf() tells lost connections from refusals that may pass, and both from mistakes", () => {
   for (const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "25P03"]) {
@@ -117,6 +118,28 @@ Deno.test("Connection.read() is made again after faults that pass, and tells of 
   await connection.close();
 });
 
+Deno.test("Connection.read() takes its time, and no more, though the clock is set by an hour", async () => {
+  const { now } = systemClock;
+  for (const byMs of [-3_600_000, 3_600_000]) {
+    const { connection } = scripted();
+    let tries = 0;
+    const jumping = (isOver: () => boolean) => () => {
+      systemClock.now = () => now() + byMs;
+      return ++tries > 1 && isOver() ? Promise.resolve("read") : Promise.reject(withCode("40P01", "deadlock detected"));
+    };
+    try {
+      assertEquals(await connection.read(soon(5000), jumping(() => true)), "read", `${byMs}`);
+      systemClock.now = now;
+      const startedAtMs = performance.now();
+      await assertRejects(() => connection.read(soon(50), jumping(() => false)), BackendUnavailableError);
+      assert(performance.now() - startedAtMs < 10_000);
+    } finally {
+      systemClock.now = now;
+    }
+    await connection.close();
+  }
+});
+
 Deno.test("Connection.write() does not know what became of a write whose connection was lost", async () => {
   const { connection, answers } = scripted();
   const lose = () => Promise.reject(withCode("CONNECTION_CLOSED", "closed"));
@@ -134,7 +157,7 @@ Deno.test("Connection.transaction() does nothing that its caller no longer waits
   const { connection } = scripted();
   const deadlineMs = soon(30);
   const slow = async () => {
-    while (Date.now() <= deadlineMs) await Promise.resolve(); // the event loop stands still past the deadline
+    while (monotonicMs(systemClock) <= deadlineMs) await Promise.resolve(); // the event loop stands still past the deadline
   };
   await assertRejects(() => connection.transaction(deadlineMs, slow, slow), BackendUnavailableError);
   await connection.close();
