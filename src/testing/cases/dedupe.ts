@@ -153,6 +153,16 @@ export const dedupeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G6 idempotent sends: however short the window, an id that is there is a duplicate, at the same moment too",
+    run: async ({ backend }) => {
+      for (const dedupeMs of [0, 1e-9]) {
+        const ids = Array.from({ length: 30 }, (_, index) => `${dedupeMs} ${index % 3}`);
+        await Promise.all(ids.map((id) => commit(backend, [message(id, { dedupeMs })])));
+        assert.equal((await claimIds(backend, 100)).length, 3);
+      }
+    },
+  },
+  {
     name: "G6 idempotent sends: of 16 sends of one id at once, one is accepted",
     run: async ({ backend }) => {
       const results = await Promise.all(
