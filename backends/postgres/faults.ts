@@ -71,8 +71,12 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/** A copy without what a client hangs on its errors: statements, parameters, and the addresses that it tried. */
+/**
+ * A copy without what a client hangs on its errors: statements, parameters, and the addresses that it tried; and without the
+ * name of the user, which the server repeats.
+ */
 function withoutSecrets(error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.replace(/\b(user|role) ".*?"/g, "the $1");
   return new Error(message || codeOf(error) || "the connection failed");
 }

@@ -101,6 +101,8 @@ Deno.test("translate() says what went wrong without what the client hangs on its
   const lost = translate("pg", Object.assign(new Error("gone"), { query: "s3cret" }));
   assertEquals(lost.message, 'Cannot reach the backend "pg": gone');
   assertFalse("query" in Object(lost.cause));
+  const refused = translate("pg", withCode("28000", 'no entry for host "::1", user "me", database "app"'));
+  assertEquals(refused.message, 'Cannot reach the backend "pg": no entry for host "::1", the user, database "app"');
   assertEquals(translate("pg", withCode("ECONNREFUSED")).message, 'Cannot reach the backend "pg": ECONNREFUSED');
   assertEquals(translate("pg", new Error("")).message, 'Cannot reach the backend "pg": the connection failed');
   assertEquals(translate("pg", "a string").message, 'Cannot reach the backend "pg": a string');
