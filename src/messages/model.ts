@@ -133,7 +133,7 @@ export interface MessageSubscription {
   readonly subscriptionId: string;
   /** Who gets the broadcasts. */
   readonly agentId: AgentId;
-  /** Of which kinds; empty for all. */
+  /** Of which kinds: one at least. */
   readonly messageTypes: readonly MessageType[];
   /** Empty: every topic, and messages without one. */
   readonly topics: readonly string[];
