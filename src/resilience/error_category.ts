@@ -1,6 +1,6 @@
 /** What kind of failure an error stands for, and so whether another try may help. @module */
 
-import { CoordinationError, type ErrorCode } from "../errors.ts";
+import { CoordinationError, type ErrorCode, errorText } from "../errors.ts";
 
 /**
  * The kinds of failure: the network, a limit on the rate of calls, a resource that is used up, a passing fault of the
@@ -17,7 +17,7 @@ export function isRetryable(error: unknown): boolean {
 
 /**
  * The category of an error: by its `code` or HTTP status (`status`, `statusCode`) where it has one that says so, else by
- * the words of its name and message, else as its `cause`. What nothing is known about is permanent.
+ * the words of its name, its class and its message, else as its `cause`. What nothing is known about is permanent.
  *
  * @example
  * ```ts
@@ -77,7 +77,9 @@ const WORDS: readonly (readonly [ErrorCategory, RegExp])[] = [
 ];
 
 function byWords(error: unknown): ErrorCategory | null {
-  const text = error instanceof Error ? `${error.name} ${error.message}` : typeof error === "string" ? error : "";
+  // Few classes of errors set their `name`.
+  const name = error instanceof Error ? `${error.name} ${error.constructor?.name}` : "";
+  const text = `${name} ${errorText(error)}`;
   return WORDS.find(([, words]) => words.test(text))?.[0] ?? null;
 }
 

@@ -54,7 +54,15 @@ Deno.test("classifyError() takes a time limit as the network's fault and an abor
   assertEquals(classifyError(new DOMException("connection closed", "AbortError")), "permanent");
 });
 
+Deno.test("classifyError() knows a class that sets no name, and an error of another realm", () => {
+  class ConnectionError extends Error {}
+  assertEquals(classifyError(new ConnectionError("fail")), "network");
+  assertEquals(classifyError({ message: "rate limit exceeded" }), "rate_limit");
+});
+
 Deno.test("classifyError() takes anything that is thrown", () => {
+  const odd = Object.defineProperty(new Error(), "message", { value: Object.create(null) });
+  assertEquals([Object.create(null), odd, Symbol("x")].map(classifyError), ["permanent", "permanent", "permanent"]);
   assertEquals(["timeout", undefined, null, 5, {}].map(classifyError), [
     "network",
     "permanent",
