@@ -6,10 +6,9 @@ import { BackendCorruptError } from "../errors.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
 import { requireLimit } from "../storage/batch.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
-import { compareEncoded } from "../storage/key.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
 import { decodeEntry, decodeValue, encodeEntry, encodeValue, requireFormat, type StoredEntry } from "./entry_record.ts";
-import { impliedSession, type MemoryKeys } from "./keys.ts";
+import { behindAll, compareKeys, impliedSession, type MemoryKeys } from "./keys.ts";
 import type { EntriesOptions, MemoryEntry, MemoryVersion, NewEntry } from "./model.ts";
 import { stringsOf } from "./text.ts";
 
@@ -94,7 +93,7 @@ export class EntryStore {
     requireString("prefix", prefix, 0, Infinity);
     let left = requireLimit(limit);
     const backend = await this.#options.backend();
-    for await (const record of left > 0 ? this.#recordsFrom(backend, prefix, reverse, after) : []) {
+    for await (const record of left > 0 ? this.#recordsFrom(backend, prefix, reverse, left, after) : []) {
       yield record;
       if (--left <= 0) return;
     }
@@ -104,21 +103,30 @@ export class EntryStore {
     backend: StorageBackend,
     prefix: string,
     reverse: boolean,
+    limit: number,
     after?: string,
   ): AsyncGenerator<Entry> {
+    const end = reverse ? behindAll(prefix) : null;
     let start = after;
-    if (!reverse && prefix !== "" && (after === undefined || compareEncoded(after, prefix) < 0)) {
+    if (end !== null && (after === undefined || compareKeys(end, after) < 0)) start = end;
+    if (!reverse && prefix !== "" && (after === undefined || compareKeys(after, prefix) < 0)) {
       // Keys that begin with a text follow the key that is this text.
       start = prefix;
       const [first] = await backend.get([this.keys.entry(prefix)]);
       if (first) yield first;
     }
-    const options = { reverse, ...(start !== undefined && { after: this.keys.entry(start) }) };
-    let isWithin = false;
+    // Whether all that begins with the text comes at once; else what follows it is passed over.
+    const isFirst = !reverse || end !== null || prefix === "";
+    const options = {
+      reverse,
+      ...(isFirst && { limit }),
+      ...(start !== undefined && { after: this.keys.entry(start) }),
+    };
+    let isWithin = isFirst;
     for await (const record of backend.list(this.keys.entries, options)) {
       const matches = this.keys.nameOf(record.key).startsWith(prefix);
-      if (!matches && (isWithin || !reverse)) return;
-      isWithin = matches;
+      if (!matches && isWithin) return;
+      isWithin ||= matches;
       if (matches) yield record;
     }
   }

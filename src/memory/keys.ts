@@ -1,7 +1,7 @@
 /** Where a memory keeps its records. @module */
 
 import { requireString, typeName } from "../check.ts";
-import { encodeKey, type Key } from "../storage/key.ts";
+import { compareEncoded, encodeKey, type Key } from "../storage/key.ts";
 
 /** The keys of one namespace. The number of its parts comes first, so that no namespace is within another. */
 export class MemoryKeys {
@@ -43,6 +43,22 @@ export class MemoryKeys {
     // deno-coverage-ignore -- the compiler asks for it: no record has an empty key
     return record.at(-1) ?? "";
   }
+}
+
+/** Compares the keys of entries in the order in which they are listed. */
+export function compareKeys(a: string, b: string): number {
+  return compareEncoded(encodeKey([a]), encodeKey([b]));
+}
+
+/**
+ * A key behind all keys that begin with a text, and before all that follow them: the text with the next character in
+ * place of its last; `null` where there is none, or one of the two is stored in another form.
+ */
+export function behindAll(prefix: string): string | null {
+  const last = Array.from(prefix.slice(-2)).at(-1) ?? "";
+  const code = last.codePointAt(0) ?? 0;
+  if (code < 3 || (code >= 0xd800 && code <= 0xdfff) || code === 0x10ffff) return null;
+  return prefix.slice(0, -last.length) + String.fromCodePoint(code === 0xd7ff ? 0xe000 : code + 1);
 }
 
 /** The conversation that a key implies: what it says before its last ":"; `null` when there is none. */
