@@ -41,6 +41,8 @@ export class EventLog {
   readonly #keys: AgentKeys;
   readonly #retentionMs: number;
   readonly #group: GroupCommit<Change, ChangeResult>;
+  /** How many changes go together at most: fewer once a batch was too much for the engine, as on `npm:@deno/kv`. */
+  #mostTogether = MAX_BATCH_SIZE;
   #head: { readonly version: string | null; readonly last: number } | null = null;
 
   /** The log of one namespace. */
@@ -80,8 +82,12 @@ export class EventLog {
         if (tries >= MAX_TRIES) {
           throw new BackendUnavailableError(`Cannot write the event: ${MAX_TRIES} tries met another process's`);
         }
-        const together = fitting(changes.filter((change) => !outcomes.has(change)));
-        const settled = await this.#try(together);
+        const together = fitting(changes.filter((change) => !outcomes.has(change))).slice(0, this.#mostTogether);
+        const settled = await this.#try(together).catch((error) => {
+          if (!(error instanceof RangeError) || together.length === 1) throw error;
+          this.#mostTogether = together.length >> 1;
+          return new Map<Change, ChangeResult>();
+        });
         if (settled.size > 0) tries = 0;
         for (const [change, outcome] of settled) outcomes.set(change, outcome);
       }

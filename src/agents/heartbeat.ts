@@ -89,8 +89,26 @@ function inBatches(parts: HeartbeatParts, session: Session, agents: readonly Loc
   return batches;
 }
 
-/** Commits one batch. Where it is refused, looks which registrations have ended, and commits what is left. */
+/** Commits one batch, or two where it is too much for the engine, as on `npm:@deno/kv`. */
 async function write(
+  parts: HeartbeatParts,
+  session: Session,
+  all: readonly LocalAgent[],
+  some: readonly LocalAgent[],
+  beats: boolean,
+): Promise<void> {
+  try {
+    await writeTogether(parts, session, all, some, beats);
+  } catch (error) {
+    if (!(error instanceof RangeError) || some.length < 2) throw error;
+    const half = some.length >> 1;
+    await write(parts, session, all, some.slice(0, half), beats);
+    await write(parts, session, all, some.slice(half), false);
+  }
+}
+
+/** Commits one batch. Where it is refused, looks which registrations have ended, and commits what is left. */
+async function writeTogether(
   parts: HeartbeatParts,
   session: Session,
   all: readonly LocalAgent[],
@@ -126,6 +144,7 @@ async function commit(
       operations,
     });
   } catch (error) {
+    if (error instanceof RangeError && writes.length > 1) throw error;
     const withState = writes.filter(({ stateLength }) => stateLength > 0);
     if (isOutage(error) || error instanceof BackendClosedError || withState.length === 0) throw error;
     for (const { local } of withState) {

@@ -126,8 +126,8 @@ export class Reaper {
   }
 }
 
-/** Two checks and one operation for each. */
-const SESSIONS_A_BATCH = 33;
+/** Two checks for each: `npm:@deno/kv` takes no more than ten. */
+const SESSIONS_A_BATCH = 5;
 
 /** How far a hold on the deaths of a type has come: one mark expires at its end, the other some time after that. */
 export async function readHold(backend: StorageBackend, keys: AgentKeys, type: string): Promise<HoldState> {

@@ -10,7 +10,9 @@ import { StaleIncarnationError } from "../../src/agents/stale_incarnation.ts";
 import { BackendClosedError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { CommitResult, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { encodeKey } from "../../src/storage/key.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
+import { until } from "../until.ts";
 
 const ADA = { type: "writer", instance: "ada" };
 const BOB = { type: "writer", instance: "bob" };
@@ -254,3 +256,30 @@ async function* failing(error: Error): AsyncGenerator<never> {
   await Promise.resolve();
   throw error;
 }
+
+Deno.test("AgentRegistry divides what is too much for the engine at once", async () => {
+  const { registry, memory, methods, clock } = open({ heartbeatTtlMs: 30_000 });
+  // As npm:@deno/kv, which checks each record that it writes, and checks no more than ten.
+  methods.commit = ({ checks = [], operations, ...rest }) => {
+    const keys = new Set([...checks, ...operations].map((each) => "key" in each ? encodeKey(each.key) : ""));
+    if (keys.size > 10) return Promise.reject(new RangeError("too many checks"));
+    return memory.commit({ checks, operations, ...rest });
+  };
+  const ids = Array.from({ length: 12 }, (_, index) => ({ type: "writer", instance: String(index) }));
+  const failed: unknown[] = [];
+  registry.on("state_failed", (event) => failed.push(event));
+  const registerAll = () =>
+    Promise.all(
+      ids.map((id) => registry.register({ id, exportState: () => ({ own: id.instance }), importState: () => {} })),
+    );
+  await registerAll();
+  await registry.startHeartbeats();
+  const saved = async () => JSON.stringify(await Array.fromAsync(memory.list([]))).match(/"own"/g)?.length;
+  await until("all states are saved", async () => await saved() === ids.length);
+  assertEquals(failed, []);
+  await Promise.all(ids.map((id) => registry.deregister(id)));
+  assertEquals((await registerAll()).map(({ restored }) => restored), ids.map(() => true));
+  await registry.close();
+  await using other = new AgentRegistry(memory, { clock });
+  assertEquals(await Array.fromAsync(other.listRegistered()), []);
+});

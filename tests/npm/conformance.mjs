@@ -38,14 +38,12 @@ const OPENERS = {
 
 // npm:@deno/kv takes ten checks in one atomic operation where Deno takes a hundred, so that larger batches are refused.
 const TOO_MANY = /TooManyChecks/;
-// Its heartbeats meet that refusal, and wait for better times.
-const NOT_ON_NPM_KV = "registry: a state that cannot be had or stored keeps no heartbeat from the store, and is told";
 
 const isNpmKv = env.TTA_BACKEND === "deno-kv";
 const hasOwnClock = env.TTA_BACKEND === "redis" || env.TTA_BACKEND === "postgres";
 backendConformance({
   test: (name, run) =>
-    test(name, { skip: isNpmKv && name === NOT_ON_NPM_KV }, async (t) => {
+    test(name, async (t) => {
       try {
         await run();
       } catch (error) {
