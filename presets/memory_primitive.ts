@@ -84,26 +84,27 @@ function toSource(
 function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
   return {
     open: () => Promise.resolve(backend),
-    info: () => ({
-      backend: backend.name,
-      usingRedis: isRedis(backend.name),
-      fallbackAvailable: isOwn,
-      reason: null,
-      pending: 0,
-    }),
-    mayMiss: (record) => isAway(backend, record),
+    info: (entries) => {
+      const { name, isAway, reason, pending } = holderOf(backend, entries);
+      return { backend: backend.name, usingRedis: !isAway && isRedis(name), fallbackAvailable: isOwn, reason, pending };
+    },
+    mayMiss: (entries) => holderOf(backend, entries).isAway,
     close: async () => {
       if (isOwn) await backend.close();
     },
   };
 }
 
-/** Whether a fallback serves in place of what is to hold a record. Only a composite backend knows of any. */
-function isAway(backend: StorageBackend, record: Key): boolean {
-  if (!isComposite(backend)) return false;
-  const routes = backend.status().filter(({ prefix }) => prefix.every((part, index) => record[index] === part));
-  const [route] = routes.sort((a, b) => b.prefix.length - a.prefix.length);
-  return route !== undefined && route.serving !== "primary";
+/** Which backend is to hold the entries, and whether a fallback serves in its place: only a composite has any. */
+function holderOf(backend: StorageBackend, entries: Key) {
+  const { name } = backend;
+  const routes = isComposite(backend) ? backend.status() : [];
+  const [route] = routes
+    .filter(({ prefix }) => prefix.every((part, index) => entries[index] === part))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  if (route === undefined) return { name, isAway: false, reason: null, pending: 0 };
+  const isAway = route.serving !== "primary";
+  return { name: route.backend, isAway, reason: isAway ? route.reason : null, pending: route.journalled };
 }
 
 /** Told by its method, so that its code is loaded by those alone who use it. */

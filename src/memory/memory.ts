@@ -62,10 +62,10 @@ export interface MemoryOptions {
 export interface MemorySource {
   /** The backend; the same one at every call. */
   open(): Promise<StorageBackend>;
-  /** What there is to say about it. */
-  info(): Omit<MemoryBackendInfo, "namespace">;
-  /** Whether a record that is not found may be there all the same, out of reach for now. @default {it never is} */
-  mayMiss?(record: Key): boolean;
+  /** What there is to say about it, for entries below a key. */
+  info(entries: Key): Omit<MemoryBackendInfo, "namespace">;
+  /** Whether an entry that is not found below a key may be there all the same, out of reach for now. @default {none is} */
+  mayMiss?(entries: Key): boolean;
   /** Closes what belongs to the memory alone. */
   close(): Promise<void>;
 }
@@ -198,7 +198,7 @@ export class Memory implements AsyncDisposable {
         this.#attempt(backend, "update the entry", async () => {
           const former = await this.#store.get(key);
           // To begin anew would overwrite what is out of reach.
-          if (former === null && this.#source.mayMiss?.(this.#keys.entry(key))) {
+          if (former === null && this.#source.mayMiss?.(this.#keys.entries)) {
             throw new BackendUnavailableError("Cannot update the entry: it may be in the backend that is away for now");
           }
           const value = await change(former?.value);
@@ -312,12 +312,15 @@ export class Memory implements AsyncDisposable {
     return this.#run((backend) => compactEntries(this.#store, backend, this.#clock, options));
   }
 
-  /** A memory in a namespace within this one, on the same backend. It sees its own entries, and this one does not. */
+  /**
+   * A memory in a namespace within this one, on the same backend. It sees its own entries, and this one does not. Each
+   * call makes one with an index of its own: keep the one that you search.
+   */
   within(...namespace: string[]): Memory {
     const source: MemorySource = {
       open: () => this.#source.open(),
-      info: () => this.#source.info(),
-      mayMiss: (record) => this.#source.mayMiss?.(record) ?? false,
+      info: (entries) => this.#source.info(entries),
+      mayMiss: (entries) => this.#source.mayMiss?.(entries) ?? false,
       close: () => Promise.resolve(),
     };
     return new Memory(source, { ...this.#options, namespace: [...this.#keys.namespace, ...namespace] });
@@ -325,12 +328,12 @@ export class Memory implements AsyncDisposable {
 
   /** Whether entries are kept in Redis at the moment; known after the first call. */
   isUsingRedis(): boolean {
-    return this.#source.info().usingRedis;
+    return this.#source.info(this.#keys.entries).usingRedis;
   }
 
   /** Where entries are kept at the moment. */
   getBackendInfo(): MemoryBackendInfo {
-    return { ...this.#source.info(), namespace: this.#keys.namespace };
+    return { ...this.#source.info(this.#keys.entries), namespace: this.#keys.namespace };
   }
 
   /** Waits for the calls under way, ends all watches, and closes the backend unless the caller made it. Idempotent. */

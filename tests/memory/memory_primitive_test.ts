@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { flaky } from "../composite/flaky_backend.ts";
+import { standIn } from "../storage/stand_in.ts";
 import { until } from "../until.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
@@ -80,24 +81,31 @@ Deno.test("MemoryPrimitive refuses options that break their rules, and tells no 
   assertThrows(() => new MemoryPrimitive({ namespace: any("tenant") }), TypeError, "namespace");
 });
 
-Deno.test("MemoryPrimitive.update() begins nothing anew on a composite backend whose primary is away", async () => {
+Deno.test("MemoryPrimitive.update() begins nothing anew on a composite backend whose primary is away, and says that it is", async () => {
   const clock = new ManualClock();
-  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const { backend: primary, control } = flaky(standIn(new MemoryBackend({ clock }), { name: "redis://cache:6379" }));
   const memories = { backend: primary, fallback: new MemoryBackend({ clock }) };
   const rest = { backend: flaky(new MemoryBackend({ clock })).backend, fallback: new MemoryBackend({ clock }) };
   await using backend = new CompositeBackend({ default: rest, routes: [{ prefix: ["memory"], ...memories }], clock });
   const memory = new MemoryPrimitive({ backend, namespace: ["tenant"], clock }).within("agent");
   const increase = () => memory.update("count", (count) => Number(count ?? 0) + 1);
   assertEquals([await increase(), await increase()], [1, 2]);
+  const told = () => {
+    const { usingRedis, reason, pending } = memory.getBackendInfo();
+    return { usingRedis, reason, pending };
+  };
+  assertEquals(told(), { usingRedis: true, reason: null, pending: 0 });
   control.isAway = true;
   await assertRejects(increase, BackendUnavailableError, "it may be in the backend that is away for now");
   await memory.add("seen", 1);
   assertEquals(await memory.update("seen", () => 2), 2);
+  assertEquals(told(), { usingRedis: false, reason: "Cannot reach the backend: it was switched off", pending: 1 });
   control.isAway = false;
   for (let tries = 0; tries < 10 && backend.status().some(({ serving }) => serving !== "primary"); tries++) {
     await clock.advance(1000);
   }
   assertEquals([await increase(), await memory.get("seen")], [3, 2]);
+  assertEquals(told(), { usingRedis: true, reason: null, pending: 0 });
 });
 
 redisTest("MemoryPrimitive keeps entries in Redis where there is one", async (server) => {
