@@ -27,7 +27,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareClaim, requireListOptions, requireMessageListOptions, requireState } from "../src/storage/batch.ts";
+import { listLimit, messagesLimit, prepareClaim, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { readChanges } from "./deno_kv/changes.ts";
 import { Claimer } from "./deno_kv/claim.ts";
@@ -191,7 +191,7 @@ export class DenoKvBackend implements StorageBackend {
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
     this.#requireOpen();
-    yield* this.#records.list(prefix, { ...options, limit: requireListOptions(options) });
+    yield* this.#records.list(prefix, { ...options, limit: listLimit(options) });
   }
 
   count(prefix: Key): Promise<number> {
@@ -227,7 +227,7 @@ export class DenoKvBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     this.#requireOpen();
-    yield* this.#queues.messages(encodeKey(queue), requireState(state), requireMessageListOptions(options));
+    yield* this.#queues.messages(encodeKey(queue), requireState(state), messagesLimit(options));
   }
 
   stats(queue: Key): Promise<QueueStats> {

@@ -24,12 +24,12 @@ import type {
   Unlisten,
 } from "../src/storage/backend.ts";
 import {
+  listLimit,
+  messagesLimit,
   prepareBatch,
   prepareClaim,
   type PreparedBatch,
   type PreparedOperation,
-  requireListOptions,
-  requireMessageListOptions,
   requireState,
 } from "../src/storage/batch.ts";
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
@@ -107,7 +107,7 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
-    let limit = requireListOptions(options);
+    let limit = listLimit(options);
     let { after } = options;
     while (limit > 0) {
       this.#begin();
@@ -169,7 +169,7 @@ export class MemoryBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const now = this.#begin();
-    const limit = requireMessageListOptions(options);
+    const limit = messagesLimit(options);
     requireState(state);
     const stored = this.#queues.get(encodeKey(queue));
     stored?.settle(now);

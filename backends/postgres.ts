@@ -20,7 +20,14 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { prepareBatch, prepareClaim, type PreparedBatch, requireLimit, requireState } from "../src/storage/batch.ts";
+import {
+  listLimit,
+  messagesLimit,
+  prepareBatch,
+  prepareClaim,
+  type PreparedBatch,
+  requireState,
+} from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
@@ -220,7 +227,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
-    const limit = requireLimit(options.limit);
+    const limit = listLimit(options);
     const pages = this.#reads.list(prefix, { ...options, limit }, () => this.#deadline());
     yield* this.#pages(pages);
   }
@@ -262,7 +269,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
-    const limit = requireLimit(options.limit);
+    const limit = messagesLimit(options);
     requireState(state);
     const name = encodeKey(queue);
     const num = await this.#track(() => this.#claims.settled(name, this.#deadline()));

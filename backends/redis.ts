@@ -21,13 +21,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import {
-  prepareBatch,
-  prepareClaim,
-  requireListOptions,
-  requireMessageListOptions,
-  requireState,
-} from "../src/storage/batch.ts";
+import { listLimit, messagesLimit, prepareBatch, prepareClaim, requireState } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
@@ -172,7 +166,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
-    let limit = requireListOptions(options);
+    let limit = listLimit(options);
     const { reverse = false, after } = options;
     let { low, high } = after === undefined ? boundsOf(prefix) : boundsAfter(prefix, after, reverse);
     while (limit > 0) {
@@ -260,7 +254,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
-    const limit = Math.min(requireMessageListOptions(options), Number.MAX_SAFE_INTEGER);
+    const limit = Math.min(messagesLimit(options), Number.MAX_SAFE_INTEGER);
     const name = encodeKey(queue);
     const kind = kindOf(requireState(state));
     // To a range of Redis, none would be all.

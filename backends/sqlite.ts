@@ -20,25 +20,18 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import {
-  prepareBatch,
-  prepareClaim,
-  requireListOptions,
-  requireMessageListOptions,
-  requireState,
-} from "../src/storage/batch.ts";
+import { listLimit, messagesLimit, prepareBatch, prepareClaim, requireState } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { type ConnectionOptions, isInMemory } from "./sqlite/connection.ts";
 import { loadSqlite, LockedError, type SqliteDatabase, translate } from "./sqlite/driver.ts";
-import type { Claimed, Stored } from "./sqlite/messages.ts";
+import type { Stored } from "./sqlite/messages.ts";
 import { SQLITE_OPTIONS, type SqliteBackendOptions } from "./sqlite/options.ts";
-import { stateAt } from "../src/storage/place.ts";
 import type { Stats } from "./sqlite/queues.ts";
+import { toDelivery, toStoredMessage } from "./sqlite/shapes.ts";
 import { type Call, Store } from "./sqlite/store.ts";
-import { unescapeText } from "./sqlite/text.ts";
 import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite/driver.ts";
@@ -158,7 +151,7 @@ export class SqliteBackend implements StorageBackend {
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
     this.#requireOpen();
-    let limit = requireListOptions(options);
+    let limit = listLimit(options);
     let { after } = options;
     encodeKey(prefix);
     while (limit > 0) {
@@ -226,7 +219,7 @@ export class SqliteBackend implements StorageBackend {
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     this.#requireOpen();
-    let limit = requireMessageListOptions(options);
+    let limit = messagesLimit(options);
     requireState(state);
     // Messages that come into the state while the caller looks at the first ones are not listed.
     const stats = await this.#settledStats(encodeKey(queue));
@@ -422,36 +415,4 @@ function encodeValue(value: unknown, path: string): string {
 
 function nextDueAt({ next_due_at, next_end_at }: Stats): number {
   return Math.min(next_due_at ?? Infinity, next_end_at ?? Infinity);
-}
-
-function toDelivery(claimed: Claimed, queue: Key): Delivery {
-  const { id, token, value, priority, attempt, maxAttempts, enqueuedAtMs, leaseExpiresAtMs, lastError } = claimed;
-  // Field by field: a rest and a spread would take as long as the parsing.
-  const delivery = {
-    queue,
-    id: unescapeText(id),
-    token,
-    value: JSON.parse(value),
-    priority,
-    attempt,
-    maxAttempts,
-    enqueuedAtMs,
-    leaseExpiresAtMs,
-  };
-  return lastError === null ? delivery : { ...delivery, lastError: unescapeText(lastError) };
-}
-
-function toStoredMessage(message: Stored, queue: Key): StoredMessage {
-  return {
-    queue,
-    id: unescapeText(message.id),
-    value: JSON.parse(message.value),
-    priority: message.priority,
-    state: stateAt(message.place),
-    attempts: message.attempts,
-    maxAttempts: message.max_attempts,
-    enqueuedAtMs: message.enqueued_at,
-    dueAtMs: message.due_at,
-    ...(message.last_error !== null && { lastError: unescapeText(message.last_error) }),
-  };
 }

@@ -21,7 +21,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../../src/storage/backend.ts";
-import { requireListOptions } from "../../src/storage/batch.ts";
+import { listLimit } from "../../src/storage/batch.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
@@ -112,7 +112,7 @@ export class FallbackBackend implements StorageBackend {
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
     let yielded: Entry | undefined;
-    let left = requireListOptions(options);
+    let left = listLimit(options);
     // A listing that breaks off goes on behind its last entry, with whoever serves then.
     while (true) {
       const page = { ...options, limit: Math.min(left, 1000), ...(yielded && { after: yielded.key }) };

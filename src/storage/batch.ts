@@ -178,7 +178,7 @@ const CLAIM_OPTIONS: OptionNames<ClaimOptions> = { leaseMs: true, limit: true };
  *
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
-export function requireListOptions(options: ListOptions): number {
+export function listLimit(options: ListOptions): number {
   requireOptions("list()", options, LIST_OPTIONS);
   return requireLimit(options.limit);
 }
@@ -194,7 +194,7 @@ const LIST_OPTIONS: OptionNames<ListOptions> = {
  *
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
  */
-export function requireMessageListOptions(options: MessageListOptions): number {
+export function messagesLimit(options: MessageListOptions): number {
   requireOptions("messages()", options, MESSAGE_LIST_OPTIONS);
   return requireLimit(options.limit);
 }

@@ -4,16 +4,16 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MAX_DURATION_MS } from "../../src/check.ts";
 import type { Batch, ClaimOptions, EnqueueOperation, Operation } from "../../src/storage/backend.ts";
 import {
+  listLimit,
   MAX_CLAIM_LIMIT,
   MAX_ERROR_LENGTH,
   MAX_MESSAGE_ID_LENGTH,
   mergeBatches,
+  messagesLimit,
   prepareBatch,
   prepareClaim,
   type PreparedOperation,
   requireLimit,
-  requireListOptions,
-  requireMessageListOptions,
   requireState,
 } from "../../src/storage/batch.ts";
 import { encodeJson } from "../../src/storage/json.ts";
@@ -208,12 +208,12 @@ Deno.test("requireLimit() takes whole numbers from 0, and no limit", () => {
   }
 });
 
-Deno.test("requireListOptions() and requireMessageListOptions() give the limit, and refuse what they do not know", () => {
-  assertEquals([requireListOptions({}), requireListOptions({ limit: 3, reverse: true, after: ["a"] })], [Infinity, 3]);
-  assertEquals([requireMessageListOptions({}), requireMessageListOptions({ limit: 3 })], [Infinity, 3]);
+Deno.test("listLimit() and messagesLimit() give the limit, and refuse what they do not know", () => {
+  assertEquals([listLimit({}), listLimit({ limit: 3, reverse: true, after: ["a"] })], [Infinity, 3]);
+  assertEquals([messagesLimit({}), messagesLimit({ limit: 3 })], [Infinity, 3]);
   const misspelt = { limit: 3, reversed: true };
-  assertThrows(() => requireListOptions(misspelt), TypeError, "reversed: list() takes only limit, reverse, after");
-  assertThrows(() => requireMessageListOptions(misspelt), TypeError, "reversed: messages() takes only limit");
+  assertThrows(() => listLimit(misspelt), TypeError, "reversed: list() takes only limit, reverse, after");
+  assertThrows(() => messagesLimit(misspelt), TypeError, "reversed: messages() takes only limit");
 });
 
 Deno.test("requireState() takes the four states", () => {
