@@ -38,7 +38,7 @@ export class Handling implements ProcessContext, BagItem {
   /** What the handler comes to; rejects with the reason as soon as it is aborted. */
   run(proxy: AgentProxy, message: AgentMessage): ProcessResult | Promise<ProcessResult> {
     const result = proxy.process(message, this);
-    if (!(result instanceof Promise)) return result;
+    if (!isThenable(result)) return result;
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       result.then(resolve, reject);
@@ -53,4 +53,9 @@ export class Handling implements ProcessContext, BagItem {
     this.#controller?.abort(reason);
     this.#reject?.(reason);
   }
+}
+
+/** Queries of databases are promises of a kind, and promises of another realm no `Promise` of this one. */
+function isThenable(result: ProcessResult | PromiseLike<ProcessResult>): result is PromiseLike<ProcessResult> {
+  return result instanceof Promise || (typeof result === "object" && typeof result?.then === "function");
 }

@@ -34,7 +34,7 @@ export interface AgentProxy {
    * configured backoff; later, up to `backoffMaxMs`, where the error asks for it by a `retryAfterMs`, as that of an open
    * circuit breaker does, or by a `Retry-After` header.
    */
-  process(message: AgentMessage, context: ProcessContext): ProcessResult | Promise<ProcessResult>;
+  process(message: AgentMessage, context: ProcessContext): ProcessResult | PromiseLike<ProcessResult>;
 }
 
 /** What a handler may return: the payload of its reply, or nothing. */
@@ -196,6 +196,9 @@ class MailboxServer implements AgentServer {
         for (const message of received) void this.#handle(message);
         if (this.#running >= this.#concurrency) await this.#freeSlot();
       }
+    } catch (error) {
+      this.#report(error);
+      throw error;
     } finally {
       if (this.#handlings.size > 0) await new Promise<void>((resolve) => this.#drained = resolve);
       this.#leases.stop();

@@ -82,11 +82,13 @@ Deno.test("serveAgent() ends an outage's wait when it is stopped", async () => {
   await memory.close();
 });
 
-Deno.test("serveAgent() ends when it cannot go on, and says why in finished", async () => {
-  const { clock, memory, methods, server } = serve(() => {});
-  methods.claim = () => Promise.reject(new Error("a fault"));
+Deno.test("serveAgent() ends when it cannot go on, and says why in finished and to onError", async () => {
+  const { clock, memory, methods, errors, server } = serve(() => {});
+  const fault = new Error("a fault");
+  methods.claim = () => Promise.reject(fault);
   await clock.advance(2000);
   await assertRejects(() => server.finished, Error, "a fault");
+  assertEquals(errors, [fault]);
   await memory.close();
 });
 
@@ -197,6 +199,16 @@ Deno.test("serveAgent() answers a request whose handler returns nothing with an 
   const reply = coordinator.request(AGENT, {});
   await clock.advance(2000);
   assertEquals((await reply).payload, {});
+  await server.stop();
+  await memory.close();
+});
+
+Deno.test("serveAgent() limits the time of a handler that returns a promise of another kind", async () => {
+  const silent: PromiseLike<void> = { then: () => new Promise(() => {}) };
+  const { clock, memory, coordinator, errors, server } = serve(() => silent, { timeoutMs: 100 });
+  await coordinator.sendMessage(SENDER, AGENT, {});
+  await clock.advance(200);
+  assertEquals(errors.length, 1);
   await server.stop();
   await memory.close();
 });
