@@ -23,7 +23,7 @@ import type {
 import { collect } from "../src/storage/es2024.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
 import { CachedBackend } from "./composite/cache.ts";
-import { FallbackBackend, type FallbackChange, type Serving } from "./composite/fallback.ts";
+import { FallbackBackend } from "./composite/fallback.ts";
 import {
   CHILD_OPTIONS,
   COMPOSITE_OPTIONS,
@@ -33,6 +33,7 @@ import {
   ROUTE_OPTIONS,
 } from "./composite/options.ts";
 import { type ResolvedRoute, Routes } from "./composite/routes.ts";
+import type { FallbackChange, Serving } from "./composite/switch.ts";
 import { combineTraits } from "./composite/traits.ts";
 
 export type {

@@ -36,6 +36,9 @@ const BEHIND_RESERVED: Key = [RESERVED, "\u{10FFFF}"];
 // So many records are brought to the primary in one batch: no engine takes fewer than Deno KV does on Node, ten.
 const REPLAY_BATCH = 10;
 
+// So many batches are on their way at once.
+const REPLAY_BATCHES = 10;
+
 /**
  * The marks, in memory as they are stored: as durable as the fallback is. Whatever sets marks or takes them away has its
  * turn: whether a write needs a mark is known only once those before it are done.
@@ -48,7 +51,6 @@ export class Journal {
   readonly #marks = new Map<string, Mark>();
   #messages = 0;
   #sequence = 0;
-  #loading: Promise<number> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** What an earlier process left is read by `load`. */
@@ -59,28 +61,20 @@ export class Journal {
     this.#clock = clock;
   }
 
-  /** Whether the marks of an earlier process were read. */
-  isLoaded = false;
-
   /** How many records, prefixes and messages wait. */
   get size(): number {
     return this.#marks.size + this.#messages;
   }
 
-  /** Reads what an earlier process left, once, and tells how much that is. */
-  load(): Promise<number> {
-    this.#loading ??= (async () => {
-      for await (const { key, value } of this.#fallback.list([RESERVED])) {
-        if (!isMark(value)) continue;
-        const { kind, target } = value;
-        this.#remember({ kind, target, markKey: key });
-        this.#sequence = Math.max(this.#sequence, Number(key[1]));
-      }
-      await this.#countMessages();
-      this.isLoaded = true;
-      return this.size;
-    })().finally(() => this.#loading = null);
-    return this.#loading;
+  /** Reads what an earlier process left, before anything else. */
+  async load(): Promise<void> {
+    for await (const { key, value } of this.#fallback.list([RESERVED])) {
+      if (!isMark(value)) continue;
+      const { kind, target } = value;
+      this.#remember({ kind, target, markKey: key });
+      this.#sequence = Math.max(this.#sequence, Number(key[1]));
+    }
+    await this.#countMessages();
   }
 
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
@@ -149,9 +143,10 @@ export class Journal {
       await this.#inTurn(() => this.#unmark(mark));
     }
     const records = marks.filter(({ kind }) => kind !== "cleared" && kind !== "queue");
-    for (let from = 0; from < records.length; from += REPLAY_BATCH) {
+    for (let from = 0; from < records.length; from += REPLAY_BATCH * REPLAY_BATCHES) {
       signal.throwIfAborted();
-      await this.#replayRecords(records.slice(from, from + REPLAY_BATCH));
+      const together = Array.from({ length: REPLAY_BATCHES }, (_, index) => from + index * REPLAY_BATCH);
+      await Promise.all(together.map((start) => this.#replayRecords(records.slice(start, start + REPLAY_BATCH))));
     }
     for (const mark of marks.filter(({ kind }) => kind === "queue")) {
       signal.throwIfAborted();

@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CachedBackend } from "../../backends/composite/cache.ts";
-import { FallbackBackend, type FallbackChange } from "../../backends/composite/fallback.ts";
+import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import type { FallbackOptions } from "../../backends/composite/options.ts";
+import type { FallbackChange } from "../../backends/composite/switch.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import type { Batch, EnqueueOperation, Operation, StorageBackend } from "../../src/storage/backend.ts";

@@ -1,8 +1,9 @@
 /** The journal of a fallback, where writes and the synchronisation run into one another. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FallbackBackend, type FallbackChange } from "../../backends/composite/fallback.ts";
+import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import type { FallbackOptions } from "../../backends/composite/options.ts";
+import type { FallbackChange } from "../../backends/composite/switch.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
@@ -184,4 +185,32 @@ Deno.test("an outage that begins at the very moment of the switch back ends too"
     assertEquals([calls > 0, (await backend.get([["k"]]))[0]?.value], [true, "v"]);
     await backend.close();
   }
+});
+
+Deno.test("a process that finds writes of an earlier one brings them to the primary before it answers", async () => {
+  for (const count of [1, 250]) {
+    const { stores, control, begin } = open();
+    await stores.primary.commit(put(["before"], "the outage"));
+    const first = begin();
+    for (let n = 0; n < count; n++) await first.commit(put(["during", `${n}`], "the outage"));
+    await first.close();
+    control.isAway = false;
+    const second = begin();
+    const found = await Promise.all([["before"], ["during", "0"]].map((key) => second.get([key])));
+    assertEquals(found.map(([entry]) => entry?.value), ["the outage", "the outage"]);
+    assertEquals([second.status.serving, second.status.journalled], ["primary", 0]);
+    await second.close();
+  }
+});
+
+Deno.test("a process that finds writes of an earlier one serves them, while the primary is away still", async () => {
+  const { begin, comeBack, stores } = open();
+  const first = begin();
+  await first.commit(put(["k"], "v"));
+  await first.close();
+  const second = begin();
+  assertEquals((await second.get([["k"]]))[0]?.value, "v");
+  await comeBack(second);
+  assertEquals(await valuesOf(stores.primary), ["v"]);
+  await second.close();
 });

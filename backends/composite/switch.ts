@@ -1,0 +1,232 @@
+/** Who serves: the primary, or the fallback while it is away; and the way back. @module */
+
+import { type Clock, sleep } from "../../src/clock.ts";
+import { BackendClosedError } from "../../src/errors.ts";
+import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
+import { deferred } from "../../src/storage/es2024.ts";
+import type { Key } from "../../src/storage/key.ts";
+import type { Journal } from "./journal.ts";
+
+/** Who serves at the moment. */
+export type Serving = "primary" | "fallback" | "synchronising";
+
+/** Told at each change of who serves. */
+export interface FallbackChange {
+  readonly serving: Serving;
+  /** Since when, in milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+  /** Why. */
+  readonly reason: string;
+  /** How many writes wait to be synchronised. */
+  readonly journalled: number;
+}
+
+/** What a switch works with. */
+export interface SwitchParts {
+  /** What the backend is called that is switched. */
+  readonly name: string;
+  readonly primary: StorageBackend;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly probeIntervalMs: number;
+  readonly onChange: (change: FallbackChange) => void;
+}
+
+// While so few writes wait, new calls wait with them for the switch back: it takes one short moment.
+const FEW = 50;
+
+/** Knows who serves, leaves the primary when it is told to, and comes back by itself. */
+export class Switch {
+  readonly #parts: SwitchParts;
+  readonly #ending = new AbortController();
+  readonly #underway = new Set<Promise<unknown>>();
+  #serving: Serving = "primary";
+  #sinceMs: number;
+  #reason = "it has always been there";
+  #isStarted = false;
+  #starting: Promise<void> | null = null;
+  #returning: Promise<void> | null = null;
+  /** Set while the last writes are synchronised; calls wait for it. */
+  #gate: Promise<void> | null = null;
+
+  /** The primary serves at first. */
+  constructor(parts: SwitchParts) {
+    this.#parts = parts;
+    this.#sinceMs = parts.clock.now();
+  }
+
+  /** Who serves, since when, why, and how much waits. */
+  get status(): FallbackChange {
+    const { size: journalled } = this.#parts.journal;
+    return { serving: this.#serving, sinceMs: this.#sinceMs, reason: this.#reason, journalled };
+  }
+
+  /** Whether the primary serves. */
+  get isPrimary(): boolean {
+    return this.#serving === "primary";
+  }
+
+  /** Whether calls may go out at once. */
+  isReady(): boolean {
+    this.requireOpen();
+    return this.#isStarted && this.#gate === null;
+  }
+
+  /** Waits for what an earlier process left, and for the moment of switching back. */
+  async begin(): Promise<void> {
+    if (!this.#isStarted) await (this.#starting ??= this.#start().finally(() => this.#starting = null));
+    while (this.#gate) await this.#gate;
+    this.requireOpen();
+  }
+
+  /** Throws once it was closed. */
+  requireOpen(): void {
+    if (this.#ending.signal.aborted) throw new BackendClosedError(this.#parts.name);
+  }
+
+  /** Calls under way are waited for by the switch back and by `close`. */
+  track<Result>(call: Promise<Result>): Promise<Result> {
+    this.#underway.add(call);
+    const done = () => void this.#underway.delete(call);
+    call.then(done, done);
+    return call;
+  }
+
+  /** The primary is away: the fallback serves from now on. */
+  leavePrimary(error: Error): void {
+    if (this.#serving === "primary") this.#change("fallback", error.message);
+    this.#return();
+  }
+
+  /** Brings over what was just written to the fallback, though the primary serves, before anybody looks for it there. */
+  async follow(): Promise<void> {
+    try {
+      await this.#atTheGate(() => this.#parts.journal.replay(this.#ending.signal));
+    } catch {
+      // It is in the journal: the probe goes on with it.
+    }
+    this.#return();
+  }
+
+  /** Listens to the primary in the background, as soon as it is back, and wakes for whatever came before. */
+  listenLater(topic: Key, wake: () => void): Unlisten {
+    const { primary, clock, probeIntervalMs } = this.#parts;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([ended.signal, this.#ending.signal]);
+    const listening = (async (): Promise<Unlisten | null> => {
+      while (!signal.aborted) {
+        await sleep(clock, probeIntervalMs, signal).catch(() => {});
+        if (signal.aborted || this.#serving !== "primary") continue;
+        const unlisten = await primary.listen(topic, wake).catch(() => null);
+        if (unlisten === null) continue;
+        wake();
+        return unlisten;
+      }
+      return null;
+    })();
+    return async () => {
+      ended.abort();
+      await (await listening)?.();
+    };
+  }
+
+  /** Ends the way back, and waits for the calls under way. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await Promise.allSettled([this.#starting, this.#returning]);
+    await Promise.allSettled(this.#underway);
+  }
+
+  /** Brings to the primary, where that answers, what an earlier process left, before anybody looks for it there. */
+  async #start(): Promise<void> {
+    const { journal } = this.#parts;
+    await journal.load();
+    if (journal.size > 0) {
+      this.#change("fallback", "writes of an earlier process wait to be synchronised");
+      await this.#look();
+      this.#return();
+    }
+    this.#isStarted = true;
+  }
+
+  #change(serving: Serving, reason: string): void {
+    this.#serving = serving;
+    this.#sinceMs = this.#parts.clock.now();
+    this.#reason = reason;
+    this.#parts.onChange(this.status);
+  }
+
+  /** Waits for the primary in the background, synchronises, and switches back. */
+  #return(): void {
+    if (this.#isDone()) return;
+    this.#returning ??= this.#probe().finally(() => {
+      this.#returning = null;
+      this.#return(); // where the primary went away, or a write came to the fallback, just now
+    });
+  }
+
+  /** Whether there is nothing to wait for: the primary serves and lacks nothing, or this is closed. */
+  #isDone(): boolean {
+    return this.#ending.signal.aborted || (this.#serving === "primary" && this.#parts.journal.size === 0);
+  }
+
+  async #probe(): Promise<void> {
+    const { clock, probeIntervalMs } = this.#parts;
+    while (true) {
+      await this.#look();
+      if (this.#isDone()) return;
+      await sleep(clock, probeIntervalMs, this.#ending.signal).catch(() => {});
+    }
+  }
+
+  /** Synchronises and switches back if the primary answers. */
+  async #look(): Promise<void> {
+    const { signal } = this.#ending;
+    try {
+      const health = await unlessAborted(this.#parts.primary.ping(), signal);
+      if (health?.healthy) await this.#synchronise();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#change("fallback", `the synchronisation broke off: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
+  async #synchronise(): Promise<void> {
+    const { journal } = this.#parts;
+    const { signal } = this.#ending;
+    if (this.#serving === "primary") return await this.#atTheGate(() => journal.replay(signal));
+    if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
+    if (journal.size > FEW) await journal.replay(signal);
+    await this.#atTheGate(async () => {
+      await Promise.allSettled(this.#underway);
+      await journal.replay(signal);
+      this.#change("primary", "everything is synchronised");
+    });
+  }
+
+  /** Does some work while calls wait. */
+  async #atTheGate(work: () => Promise<void>): Promise<void> {
+    while (this.#gate) await this.#gate;
+    const gate = deferred<void>();
+    this.#gate = gate.promise;
+    try {
+      await work();
+    } finally {
+      this.#gate = null;
+      gate.resolve();
+    }
+  }
+}
+
+/** What a promise comes to; `null` as soon as the signal is aborted. */
+async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result | null> {
+  const aborted = deferred<null>();
+  const onAbort = () => aborted.resolve(null);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
