@@ -27,8 +27,10 @@ export interface Driver extends Session {
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
   /** Calls `onPayload` for each notification, and `onListening` whenever the server has been told. */
   listen(channel: string, onPayload: (payload: string) => void, onListening: () => void): Promise<Unlisten>;
-  /** Lets go of connections that do not answer. */
+  /** Lets go of connections that do not answer, and of what listens on them. */
   reset(): void;
+  /** How often that has happened. */
+  readonly resets: number;
   /** Lets go of everything that is not the caller's. */
   close(): Promise<void>;
 }
@@ -140,6 +142,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
   };
   let attempts = 0;
   let { client, sockets, state } = make();
+  let resets = 0;
   const ending = new Set<Promise<void>>();
   const end = (timeoutS: number) => {
     const [old, left, its] = [client, sockets, state];
@@ -159,7 +162,11 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
     query: (text, parameters) => runOn(client, text, parameters, prepare),
     transaction: (work) => begin(client, work, prepare),
     listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
+    get resets() {
+      return resets;
+    },
     reset: () => {
+      resets++;
       end(0);
       ({ client, sockets, state } = make());
     },
@@ -178,6 +185,7 @@ export function adapt(client: PostgresClient | PGliteClient, prepare: boolean): 
     query: (text, parameters) => runOn(client, text, parameters, prepare),
     transaction: (work) => begin(client, work, prepare),
     listen: (channel, onPayload, onListening) => listenOn(client, channel, onPayload, onListening),
+    resets: 0,
     reset: () => {},
     close: () => Promise.resolve(),
   };
@@ -188,7 +196,7 @@ export function adaptTransaction(transaction: PostgresTransaction | PGliteTransa
   const cannotListen = () => {
     throw new TypeError("Cannot listen in a transaction: use the backend itself");
   };
-  const over = { isForeign: true, listen: cannotListen, reset: () => {}, close: () => Promise.resolve() };
+  const over = { isForeign: true, listen: cannotListen, resets: 0, reset: () => {}, close: () => Promise.resolve() };
   if (!("unsafe" in transaction)) {
     const session = sessionOfPGlite(transaction);
     let savepoints: Promise<unknown> = Promise.resolve();
@@ -235,6 +243,7 @@ function adaptPGlite(client: PGliteClient): Driver {
       onListening();
       return () => unlisten();
     },
+    resets: 0,
     reset: () => {},
     close: () => Promise.resolve(),
   };

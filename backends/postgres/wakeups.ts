@@ -35,6 +35,8 @@ export class Wakeups {
   readonly #self = randomId();
   #polling: AbortController | null = null;
   #hearing: Promise<() => Promise<void>> | null = null;
+  /** Whether the connection has been let go of since, and what was heard by it. */
+  #isDeaf = () => false;
   #saidAtMs = -Infinity;
   #saying: Promise<void> | null = null;
   readonly #running = new Set<Promise<void>>();
@@ -101,8 +103,11 @@ export class Wakeups {
 
   #hear(): void {
     const { connection, channel, limitMs } = this.#parts;
+    this.#isDeaf = () => false;
     const hearing = (async () => {
       const driver = await connection.driver();
+      const { resets } = driver;
+      this.#isDeaf = () => driver.resets > resets;
       const listening = driver.listen(channel, (payload) => this.#onPayload(payload), () => this.#listeners.wakeAll());
       // Without it, the poll is left: a proxy may take no listener, and the client tries by itself to connect again.
       const given = await limited(listening, limitMs);
@@ -142,7 +147,7 @@ export class Wakeups {
       await sleep(systemClock, POLL_MS, signal).catch(() => {});
       if (signal.aborted) return;
       this.#listeners.wakeAll();
-      if (this.#hearing === null) this.#hear();
+      if (this.#hearing === null || this.#isDeaf()) this.#hear();
       await this.#say().catch(() => {}); // the next round tries again
     }
   }

@@ -51,6 +51,9 @@ function scripted() {
       onListening();
       return answers.listen();
     },
+    get resets() {
+      return answers.resets;
+    },
     reset: () => void answers.resets++,
     close: () => Promise.resolve(),
   };

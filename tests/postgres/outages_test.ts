@@ -1,8 +1,9 @@
 /** Work goes on after what servers do to their clients, and nothing accepted is lost or doubled. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
 import type { PostgresBackend } from "../../backends/postgres.ts";
+import { BackendUnavailableError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import type { AgentId } from "../../src/messages/model.ts";
 import { serveAgent } from "../../src/messages/worker.ts";
@@ -124,6 +125,31 @@ Deno.test({
       await until("all are served again", allHave(round), 2000);
     }
     for (const each of servers) await each.stop();
+  },
+});
+
+Deno.test({
+  name: "listeners are told by the server again after its connections were let go of, because it did not answer",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)({ commandTimeoutMs: 500 });
+    const sql = connect(server);
+    const listening = async () => {
+      const rows = await sql`SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen%'`;
+      return rows.map(({ pid }) => pid);
+    };
+    const unlisten = await backend.listen(["topic"], () => {});
+    const [before] = await listening();
+    server.pause();
+    await assertRejects(() => backend.get([["key"]]), BackendUnavailableError);
+    server.resume();
+    await until("another connection listens", async () => {
+      const [pid] = await listening();
+      return pid !== undefined && pid !== before;
+    });
+    await unlisten();
+    await sql.end();
   },
 });
 
