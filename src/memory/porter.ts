@@ -19,6 +19,8 @@ export function porterStem(word: string): string {
   return withoutFinalE(withoutResidue(replaceSuffix(replaceSuffix(withI, STEP_2, 0), STEP_3, 0)));
 }
 
+const VOWELS = "aeiou";
+
 type Suffixes = readonly (readonly [suffix: string, replacement: string])[];
 
 // The longest suffix that fits is the one that counts, so that longer ones stand before those that they end with.
@@ -125,11 +127,12 @@ function withoutFinalE(word: string): string {
 /** How many times vowels are followed by consonants. */
 function measure(word: string): number {
   let count = 0;
-  let afterVowel = false;
+  let afterConsonant = false;
   for (let index = 0; index < word.length; index++) {
-    const consonant = isConsonant(word, index);
-    if (consonant && afterVowel) count++;
-    afterVowel = !consonant;
+    const letter = word.charAt(index);
+    const consonant = letter === "y" ? !afterConsonant : !VOWELS.includes(letter);
+    if (consonant && !afterConsonant && index > 0) count++;
+    afterConsonant = consonant;
   }
   return count;
 }
@@ -139,7 +142,7 @@ function isConsonant(word: string, index: number): boolean {
   let inverted = false;
   for (let at = index; at >= 0; at--) {
     const letter = word.charAt(at);
-    if (letter !== "y") return !"aeiou".includes(letter) !== inverted;
+    if (letter !== "y") return !VOWELS.includes(letter) !== inverted;
     // A run of y alternates; at the start of a word it is a consonant.
     inverted = !inverted;
   }

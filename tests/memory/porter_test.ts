@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { porterStem } from "../../src/memory/porter.ts";
 
 // The examples of Porter's paper, step by step, as they come out of all steps.
@@ -82,4 +82,11 @@ Deno.test("porterStem() gives the stems of the paper", () => {
 
 Deno.test("porterStem() leaves short words, digits, capitals and other scripts alone", () => {
   for (const word of ["", "a", "is", "v2s", "Running", "straße", "конец", "3s"]) assertEquals(porterStem(word), word);
+});
+
+Deno.test("porterStem() takes no quadratic time", () => {
+  const startedAt = performance.now();
+  const many = "y".repeat(200_000);
+  assertEquals(porterStem(`${many}ness`), many);
+  assert(performance.now() - startedAt < 5000);
 });
