@@ -1,8 +1,9 @@
 /** Who listens to which topic in this process. @module */
 
+import { tellSafely } from "../errors.ts";
 import type { Unlisten } from "./backend.ts";
 
-/** A set of callbacks for each encoded topic. A callback that throws harms neither the others nor the waker. */
+/** A set of callbacks for each encoded topic. A callback that fails, now or later, harms neither the others nor the waker. */
 export class Listeners {
   readonly #byTopic = new Map<string, Set<() => void>>();
 
@@ -37,13 +38,10 @@ export class Listeners {
 
   /** Wakes those who listen to a topic. */
   wake(topic: string): void {
-    for (const callback of this.#byTopic.get(topic) ?? []) {
-      try {
-        callback();
-      } catch {
-        // A listener's fault is the listener's; the others are still to be woken.
-      }
-    }
+    const callbacks = this.#byTopic.get(topic);
+    if (callbacks === undefined) return;
+    // Who begins to listen in a callback is woken by the next wake-up; who ends is not woken any more.
+    for (const callback of [...callbacks]) if (callbacks.has(callback)) tellSafely(callback);
   }
 
   /** Wakes everybody, where the engine tells only that something has changed. */

@@ -93,3 +93,23 @@ Deno.test("Listeners.wake() lets a listener end itself or add another", async ()
   await Promise.all(ending);
   assertEquals(woken, ["once", "late"]);
 });
+
+Deno.test("a callback that fails later harms nobody either", async () => {
+  const listeners = new Listeners();
+  listeners.add("a", () => Promise.reject(new Error("its own fault")));
+  listeners.wake("a");
+  await new Promise((resolve) => setTimeout(resolve, 0)); // in which an unhandled rejection would end the process
+});
+
+Deno.test("a callback that listens anew is woken by the next wake-up, not by this one for ever", () => {
+  const listeners = new Listeners();
+  let wakes = 0;
+  const again = () => {
+    if (++wakes < 100) listeners.add("a", again);
+  };
+  listeners.add("a", again);
+  listeners.wake("a");
+  assertEquals(wakes, 1);
+  listeners.wake("a");
+  assertEquals(wakes, 3);
+});
