@@ -130,7 +130,7 @@ function measure(word: string): number {
   let afterConsonant = false;
   for (let index = 0; index < word.length; index++) {
     const letter = word.charAt(index);
-    const consonant = letter === "y" ? !afterConsonant : !VOWELS.includes(letter);
+    const consonant: boolean = letter === "y" ? !afterConsonant : !VOWELS.includes(letter);
     if (consonant && !afterConsonant && index > 0) count++;
     afterConsonant = consonant;
   }
