@@ -2,7 +2,7 @@
 
 import type { Attributes, Span, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { monotonicMs, systemClock } from "../clock.ts";
-import { errorText } from "../errors.ts";
+import { errorText, tellSafely } from "../errors.ts";
 import { activeContext, callWithin, spanContextOf } from "./registered.ts";
 import { toContext, toLinks, toTraceContext } from "./remote_span.ts";
 import { errorTypeOf, type Telemetry, telemetry } from "./telemetry.ts";
@@ -62,14 +62,16 @@ export class ObservedOperation {
   /** The operation has ended, with an error where one is given; and with it so many messages were sent. */
   end(error?: unknown, sent: number = 0): void {
     const type = error === undefined ? {} : { "error.type": errorTypeOf(error) };
-    if (error !== undefined) {
-      this.#span.setAttributes(type);
-      this.#span.setStatus({ code: STATUS_ERROR, message: errorText(error) });
-    }
     const attributes = { ...this.#attributes, ...type };
     if (sent > 0) this.#telemetry.count("messaging.client.sent.messages", "{message}", sent, attributes);
     this.#telemetry.time(this.#metric, monotonicMs(systemClock) - this.#startedAtMs, attributes);
-    this.#span.end();
+    tellSafely(() => {
+      if (error !== undefined) {
+        this.#span.setAttributes(type);
+        this.#span.setStatus({ code: STATUS_ERROR, message: errorText(error) });
+      }
+      this.#span.end();
+    });
   }
 }
 
@@ -106,12 +108,14 @@ export function observeReceive(mailbox: readonly string[]): ((messages: readonly
     if (messages.length === 0) return; // a look at an empty mailbox is no event
     const recipient = mailboxOf(mailbox);
     const attributes = attributesOf("receive", "receive", recipient);
-    to.tracer.startSpan(`receive ${templateOf(recipient)}`, {
-      kind: KIND.client,
-      startTime,
-      links: toLinks(messages.map((message) => message.trace)),
-      attributes: { ...attributes, ...destinationOf(recipient), "messaging.batch.message_count": messages.length },
-    }).end();
+    tellSafely(() =>
+      to.tracer.startSpan(`receive ${templateOf(recipient)}`, {
+        kind: KIND.client,
+        startTime,
+        links: toLinks(messages.map((message) => message.trace)),
+        attributes: { ...attributes, ...destinationOf(recipient), "messaging.batch.message_count": messages.length },
+      }).end()
+    );
     to.count("messaging.client.consumed.messages", "{message}", messages.length, attributes);
     to.time("messaging.client.operation.duration", monotonicMs(systemClock) - startedAtMs, attributes);
   };
@@ -130,15 +134,19 @@ function observe(
   recipient: Mailbox,
   message: Attributes,
   sent?: TraceContext,
-): ObservedOperation {
+): ObservedOperation | null {
   const attributes = attributesOf(operation, type, recipient);
-  const span = to.tracer.startSpan(`${operation} ${templateOf(recipient)}`, {
-    kind,
-    links: toLinks([sent]),
-    attributes: { ...attributes, ...destinationOf(recipient), ...message },
-  }, sent ? toContext(sent) : activeContext());
   const metric = type === "process" ? "messaging.process.duration" : "messaging.client.operation.duration";
-  return new ObservedOperation(to, span, metric, attributes, monotonicMs(systemClock));
+  try {
+    const span = to.tracer.startSpan(`${operation} ${templateOf(recipient)}`, {
+      kind,
+      links: toLinks([sent]),
+      attributes: { ...attributes, ...destinationOf(recipient), ...message },
+    }, sent ? toContext(sent) : activeContext());
+    return new ObservedOperation(to, span, metric, attributes, monotonicMs(systemClock));
+  } catch {
+    return null; // a fault of whoever observes is none of the work
+  }
 }
 
 /** What differs little from call to call, and so belongs to metrics too: an instance of an agent does not. */

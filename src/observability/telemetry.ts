@@ -10,6 +10,7 @@ import type {
   TracerProvider,
   UpDownCounter,
 } from "@opentelemetry/api";
+import { tellSafely } from "../errors.ts";
 import { registered, silentTracer } from "./registered.ts";
 
 /** Whom spans and metrics are from. */
@@ -35,29 +36,37 @@ export class Telemetry {
 
   /** Adds to a number that only grows. */
   count(name: string, unit: string, value: number, attributes: Attributes): void {
-    if (!this.#meter) return;
-    let counter = this.#counters.get(name);
-    if (!counter) this.#counters.set(name, counter = this.#meter.createCounter(name, { unit }));
-    counter.add(value, attributes);
+    this.#tell((meter) => {
+      let counter = this.#counters.get(name);
+      if (!counter) this.#counters.set(name, counter = meter.createCounter(name, { unit }));
+      counter.add(value, attributes);
+    });
   }
 
   /** Adds to a number that also shrinks. */
   change(name: string, unit: string, value: number, attributes: Attributes): void {
-    if (!this.#meter) return;
-    let level = this.#levels.get(name);
-    if (!level) this.#levels.set(name, level = this.#meter.createUpDownCounter(name, { unit }));
-    level.add(value, attributes);
+    this.#tell((meter) => {
+      let level = this.#levels.get(name);
+      if (!level) this.#levels.set(name, level = meter.createUpDownCounter(name, { unit }));
+      level.add(value, attributes);
+    });
   }
 
   /** Adds a duration, in seconds as the conventions want it. */
   time(name: string, durationMs: number, attributes: Attributes): void {
-    if (!this.#meter) return;
-    let duration = this.#durations.get(name);
-    if (!duration) {
-      const advice = { explicitBucketBoundaries: DURATION_BUCKETS_S };
-      this.#durations.set(name, duration = this.#meter.createHistogram(name, { unit: "s", advice }));
-    }
-    duration.record(durationMs / 1000, attributes);
+    this.#tell((meter) => {
+      let duration = this.#durations.get(name);
+      if (!duration) {
+        const advice = { explicitBucketBoundaries: DURATION_BUCKETS_S };
+        this.#durations.set(name, duration = meter.createHistogram(name, { unit: "s", advice }));
+      }
+      duration.record(durationMs / 1000, attributes);
+    });
+  }
+
+  #tell(call: (meter: Meter) => void): void {
+    const meter = this.#meter;
+    if (meter) tellSafely(() => call(meter));
   }
 }
 

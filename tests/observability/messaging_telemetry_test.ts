@@ -1,8 +1,8 @@
 /** Tests of the spans and metrics of messaging. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
+import { createNoopMeter, metrics, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { BasicTracerProvider, type ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { PermanentFailureError } from "../../src/errors.ts";
@@ -208,3 +208,25 @@ const MESSAGE = {
   routing: {},
   timestamp: "2030-01-01T00:00:00.000Z",
 };
+
+Deno.test("telemetry that throws harms nothing, wherever it does", async () => {
+  const boom = () => {
+    throw new Error("boom");
+  };
+  const quiet = { forceFlush: () => Promise.resolve(), shutdown: () => Promise.resolve() };
+  const processors = [{ onStart: boom, onEnd: () => {} }, { onStart: () => {}, onEnd: boom }];
+  metrics.setGlobalMeterProvider({ getMeter: () => new Proxy(createNoopMeter(), { get: () => boom }) });
+  try {
+    for (const processor of processors) {
+      const tracers = new BasicTracerProvider({ spanProcessors: [{ ...processor, ...quiet }] });
+      trace.setGlobalTracerProvider(tracers);
+      let handled = 0;
+      await serveOne(() => void handled++);
+      assertEquals(handled, 1);
+      trace.disable();
+    }
+  } finally {
+    trace.disable();
+    metrics.disable();
+  }
+});
