@@ -14,7 +14,7 @@ import {
 } from "../../src/storage/backend.ts";
 import { encodeJson, type JsonObject, type JsonValue } from "../../src/storage/json.ts";
 import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
-import { moveMessages, restOf } from "./moving.ts";
+import { moveMessages, restOf, SEND_BATCH } from "./moving.ts";
 
 /**
  * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` was marked before
@@ -33,11 +33,8 @@ interface Mark {
 const RESERVED = "\u0000unsynchronised";
 const BEHIND_RESERVED: Key = [RESERVED, "\u{10FFFF}"];
 
-// So many records are brought to the primary in one batch: no engine takes fewer than Deno KV does on Node, ten.
-const REPLAY_BATCH = 10;
-
-// So many batches are on their way at once.
-const REPLAY_BATCHES = 10;
+// So many batches of records are on their way to the primary at once.
+const BATCHES = 10;
 
 /**
  * The marks, in memory as they are stored: as durable as the fallback is. Whatever sets marks or takes them away has its
@@ -143,10 +140,10 @@ export class Journal {
       await this.#inTurn(() => this.#unmark(mark));
     }
     const records = marks.filter(({ kind }) => kind !== "cleared" && kind !== "queue");
-    for (let from = 0; from < records.length; from += REPLAY_BATCH * REPLAY_BATCHES) {
+    for (let from = 0; from < records.length; from += SEND_BATCH * BATCHES) {
       signal.throwIfAborted();
-      const together = Array.from({ length: REPLAY_BATCHES }, (_, index) => from + index * REPLAY_BATCH);
-      await Promise.all(together.map((start) => this.#replayRecords(records.slice(start, start + REPLAY_BATCH))));
+      const starts = Array.from({ length: BATCHES }, (_, index) => from + index * SEND_BATCH);
+      await Promise.all(starts.map((start) => this.#replayRecords(records.slice(start, start + SEND_BATCH))));
     }
     for (const mark of marks.filter(({ kind }) => kind === "queue")) {
       signal.throwIfAborted();

@@ -1,7 +1,7 @@
 /** Who serves: the primary, or the fallback while it is away; and the way back. @module */
 
 import { type Clock, sleep } from "../../src/clock.ts";
-import { BackendClosedError } from "../../src/errors.ts";
+import { BackendClosedError, BackendUnavailableError } from "../../src/errors.ts";
 import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
@@ -31,6 +31,9 @@ export interface SwitchParts {
   readonly probeIntervalMs: number;
   readonly onChange: (change: FallbackChange) => void;
 }
+
+// So long, calls wait for what an earlier process left, and then fail: the fallback alone would give wrong answers.
+const MAX_START_MS = 10_000;
 
 // While so few writes wait, new calls wait with them for the switch back: it takes one short moment.
 const FEW = 50;
@@ -74,7 +77,7 @@ export class Switch {
 
   /** Waits for what an earlier process left, and for the moment of switching back. */
   async begin(): Promise<void> {
-    if (!this.#isStarted) await (this.#starting ??= this.#start().finally(() => this.#starting = null));
+    if (!this.#isStarted) await this.#waitForStart();
     while (this.#gate) await this.#gate;
     this.requireOpen();
   }
@@ -135,6 +138,20 @@ export class Switch {
     this.#ending.abort();
     await Promise.allSettled([this.#starting, this.#returning]);
     await Promise.allSettled(this.#underway);
+  }
+
+  async #waitForStart(): Promise<void> {
+    const starting = this.#starting ??= this.#start().finally(() => this.#starting = null);
+    const late = new AbortController();
+    const cancel = this.#parts.clock.setTimer(() => late.abort(), MAX_START_MS);
+    try {
+      const isStarted = await unlessAborted(starting.then(() => true), late.signal);
+      if (isStarted) return;
+    } finally {
+      cancel();
+    }
+    const what = `writes of an earlier process are still on their way to the backend "${this.#parts.primary.name}"`;
+    throw new BackendUnavailableError(`Cannot use the fallback: ${what}`);
   }
 
   /** Brings to the primary, where that answers, what an earlier process left, before anybody looks for it there. */

@@ -5,7 +5,7 @@ import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import type { FallbackOptions } from "../../backends/composite/options.ts";
 import type { FallbackChange } from "../../backends/composite/switch.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
-import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
+import { BackendUnavailableError, JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
@@ -213,4 +213,47 @@ Deno.test("a process that finds writes of an earlier one serves them, while the 
   await comeBack(second);
   assertEquals(await valuesOf(stores.primary), ["v"]);
   await second.close();
+});
+
+Deno.test("a call waits for what an earlier process left, but not without bound", async () => {
+  const { stores, methods, control, clock, begin } = open();
+  const first = begin();
+  await first.commit(put(["k"], "v"));
+  await first.close();
+  control.isAway = false;
+  let release = () => {};
+  methods.primary.commit = async (batch) => {
+    await new Promise<void>((resolve) => release = resolve);
+    return await stores.primary.commit(batch);
+  };
+  const second = begin();
+  const failing = assertRejects(() => second.get([["k"]]), BackendUnavailableError, "an earlier process");
+  await clock.advance(10_000);
+  await failing;
+  delete methods.primary.commit;
+  release();
+  assertEquals((await second.get([["k"]]))[0]?.value, "v");
+  await second.close();
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("messages are brought to the primary in their order, several at once", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  const ids = Array.from({ length: 95 }, (_, n) => `m${n}`);
+  for (const id of ids) await backend.commit({ operations: [message(id, { delayMs: id > "m8" ? 60_000 : 0 })] });
+  let [commits, most] = [0, 0];
+  methods.primary.commit = (batch) => {
+    commits++;
+    most = Math.max(most, batch.operations.length);
+    return stores.primary.commit(batch);
+  };
+  await comeBack(backend);
+  assert(commits <= 12 && most <= 10, `${commits} commits of at most ${most} messages`);
+  const moved = [
+    ...await Array.fromAsync(stores.primary.messages(QUEUE, "ready")),
+    ...await Array.fromAsync(stores.primary.messages(QUEUE, "delayed")),
+  ];
+  assertEquals(moved.map(({ id }) => id), [...ids.filter((id) => id <= "m8"), ...ids.filter((id) => id > "m8")]);
+  await backend.close();
 });
