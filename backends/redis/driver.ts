@@ -32,6 +32,12 @@ export interface RedisConnectionOptions {
   readonly disconnectTimeout: number;
 }
 
+/** The part of a command that is used: ioredis's `Command` fits. */
+export interface RedisCommand {
+  /** What goes over the wire. */
+  toWritable(socket: object): string | Uint8Array;
+}
+
 /** The part of a client that is one connection: ioredis fits, and so does ioredis-mock. */
 export interface RedisConnection {
   /** Connects. */
@@ -42,6 +48,8 @@ export interface RedisConnection {
   on(event: string, listener: (...args: never[]) => void): unknown;
   /** Runs a script that the server knows. */
   evalsha(sha: string, keyCount: number, ...args: string[]): Promise<unknown>;
+  /** Sends a command that was made by the caller, an instance of the client's own `Command`; an emulator cannot. */
+  sendCommand?(command: RedisCommand): unknown;
   /** Runs a script. */
   eval(source: string, keyCount: number, ...args: string[]): Promise<unknown>;
   /** Reads several keys. */

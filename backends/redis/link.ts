@@ -1,10 +1,12 @@
 /** One connection, from the handshake to its end. It never reconnects: a lost link is replaced by another. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
+import { Bag, type BagItem } from "../../src/storage/bag.ts";
 import type { Address, Candidate } from "./addresses.ts";
 import type { RedisConnection } from "./driver.ts";
 import { LostError } from "./faults.ts";
 import type { Script } from "./scripts/script.ts";
+import { type CallScript, scriptCaller } from "./written_command.ts";
 
 /** How long an end may take that was not asked for by the server, before the socket is destroyed. */
 const DISCONNECT_MS = 100;
@@ -21,6 +23,11 @@ export interface Greeting {
   readonly others: readonly Address[];
 }
 
+interface Waiting extends BagItem {
+  readonly deadlineMs: number;
+  readonly fail: (error: Error) => void;
+}
+
 /** A connection. Whatever waits on it fails with a {@linkcode LostError} as soon as it is lost. */
 export class Link {
   /** Resolves once the connection is lost or dropped. */
@@ -28,7 +35,8 @@ export class Link {
   /** Resolves once nothing of it is left. */
   readonly closed: Promise<void>;
   readonly #client: RedisConnection;
-  readonly #waiting = new Set<{ readonly deadlineMs: number; readonly fail: (error: Error) => void }>();
+  readonly #callScript: CallScript;
+  readonly #waiting = new Bag<Waiting>();
   /** When it will be seen whether somebody has waited too long. */
   #alarm: { readonly atMs: number; readonly cancel: () => void } | null = null;
   #isOpen = true;
@@ -58,6 +66,7 @@ export class Link {
       connectTimeout: connectTimeoutMs,
       disconnectTimeout: DISCONNECT_MS,
     });
+    this.#callScript = scriptCaller(this.#client);
     this.#client.on("error", (error: Error) => this.#lastError = error);
     this.#client.on("close", () => this.#end());
     this.#client.on("end", () => this.#markClosed());
@@ -122,7 +131,7 @@ export class Link {
         settle();
         reject(error);
       };
-      const waiting = { deadlineMs, fail };
+      const waiting: Waiting = { deadlineMs, fail, bagIndex: 0 };
       this.#waiting.add(waiting);
       this.#watch(deadlineMs);
       send(this.#client).then((reply) => {
@@ -136,7 +145,7 @@ export class Link {
   runScript(script: Script, args: readonly string[], deadlineMs: number): Promise<unknown> {
     return this.run(async (client) => {
       try {
-        return await client.evalsha(script.sha, 1, ...args);
+        return await this.#callScript(script.sha, args);
       } catch (error) {
         if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
         return await client.eval(script.source, 1, ...args);

@@ -1,7 +1,7 @@
 /** One message that is being handled: what its handler is given, and what ends it early. @module */
 
 import type { Batch } from "../storage/backend.ts";
-import type { BagItem } from "./bag.ts";
+import type { BagItem } from "../storage/bag.ts";
 import type { AgentMessage, QueueMessage } from "./model.ts";
 import type { AgentProxy, ProcessContext, ProcessResult } from "./worker.ts";
 

@@ -1,7 +1,7 @@
 /** Keeps leases alive while handlers run: one timer for all of them, and none while nothing runs. @module */
 
 import { type Clock, monotonicMs } from "../clock.ts";
-import { Bag, type BagItem } from "./bag.ts";
+import { Bag, type BagItem } from "../storage/bag.ts";
 
 interface Kept extends BagItem {
   readonly extend: () => Promise<boolean>;

@@ -126,8 +126,16 @@ function unescape(part: string): string {
 }
 
 const encoder = new TextEncoder();
+// Long texts are encoded piece by piece into the same memory, so that counting leaves nothing to collect.
+const scratch = new Uint8Array(16_384);
 
 /** The number of bytes of a string in UTF-8. */
 export function utf8Length(text: string): number {
-  return encoder.encode(text).length;
+  let bytes = 0;
+  for (let rest = text; rest !== "";) {
+    const { read, written } = encoder.encodeInto(rest, scratch);
+    bytes += written;
+    rest = rest.slice(read);
+  }
+  return bytes;
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Bag } from "../../src/messages/bag.ts";
+import { Bag } from "../../src/storage/bag.ts";
 
 const item = (name: string) => ({ name, bagIndex: 0 });
 
