@@ -46,7 +46,10 @@ export interface RetryConfig<Fallback = never> {
   readonly deadlineMs?: number;
   /** The longest wait that the other side may ask for by `Retry-After`; longer ones are cut. @default {maxDelayMs} */
   readonly maxRetryAfterMs?: number;
-  /** Whether to try again after the failure of try `attempt` (1 for the first), now or as a promise. @default {isRetryable} */
+  /**
+   * Whether to try again after the failure of try `attempt` (1 for the first), now or as a promise. What it throws ends the
+   * tries, with no fallback. @default {isRetryable}
+   */
   readonly shouldRetry?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
   /** Told of each retry before its delay. What it throws is ignored. */
   readonly onRetry?: (error: unknown, attempt: number, delayMs: number) => void;

@@ -60,6 +60,15 @@ Deno.test("retryWithBackoff() waits for a shouldRetry that is a promise", async 
   assertEquals(tries, 2);
 });
 
+Deno.test("retryWithBackoff() ends with what shouldRetry throws, and asks no fallback", async () => {
+  const fault = new Error("a fault of the judge");
+  const shouldRetry = () => {
+    throw fault;
+  };
+  const end = await play([transient()], { shouldRetry, fallback: () => Promise.reject(new Error("asked")) });
+  assertEquals(end, { error: fault, tries: 1, delays: [] });
+});
+
 Deno.test("retryWithBackoff() tells onRetry of each retry, and goes on when that throws", async () => {
   const told: unknown[] = [];
   const error = transient();
