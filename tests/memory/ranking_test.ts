@@ -67,6 +67,23 @@ Deno.test("Best.items are the first of the sorted candidates, equal ones in the 
   }));
 });
 
+Deno.test("Best.items are the same where thousands are asked for, in a time that is not quadratic", () => {
+  const candidates = Array.from({ length: 200_000 }, (_, n) => ({ score: (n * 7919) % 10_007, n }));
+  const sorted = candidates.toSorted((a, b) => b.score - a.score);
+  for (const limit of [1000, 1001, 50_000, Infinity]) {
+    const best = new Best<(typeof candidates)[number]>(limit, (a, b) => a.score > b.score);
+    const startedAt = performance.now();
+    for (const [n, each] of candidates.entries()) {
+      best.add(each);
+      if (n === 70_000) assertEquals(best.items.length, Math.min(limit, n + 1));
+    }
+    const { items, worst } = best;
+    assert(performance.now() - startedAt < 5000);
+    assert(items.length === Math.min(limit, sorted.length) && items.every((each, index) => each === sorted[index]));
+    assertEquals(worst, limit === Infinity ? undefined : sorted[limit - 1]);
+  }
+});
+
 Deno.test("Best.add() asks once about an item that is not good enough, and seldom about others", () => {
   let asked = 0;
   const best = new Best<number>(64, (a, b) => {
