@@ -3,7 +3,7 @@
 import { LEASE_EXPIRED_ERROR, type MessageState } from "../../src/storage/backend.ts";
 import type { PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
 import type { JsonValue } from "../../src/storage/json.ts";
-import { Heap, type HeapItem } from "./heap.ts";
+import { Heap, type HeapItem } from "../../src/storage/heap.ts";
 import { Line, type LineItem } from "./line.ts";
 import { SeenIds } from "./seen_ids.ts";
 

@@ -4,7 +4,7 @@ import type { Changes, Entry, ListOptions } from "../../src/storage/backend.ts";
 import { copyJson, type JsonValue } from "../../src/storage/json.ts";
 import { compareEncoded, decodeKey, encodedParent, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import { Feed } from "./feed.ts";
-import { Heap, type HeapItem } from "./heap.ts";
+import { Heap, type HeapItem } from "../../src/storage/heap.ts";
 import { SortedKeys } from "./sorted_keys.ts";
 
 interface Stored extends HeapItem {

@@ -3,9 +3,9 @@
 import { sleep, systemClock } from "../clock.ts";
 import { BackendCorruptError } from "../errors.ts";
 import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
+import { Heap, type HeapItem } from "../storage/heap.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { decodeEntry } from "./entry_record.ts";
-import { ExpiryQueue } from "./expiry_queue.ts";
 import { fieldTokens } from "./fields.ts";
 import { impliedSession, type MemoryKeys } from "./keys.ts";
 import type { MemoryChange } from "./model.ts";
@@ -13,7 +13,8 @@ import { SearchIndex } from "./search_index.ts";
 import { type Analyzer, stringsOf } from "./text.ts";
 
 /** What is known of an entry beside the index. */
-interface Known {
+interface Known extends HeapItem {
+  readonly key: string;
   readonly version: string;
   readonly expiresAtMs: number;
 }
@@ -38,7 +39,7 @@ export class Replica {
   nowMs = 0;
   readonly #options: ReplicaOptions;
   readonly #known = new Map<string, Known>();
-  readonly #expiring = new ExpiryQueue((key, atMs) => this.#known.get(key)?.expiresAtMs === atMs);
+  readonly #expiring = new Heap<Known>((a, b) => a.expiresAtMs < b.expiresAtMs);
   readonly #watchers = new Set<(change: MemoryChange) => void>();
   #cursor: string | undefined;
   /** While everything is read anew: the keys that were not seen yet. */
@@ -76,7 +77,9 @@ export class Replica {
       // A large memory takes seconds to read; leases and heartbeats of this process must not wait for the end.
       if (more) await sleep(systemClock, 0);
     }
-    for (const key of this.#expiring.due(this.nowMs)) this.#forget(key);
+    for (let next = this.#expiring.peek(); next && next.expiresAtMs <= this.nowMs; next = this.#expiring.peek()) {
+      this.#forget(next);
+    }
   }
 
   async #apply({ entries, deleted, cursor, more, reset, nowMs }: Changes): Promise<void> {
@@ -97,7 +100,8 @@ export class Replica {
     const key = this.#options.keys.nameOf(entry.key);
     this.#unseen?.delete(key);
     const { version, expiresAtMs = Infinity } = entry;
-    if (this.#known.get(key)?.version === version) return;
+    const before = this.#known.get(key);
+    if (before?.version === version) return;
     let value: JsonValue;
     try {
       value = await this.#index(key, entry);
@@ -106,8 +110,10 @@ export class Replica {
       if (error instanceof BackendCorruptError) return this.#remove(key);
       throw error;
     }
-    this.#known.set(key, { version, expiresAtMs });
-    if (expiresAtMs !== Infinity) this.#expiring.add(key, expiresAtMs);
+    if (before && before.expiresAtMs !== Infinity) this.#expiring.delete(before);
+    const known: Known = { key, version, expiresAtMs, heapIndex: 0 };
+    this.#known.set(key, known);
+    if (expiresAtMs !== Infinity) this.#expiring.push(known);
     this.#tell({ type: "set", key, value });
   }
 
@@ -129,14 +135,16 @@ export class Replica {
   }
 
   #remove(key: string): void {
-    if (!this.#known.has(key)) return;
-    this.#forget(key);
+    const known = this.#known.get(key);
+    if (known === undefined) return;
+    this.#forget(known);
     this.#tell({ type: "delete", key });
   }
 
-  #forget(key: string): void {
-    this.#known.delete(key);
-    this.index.delete(key);
+  #forget(known: Known): void {
+    if (known.expiresAtMs !== Infinity) this.#expiring.delete(known);
+    this.#known.delete(known.key);
+    this.index.delete(known.key);
   }
 
   #tell(change: MemoryChange): void {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Feed } from "../../backends/memory/feed.ts";
-import { Heap } from "../../backends/memory/heap.ts";
+import { Heap } from "../../src/storage/heap.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { Queue } from "../../backends/memory/queue.ts";
 import { SeenIds } from "../../backends/memory/seen_ids.ts";

@@ -5,7 +5,6 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendCorruptError, CommitRefusedError, CoordinationError } from "../../src/errors.ts";
 import { CheckedEmbedder } from "../../src/memory/embedding.ts";
 import { decodeEntry, decodeValue, encodeValue, requireFormat } from "../../src/memory/entry_record.ts";
-import { ExpiryQueue } from "../../src/memory/expiry_queue.ts";
 import { groupBatches } from "../../src/memory/group_batches.ts";
 import { MemoryKeys } from "../../src/memory/keys.ts";
 import { Memory } from "../../src/memory/memory.ts";
@@ -236,18 +235,6 @@ Deno.test("encodeValue() compresses where that saves something", async () => {
   const random = Array.from({ length: 40 }, (_, index) => String.fromCharCode(33 + (index * 57) % 89)).join("");
   assertEquals(await encodeValue(random, 10), { value: random });
   assertEquals(await encodeValue(repeated, 1e6), { value: repeated });
-});
-
-Deno.test("ExpiryQueue.due() gives what was to expire, the earliest first", () => {
-  const gone = new Set(["at 7"]);
-  const queue = new ExpiryQueue((key) => !gone.has(key));
-  const times = [5, 3, 8, 1, 9, 2, 7, 4, 6, 3];
-  for (const atMs of times) queue.add(`at ${atMs}`, atMs);
-  assertEquals([...queue.due(0)], []);
-  assertEquals([...queue.due(4)], ["at 1", "at 2", "at 3", "at 3", "at 4"]);
-  queue.add("at 1", 1);
-  assertEquals([...queue.due(100)], ["at 1", "at 5", "at 6", "at 8", "at 9"]);
-  assertEquals([...queue.due(100)], []);
 });
 
 Deno.test("groupBatches() puts batches together as far as a batch goes, and no key twice", () => {
