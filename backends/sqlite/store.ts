@@ -2,6 +2,7 @@
 
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedClaim } from "../../src/storage/batch.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { Committer } from "./commit.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
@@ -74,7 +75,8 @@ export class Store {
           } else if (call.type === "clear") call.result = this.records.clear(call.prefix, call.limit, now);
           else if (call.type === "recover") call.result = this.#recover(call.queue, now);
         }
-        for (const claims of groupClaims(calls)) this.#claim(claims, now);
+        const claims = groupBy(calls.filter(isClaim), ({ claim }) => claim.queue + claim.leaseMs);
+        for (const together of claims.values()) this.#claim(together, now);
         return this.#finish(topics, now);
       });
     } finally {
@@ -105,15 +107,15 @@ export class Store {
   #claim(calls: readonly ClaimCall[], now: number): void {
     const [first] = calls;
     const queue = first && this.queues.find(first.claim.queue);
-    let claimed: readonly Claimed[] = [];
+    let claimed: readonly Claimed[] | null = [];
     if (queue) {
       this.#settle(queue, now);
-      if (this.#room === 0 && queue.delayed + queue.leased > 0) return;
       const limit = calls.reduce((sum, { claim }) => sum + claim.limit, 0);
-      if (queue.ready > 0) claimed = this.messages.claim(queue, limit, first.claim.leaseMs, now);
+      if (this.#room === 0 && queue.delayed + queue.leased > 0) claimed = null;
+      else if (queue.ready > 0) claimed = this.messages.claim(queue, limit, first.claim.leaseMs, now);
     }
     let start = 0;
-    for (const call of calls) call.result = claimed.slice(start, start += call.claim.limit);
+    for (const call of calls) call.result = claimed && claimed.slice(start, start += call.claim.limit);
   }
 
   /** Writes what was put off to the end, and cleans. */
@@ -137,15 +139,6 @@ function addTopics(topics: Set<string>, { operations, notify }: PreparedBatch<st
   }
 }
 
-/** The claims that are for the same queue and time, together. */
-function groupClaims(calls: readonly Call[]): Iterable<readonly ClaimCall[]> {
-  const groups = new Map<string, ClaimCall[]>();
-  for (const call of calls) {
-    if (call.type !== "claim") continue;
-    const key = call.claim.queue + call.claim.leaseMs;
-    const group = groups.get(key);
-    if (group) group.push(call);
-    else groups.set(key, [call]);
-  }
-  return groups.values();
+function isClaim(call: Call): call is ClaimCall {
+  return call.type === "claim";
 }
