@@ -194,14 +194,14 @@ export function statementsFor(schemaName: string) {
       ),
       line AS MATERIALIZED (
         SELECT of_place.* FROM (SELECT generate_series(0, 9) AS at, floors FROM floors) AS each, LATERAL (
-          SELECT num, place, due_at, sequence FROM ${schema}.messages
+          SELECT queue, num, place, due_at, sequence FROM ${schema}.messages
           WHERE queue = $1::bigint AND place = at AND due_at >= floors[at + 1]
           ORDER BY due_at, sequence LIMIT $2::int FOR UPDATE SKIP LOCKED
         ) AS of_place
         WHERE NOT (SELECT due FROM state) LIMIT $2::int
       ),
       first AS MATERIALIZED (
-        SELECT num, place, due_at, row_number() OVER (ORDER BY place, due_at, sequence) AS nth FROM line
+        SELECT queue, num, place, due_at, row_number() OVER (ORDER BY place, due_at, sequence) AS nth FROM line
       ),
       delivery AS MATERIALIZED (
         SELECT CASE WHEN EXISTS (SELECT 1 FROM line) THEN nextval('${schema}.deliveries') * 1024 END AS base
@@ -210,7 +210,7 @@ export function statementsFor(schemaName: string) {
         UPDATE ${schema}.messages AS m
         SET place = 11, due_at = clock.now + $3::float8, sequence = delivery.base + first.nth, attempts = attempts + 1,
           token = m.num || '.' || md5($4::text || m.num)
-        FROM first, clock, delivery WHERE m.queue = $1::bigint AND m.num = first.num
+        FROM first, clock, delivery WHERE m.queue = first.queue AND m.num = first.num
         RETURNING m.*, first.nth, first.place AS was_place, first.due_at AS was_due
       )
       SELECT now, promotions.count AS promotions, due,
