@@ -3,7 +3,6 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Feed } from "../../backends/memory/feed.ts";
-import { Heap } from "../../src/storage/heap.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { Queue } from "../../backends/memory/queue.ts";
 import { SeenIds } from "../../backends/memory/seen_ids.ts";
@@ -49,26 +48,6 @@ Deno.test("Feed.read() gives each key once, at its last change, from any point o
   assertEquals(feed.read(0, 10).keys, ["k2", "k0", "k1"]);
   assertEquals(feed.read(8, 1), { keys: ["k0"], end: 9, more: true });
   assertEquals(feed.read(11, 10), { keys: [], end: 11, more: false });
-});
-
-Deno.test("Heap gives its items in their order, whatever was added and removed", () => {
-  const step = fc.record({ value: fc.nat(20), removes: fc.boolean() });
-  fc.assert(fc.property(fc.array(step), (steps) => {
-    const heap = new Heap<{ heapIndex: number; value: number }>((a, b) => a.value < b.value);
-    const items: { heapIndex: number; value: number }[] = [];
-    for (const { value, removes } of steps) {
-      const item = { heapIndex: 0, value };
-      const last = removes ? items.splice(value % Math.max(1, items.length), 1)[0] : undefined;
-      if (last) heap.delete(last);
-      else {
-        heap.push(item);
-        items.push(item);
-      }
-      const values = items.map((each) => each.value).toSorted((a, b) => a - b);
-      assertEquals([...heap.sorted()].map((each) => each.value), values);
-      assertEquals([heap.size, heap.peek()?.value], [values.length, values[0]]);
-    }
-  }));
 });
 
 Deno.test("SortedKeys.between() lists as a sorted list does, over many blocks, forwards and back", () => {
