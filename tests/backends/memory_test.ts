@@ -1,7 +1,6 @@
 /** The parts of the memory backend: what it forgets and when, and what it does at its limits. @module */
 
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { Feed } from "../../backends/memory/feed.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { Queue } from "../../backends/memory/queue.ts";
