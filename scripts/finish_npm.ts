@@ -21,6 +21,7 @@ export async function finishPackage(directory: string): Promise<void> {
 async function bundle(directory: string, doors: readonly string[]): Promise<void> {
   const parts = PARTS.map((path) => resolve(directory, path.replace(/ts$/, "js")));
   const { outputFiles } = await build({
+    absWorkingDir: directory,
     entryPoints: [...doors, ...parts],
     outbase: directory,
     outdir: directory,
@@ -36,7 +37,13 @@ async function bundle(directory: string, doors: readonly string[]): Promise<void
   await Deno.mkdir(`${directory}/shared`);
   // A part is no door: it only makes its code stand apart.
   const needed = outputFiles.filter(({ path }) => !parts.includes(path));
-  for (const { path, contents } of needed) await Deno.writeFile(path, contents);
+  for (const { path, text } of needed) await Deno.writeTextFile(path, withNames(text));
+}
+
+/** Gives classes that name themselves their names back: esbuild makes `var Name = class _Name` of them. */
+function withNames(code: string): string {
+  const renamed = [...code.matchAll(/^var (\w+) = class _\1 /gm)].map(([, name = ""]) => name);
+  return renamed.reduce((text, name) => text.replaceAll(new RegExp(`\\b_${name}\\b`, "g"), name), code);
 }
 
 /** Removes all JavaScript below a directory. */

@@ -45,6 +45,7 @@ export const METADATA = {
 
 /** What programs use one of without the others: their bundlers can leave out the rest. */
 export const PARTS: readonly string[] = [
+  "presets/memory_primitive.ts",
   "src/agents/registry.ts",
   "src/memory/in_memory_store.ts",
   "src/memory/memory.ts",

@@ -1,6 +1,7 @@
 /** Both ways to make the npm package make the same one: the same doors, the same dependencies, the same words. @module */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { build, stop } from "esbuild";
 import { dirname } from "node:path/posix";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
@@ -35,6 +36,8 @@ Deno.test("deno pack and dnt give the same doors, dependencies and description",
     // Each file of code takes Node time to load: see docs/DECISIONS.md.
     const code = files.filter((path) => path.endsWith(".js"));
     assert(code.length < 40, `there are few files of code: ${code.join(", ")}`);
+    const bundled = await bundle(`${directory}/package`, ["CoordinationError", "MemoryBackend", "MessageCoordinator"]);
+    assert(bundled.length < 65_000, `a program's bundle carries ${bundled.length} bytes, with what it does not use`);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -78,7 +81,7 @@ Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy
     await write("package.json", JSON.stringify({ ...madeByDnt(), type: "module", exports }));
     await write("esm/mod.js", 'export * from "./class.js"; export const load = () => import("ioredis");');
     await write("esm/inner/door.js", 'export { Shared as Same } from "../class.js";');
-    await write("esm/class.js", "export class Shared {}");
+    await write("esm/class.js", "export class Shared { again() { return new Shared(); } }");
     await write("esm/class.d.ts", "export declare class Shared {}");
     for (const path of PARTS) await write(`esm/${path.replace(/ts$/, "js")}`, "export {};");
     await finishPackage(directory);
@@ -86,6 +89,7 @@ Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy
       ["mod.js", "inner/door.js"].map((path) => import(`file://${directory}/esm/${path}`)),
     );
     assert(outer.Shared === inner.Same);
+    assertEquals([outer.Shared.name, new outer.Shared().again() instanceof inner.Same], ["Shared", true]);
     const files = [...Deno.readDirSync(`${directory}/esm`)].filter(({ isFile }) => isFile).map(({ name }) => name);
     assertEquals(files.sort(), ["class.d.ts", "mod.js"]);
     const { exports: doors } = JSON.parse(await Deno.readTextFile(`${directory}/package.json`));
@@ -108,6 +112,20 @@ function madeByDnt() {
     { name, path },
   ) => [name, { import: path.replace("./", "./esm/").replace(/ts$/, "js") }]);
   return { ...METADATA, exports: Object.fromEntries(doors), dependencies: Object.fromEntries(dependencies) };
+}
+
+/** What a program carries along that takes some names from the package in a directory. */
+async function bundle(directory: string, names: readonly string[]): Promise<string> {
+  const { outputFiles: [file] } = await build({
+    stdin: { contents: `export { ${names.join(", ")} } from "./mod.js";`, resolveDir: directory },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "node",
+    write: false,
+    logLevel: "error",
+  }).finally(stop);
+  return file?.text ?? "";
 }
 
 async function list(tarball: string): Promise<string[]> {
