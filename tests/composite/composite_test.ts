@@ -383,7 +383,7 @@ Deno.test("a cache measures ages on, when the clock is set back", async () => {
   assertEquals((await cached.get([["k"]]))[0]?.value, "2");
 });
 
-Deno.test("a cache keeps no record that expires by another clock", async () => {
+Deno.test("G10 no expired record: a cache keeps none that expires by another clock", async () => {
   const [clock, here] = [new ManualClock(), new ManualClock()];
   const store = new MemoryBackend({ clock });
   const engine = standIn(store, { traits: { ...store.traits, clock: "engine" } });

@@ -38,7 +38,7 @@ function open(options: Partial<FallbackOptions> = {}) {
 
 const valuesOf = async (backend: StorageBackend) => (await Array.fromAsync(backend.list([]))).map(({ value }) => value);
 
-Deno.test("writes of one record at the same time leave no mark behind, which the next process would follow", async () => {
+Deno.test("G1 nothing accepted is lost: writes of one record at the same time leave no mark behind, which the next process would follow", async () => {
   const { stores, control, begin, comeBack } = open();
   const first = begin();
   await first.get([["other"]]);
@@ -55,7 +55,7 @@ Deno.test("writes of one record at the same time leave no mark behind, which the
   await second.close();
 });
 
-Deno.test("what is written while its mark is taken away is brought to the primary too", async () => {
+Deno.test("G1 nothing accepted is lost: what is written while its mark is taken away is brought to the primary too", async () => {
   const { stores, methods, begin, comeBack } = open();
   const backend = begin();
   // More than go at once, so that calls do not wait for the switch back.
@@ -75,7 +75,7 @@ Deno.test("what is written while its mark is taken away is brought to the primar
   await backend.close();
 });
 
-Deno.test("a message that is sent while its queue is found empty is brought to the primary too", async () => {
+Deno.test("G1 nothing accepted is lost: a message that is sent while its queue is found empty is brought to the primary too", async () => {
   const { stores, methods, begin, comeBack } = open();
   const backend = begin();
   const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
@@ -158,7 +158,7 @@ Deno.test("listen() does not wait for a primary that is away", async () => {
   await backend.close();
 });
 
-Deno.test("close() does not wait for the answer of a primary that is away", async () => {
+Deno.test("G13 clean closing: close() does not wait for the answer of a primary that is away", async () => {
   const { methods, clock, begin, control } = open();
   const backend = begin();
   await backend.get([["k"]]);
@@ -169,7 +169,7 @@ Deno.test("close() does not wait for the answer of a primary that is away", asyn
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("an outage that begins at the very moment of the switch back ends too", async () => {
+Deno.test("G12 outages end: one that begins at the very moment of the switch back ends too", async () => {
   for (let moment = 0; moment < 30; moment++) {
     const { control, begin, comeBack } = open();
     let calls = 0;

@@ -146,7 +146,7 @@ Deno.test("a queue that is used up leaves nothing but its counters, and those ar
   });
 });
 
-Deno.test("a parent whose tracked records are gone leaves nothing, and its readers begin from the start", async () => {
+Deno.test("G8 bounded: a parent whose tracked records are gone leaves nothing, and its readers begin from the start", async () => {
   await withFaulty({}, async (backend, kv, path) => {
     const parent = (index: number) => ["memory", `session ${index}${"x".repeat(index % 2 ? 60 : 0)}`];
     const write = async (count: number) => {

@@ -48,7 +48,7 @@ async function sendDelayed(backend: SqliteBackend): Promise<string[]> {
   return idsOf(messages.toSorted((a, b) => b.priority - a.priority || (a.delayMs ?? 0) - (b.delayMs ?? 0)));
 }
 
-Deno.test("claim() puts much that is due into the line by bounded transactions, and leases what comes first of all", async () => {
+Deno.test("G8 bounded: claim() puts much that is due into the line by bounded transactions, and leases what comes first of all", async () => {
   const clock = new ManualClock();
   const { backend, mostChanges, close } = watched(clock);
   const ids = await sendDelayed(backend);
@@ -62,7 +62,7 @@ Deno.test("claim() puts much that is due into the line by bounded transactions, 
   close();
 });
 
-Deno.test("claim(), stats() and recover() end many leases by bounded transactions, in the order of their ends", async () => {
+Deno.test("G8 bounded: claim(), stats() and recover() end many leases by bounded transactions, in the order of their ends", async () => {
   const clock = new ManualClock();
   for (const settle of ["claim", "stats", "recover"] as const) {
     const { backend, mostChanges, close } = watched(clock);
