@@ -105,10 +105,11 @@ export class BreakerGate {
     }
   }
 
-  /** Lets a call through where nothing has to be asked; `null` where something has. */
-  admitNow(): Admission | null {
+  /** Lets a call through, or tells why not, where nothing has to be asked; `null` where something has. */
+  admitNow(): Admission | Rejection | null {
     const { state } = this.view;
-    return state.kind === "closed" && this.isStarted && !this.#config.strict ? admission(state, null, Infinity) : null;
+    if (state.kind === "closed" && this.isStarted && !this.#config.strict) return admission(state, null, Infinity);
+    return this.#store === null ? this.#admitHere() : null;
   }
 
   /** Lets a call through, or tells why not. */
@@ -133,6 +134,20 @@ export class BreakerGate {
     } catch (cause) {
       return { status: "rejected", state: this.view.state.kind, retryAfterMs: 0, cause };
     }
+  }
+
+  /** Without a store, a call begins before whoever makes it goes on, half open too. */
+  #admitHere(): Admission | Rejection | null {
+    const { view } = this;
+    if (view.state.kind === "half_open" && leaseEndsInMs(view.state, monotonicMs(this.#config.clock)) <= 0) {
+      this.#applyHere({ type: "expire", openForMs: this.#nextOpenTimeMs(), by: this.newName() });
+    }
+    const rejection = this.rejection();
+    if (rejection) return rejection;
+    if (view.state.kind === "closed") return admission(view.state, null, Infinity);
+    const id = this.newName();
+    this.#applyHere(this.#probeEvent(id));
+    return this.#placeOf(id);
   }
 
   /** Opens the breaker here at once; resolves when the store knows it too, or could not be told in time. */
@@ -166,6 +181,11 @@ export class BreakerGate {
     } catch (error) {
       if (this.#config.strict) throw error;
     }
+    this.#applyHere(event);
+  }
+
+  /** Applies an event to the view alone. */
+  #applyHere(event: BreakerEvent): void {
     this.view.enter(transition(this.view.state, event, monotonicMs(this.#config.clock)));
     this.view.tell(this.#store ? "alone" : "here");
   }
@@ -201,17 +221,25 @@ export class BreakerGate {
 
   /** Asks for a place among the probes; `null` when the state is another one meanwhile, or all places are taken. */
   async #askForProbe(): Promise<Admission | null> {
-    const { rules, probeLeaseMs: leaseMs } = this.#config;
     const id = this.newName();
     this.#asking.add(id);
     try {
-      await this.apply({ type: "probe", id, leaseMs, rules, by: id });
+      await this.apply(this.#probeEvent(id));
     } finally {
       this.#asking.delete(id);
     }
+    return this.#placeOf(id);
+  }
+
+  #probeEvent(id: string): BreakerEvent {
+    const { rules, probeLeaseMs: leaseMs } = this.#config;
+    return { type: "probe", id, leaseMs, rules, by: id };
+  }
+
+  #placeOf(id: string): Admission | null {
     const { state } = this.view;
     const probe = state.kind === "half_open" ? state.probes.find((probe) => probe.id === id) : undefined;
-    return probe ? admission(state, id, probe.sinceMs + leaseMs) : null;
+    return probe ? admission(state, id, probe.sinceMs + probe.leaseMs) : null;
   }
 
   #isPlaceLeft({ probes }: HalfOpenState): boolean {

@@ -74,6 +74,31 @@ Deno.test("CircuitBreaker.call() throws CircuitBreakerOpenError with the time to
   ]);
 });
 
+Deno.test("CircuitBreaker.call() begins before its caller goes on, closed and half open, where there is no store", async () => {
+  const { breaker, clock } = local({
+    failureThreshold: 1,
+    halfOpenMaxCalls: 1,
+    successThreshold: 1,
+    probeLeaseMs: 500,
+  });
+  let begun = 0;
+  const begin = () => breaker.tryCall(() => void begun++);
+  const calls = [begin()];
+  assertEquals(begun, 1);
+  await fail(breaker);
+  await clock.advance(60_000);
+  const held = hold(breaker);
+  assertEquals([breaker.getState(), (await begin()).status], ["half_open", "rejected"]);
+  held.succeed();
+  await held.ended;
+  assertEquals([breaker.getState(), begun], ["closed", 1]);
+  await fail(breaker);
+  await clock.advance(60_000);
+  calls.push(begin());
+  assertEquals(begun, 2);
+  assertEquals((await Promise.all(calls)).map(({ status }) => status), ["success", "success"]);
+});
+
 Deno.test("CircuitBreaker.tryCall() tells every end as a value", async () => {
   const { breaker } = local({ failureThreshold: 1 });
   assertEquals(await breaker.tryCall(() => 1), { status: "success", value: 1 });
