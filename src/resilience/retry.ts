@@ -34,7 +34,7 @@ export interface RetryConfig<Fallback = never> {
   readonly maxRetries?: number;
   /** The delay before the first retry, in milliseconds. @default {1000} */
   readonly baseDelayMs?: number;
-  /** The longest delay, in milliseconds. @default {60_000} */
+  /** The longest delay, in milliseconds. @default {the larger of baseDelayMs and 60_000} */
   readonly maxDelayMs?: number;
   /** By how much each delay is longer than the one before. @default {2} */
   readonly exponentialBase?: number;
@@ -173,7 +173,8 @@ const OPTIONS: OptionNames<RetryConfig> = {
 
 function planRetries<Fallback>(config: RetryConfig<Fallback>) {
   requireOptions("retryWithBackoff()", config, OPTIONS);
-  const { maxRetries = 3, baseDelayMs = 1000, maxDelayMs = 60_000, exponentialBase = 2, jitter = true } = config;
+  const { maxRetries = 3, baseDelayMs = 1000, exponentialBase = 2, jitter = true } = config;
+  const { maxDelayMs = Math.max(baseDelayMs, 60_000) } = config;
   const { tryTimeoutMs = Infinity, deadlineMs = Infinity, maxRetryAfterMs = maxDelayMs } = config;
   const { shouldRetry = isRetryable, clock = systemClock, random = Math.random } = config;
   const { onRetry, fallback, signal, budget } = config;

@@ -85,6 +85,11 @@ Deno.test("retryWithBackoff() caps delays at maxDelayMs, also at retry 1,100 whe
   assertEquals([delays.length, delays.slice(0, 4), delays.at(-1)], [1100, [1000, 2000, 3000, 3000], 3000]);
 });
 
+Deno.test("retryWithBackoff() waits as long as baseDelayMs asks, beyond the usual cap too, unless it is told to cut", async () => {
+  assertEquals((await play([transient()], { baseDelayMs: 90_000 })).delays, [90_000, 90_000, 90_000]);
+  assertEquals((await play([transient()], { baseDelayMs: 90_000, maxDelayMs: 70_000 })).delays[0], 70_000);
+});
+
 Deno.test("retryWithBackoff() uses the jitter that is asked for", async () => {
   const first = async (jitter: RetryConfig["jitter"]) => {
     const { delays } = await play([transient(), "ok"], { ...(jitter !== undefined && { jitter }), random: () => 0.25 });
