@@ -1,0 +1,172 @@
+/** A fallback in a world of outages, lost answers and killed processes, by seed: nothing that was accepted is lost. @module */
+
+import { assert } from "@std/assert";
+import { FallbackBackend } from "../../backends/composite/fallback.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { lease, message, QUEUE, record } from "../../src/testing/steps.ts";
+import { flaky, put } from "./flaky_backend.ts";
+
+const WRITERS = 4;
+const RECORDS = 20;
+const STEPS = 60;
+
+/** What is thrown into a process that was killed. */
+class Killed extends Error {}
+
+/** Whole numbers from 0 to below `limit`, the same ones for a seed. */
+function generator(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (state * 48271) % 2147483647;
+    return state % limit;
+  };
+}
+
+/** A backend whose calls take a while before and after they happen, and none of which ends once its process is killed. */
+function slow(backend: StorageBackend, random: (limit: number) => number, isKilled: () => boolean): StorageBackend {
+  const turns = async () => {
+    for (let left = random(6); left > 0; left--) await Promise.resolve();
+    if (isKilled()) await new Promise(() => {});
+  };
+  return new Proxy(backend, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name === "close") return () => Promise.resolve(); // it outlives its processes
+      const method = value.bind(target);
+      if (name === "list" || name === "messages" || name === "queues") return method;
+      return async (...given: unknown[]) => {
+        await turns();
+        const result = await method(...given);
+        await turns();
+        return result;
+      };
+    },
+  });
+}
+
+/** What may be true of each record and message once everything is over. */
+class Ledger {
+  /** The last write of each record that was told to be done, and those after it of which nobody knows. */
+  readonly records = new Map<string, { sure: number; maybe: number[] }>();
+  /** Whether the record that all of them write was written at all. */
+  isShared = false;
+  readonly sent = new Set<string>();
+  readonly handled = new Set<string>();
+  /** Of those that were handled, they have a record that was written in the same step. */
+  readonly done = new Set<string>();
+}
+
+async function simulate(seed: number): Promise<void> {
+  const random = generator(seed);
+  const clock = new ManualClock();
+  const [primary, fallback] = [new MemoryBackend({ clock }), new MemoryBackend({ clock })];
+  const { backend: flakyPrimary, control } = flaky(primary);
+  const ledger = new Ledger();
+  let counter = 0;
+
+  /** One process: its backend, and those who work in it until it is killed. */
+  const begin = () => {
+    let kill = () => {};
+    let isKilled = false;
+    const killed = new Promise<never>((_, reject) => kill = () => reject(new Killed()));
+    killed.catch(() => {});
+    const own = (store: StorageBackend) => slow(store, random, () => isKilled);
+    const backend = new FallbackBackend(own(flakyPrimary), { fallback: own(fallback), queues: true }, clock, () => {});
+    const call = <Result>(result: Promise<Result>) => Promise.race([result, killed]);
+    /** Commits, and tells whether that has happened; `null` when nobody knows. */
+    const commit = async (batch: Batch): Promise<boolean | null> => {
+      try {
+        return (await call(backend.commit(batch))).committed;
+      } catch (error) {
+        if (error instanceof BackendUnavailableError) return false;
+        if (error instanceof OutcomeUnknownError || error instanceof Killed) return null;
+        throw error;
+      }
+    };
+    const work = async (writer: number) => {
+      while (!isKilled) {
+        await call(Promise.resolve());
+        const n = ++counter;
+        const kind = random(8);
+        if (kind === 0) {
+          if (await commit(put(["shared"], `${n}`))) ledger.isShared = true;
+        } else if (kind === 1) {
+          const done = await commit({ operations: [message(`m${n}`, { delayMs: random(3) * 100, maxAttempts: 100 })] });
+          if (done) ledger.sent.add(`m${n}`);
+        } else if (kind === 2) {
+          const deliveries = await call(backend.claim(QUEUE, { leaseMs: 2000, limit: 2 })).catch(() => []);
+          for (const delivery of deliveries) {
+            const operations = [{ type: "ack", ...lease(delivery) } as const, record(["done", delivery.id], n)];
+            const done = await commit({ operations });
+            if (done !== false) ledger.handled.add(delivery.id);
+            if (done) ledger.done.add(delivery.id);
+          }
+        } else {
+          const name = `${writer} ${random(RECORDS)}`;
+          const fate = ledger.records.get(name) ?? { sure: 0, maybe: [] };
+          ledger.records.set(name, fate);
+          fate.maybe.push(n); // until it is known
+          const done = await commit(put([name], `${n}`));
+          if (done) Object.assign(fate, { sure: n, maybe: [] });
+          else if (done === false) fate.maybe.pop();
+        }
+      }
+    };
+    const working = Array.from({ length: WRITERS }, (_, writer) => work(writer).catch(ignoreKilled));
+    const end = async () => {
+      isKilled = true;
+      kill();
+      await Promise.all(working);
+    };
+    return { backend, end };
+  };
+
+  let process = begin();
+  for (let step = 0; step < STEPS; step++) {
+    for (let left = random(10); left >= 0; left--) await clock.advance(random(50));
+    const kind = random(8);
+    if (kind < 3) control.isAway = !control.isAway;
+    else if (kind < 5) control.losesAnswers = !control.losesAnswers;
+    else if (kind === 5) {
+      await process.end();
+      process = begin();
+    }
+  }
+  await process.end();
+  Object.assign(control, { isAway: false, losesAnswers: false });
+  const last = new FallbackBackend(flakyPrimary, { fallback, queues: true }, clock, () => {});
+  await last.get([["any"]]);
+  for (let tries = 0; last.status.serving !== "primary" || last.status.journalled > 0; tries++) {
+    assert(tries < 100, `seed ${seed}: it does not come back: ${JSON.stringify(last.status)}`);
+    await clock.advance(1000);
+  }
+  for (const [name, { sure, maybe }] of ledger.records) {
+    const [entry] = await primary.get([[name]]);
+    const found = Number(entry?.value ?? 0);
+    assert([sure, ...maybe].includes(found), `seed ${seed}: record ${name} is ${found}, not ${sure} or ${maybe}`);
+  }
+  assert(!ledger.isShared || (await primary.get([["shared"]]))[0], `seed ${seed}: the record of all is lost`);
+  for (const id of ledger.done) {
+    assert((await primary.get([["done", id]]))[0], `seed ${seed}: what was written with the end of ${id} is lost`);
+  }
+  const there = new Set<string>();
+  for (const state of ["ready", "delayed", "leased", "dead"] as const) {
+    for await (const { id } of primary.messages(QUEUE, state)) there.add(id);
+  }
+  const lost = [...ledger.sent].filter((id) => !there.has(id) && !ledger.handled.has(id));
+  assert(lost.length === 0, `seed ${seed}: ${lost} of ${ledger.sent.size} messages are lost`);
+  assert(ledger.sent.size > 10 && ledger.handled.size > 5, `seed ${seed}: too little has happened`);
+  await last.close();
+}
+
+function ignoreKilled(error: unknown): void {
+  if (!(error instanceof Killed)) throw error;
+}
+
+Deno.test("G1 nothing accepted is lost: a fallback in outages, with lost answers and killed processes", async () => {
+  for (let seed = 1; seed <= 15; seed++) await simulate(seed);
+});
