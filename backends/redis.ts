@@ -42,6 +42,7 @@ import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
 import type { Place } from "./redis/stored.ts";
 import { kindOf, readDelivery, readPlace, readRecord, readRecords, readStoredMessage } from "./redis/stored.ts";
+import { serverName } from "./redis/url.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
 export type { RedisClient, RedisClusterClient, RedisClusterNode } from "./redis/driver.ts";
@@ -141,7 +142,7 @@ export class RedisBackend implements StorageBackend {
     if (!requireString("namespace", namespace, 1, 256).isWellFormed()) {
       throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
     }
-    this.name = url === undefined ? "redis" : nameOf(url);
+    this.name = url === undefined ? "redis" : serverName(url);
     this.#root = `{${encodeURIComponent(namespace)}}`;
     this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
     let found: Promise<Addresses> | null = null;
@@ -431,14 +432,4 @@ function boundsAfter(prefix: Key, after: Key, reverse: boolean): Bounds {
   const bounds = boundsOf(prefix);
   if (reverse) return compareEncoded(key, to) < 0 ? { ...bounds, high: `(${key}` } : bounds;
   return compareEncoded(key, from) > 0 ? { ...bounds, low: `(${key}` } : bounds;
-}
-
-/** What to call a server in logs: the URL without user, password and settings. */
-function nameOf(url: string): string {
-  // No error may repeat the URL.
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
-    throw new TypeError("Cannot use url: it must be of the form redis://host:port, or begin with rediss: for TLS");
-  }
-  return `${parsed.protocol}//${parsed.host}`;
 }

@@ -96,6 +96,8 @@ export class Link {
   async greet(deadlineMs: number): Promise<Greeting> {
     try {
       await this.run((client) => client.connect(), deadlineMs);
+      // A client that cannot select its database tells of it on the side, and would go on in the first one.
+      if (this.#lastError !== null) throw this.#lastError;
       const [seconds = 0, micros = 0] = await this.run((client) => client.time(), deadlineMs);
       this.observe(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
       const info = await this.run((client) => client.info(), deadlineMs).catch(withoutInfo);

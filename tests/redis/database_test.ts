@@ -1,0 +1,31 @@
+/** Which database of a server a URL names, and what becomes of one that there is not. @module */
+
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { RedisBackend } from "../../backends/redis.ts";
+import { BackendUnavailableError } from "../../src/errors.ts";
+import { redisProgram, RedisServer } from "../servers/redis.ts";
+
+Deno.test("RedisBackend refuses a URL whose database is no number, or whose login is not encoded", () => {
+  for (const url of ["redis://h/abc", "redis://h/1/2", "redis://h/-1", "redis://u:100%@h", "redis://%zz@h"]) {
+    const { message } = assertThrows(() => new RedisBackend({ url }), TypeError, "redis://host:port/database");
+    assertEquals(message.includes("100%"), false);
+  }
+});
+
+Deno.test({
+  name: "RedisBackend uses the database that its URL names, and none in place of one that there is not",
+  ignore: redisProgram === null, // where no server can be installed
+  fn: async () => {
+    await using server = await RedisServer.start();
+    const set = { operations: [{ type: "set" as const, key: ["key"], value: 1 }] };
+    {
+      await using backend = new RedisBackend({ url: `${server.url}/3` });
+      assertEquals((await backend.commit(set)).committed, true);
+    }
+    const used = await server.command("INFO", "keyspace");
+    assertStringIncludes(used, "db3:");
+    await using none = new RedisBackend({ url: `${server.url}/999`, commandTimeoutMs: 500 });
+    await assertRejects(() => none.commit(set), BackendUnavailableError, "DB index is out of range");
+    assertEquals(await server.command("INFO", "keyspace"), used);
+  },
+});
