@@ -11,7 +11,7 @@ import {
   requireOptions,
   requireString,
 } from "../check.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, monotonicMs, systemClock } from "../clock.ts";
 import { errorText, OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
 import { activeTrace, observeSend } from "../observability/messaging_telemetry.ts";
@@ -30,7 +30,7 @@ import {
   toNamespace,
   toQueueMessage,
 } from "./envelope.ts";
-import { claimFrom, Inbox, isOutage } from "./inbox.ts";
+import { claimFrom, Inbox, isOutage, SharedInboxes } from "./inbox.ts";
 import { type DeadLetterFilter, deadLetters, purge, type PurgeFilter, redrive } from "./maintenance.ts";
 import {
   type AgentId,
@@ -100,7 +100,7 @@ export class MessageCoordinator {
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
   readonly #settler: Settler;
-  readonly #waits = new Map<string, { readonly inbox: Inbox; waiting: number }>();
+  readonly #inboxes: SharedInboxes;
   #configuration: CoordinatorConfiguration;
 
   /**
@@ -121,6 +121,7 @@ export class MessageCoordinator {
     this.#keys = new MessageKeys(this.namespace);
     this.#configuration = changeConfiguration(DEFAULT_CONFIGURATION, settings);
     this.#subscriptions = new Subscriptions(backend, this.#keys);
+    this.#inboxes = new SharedInboxes(backend, clock);
     this.#requests = new Requests(backend, this.#keys, clock);
     this.#settler = new Settler(backend, this.#keys, this.#metrics, clock, () => this.#configuration);
   }
@@ -253,12 +254,17 @@ export class MessageCoordinator {
     requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);
     if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
     requireNumber("limit", limit, { min: 1, max: MAX_CLAIM_LIMIT, integer: true });
-    const take = { leaseMs: visibilityTimeoutMs, limit, waitMs, signal };
-    const deliveries = waitMs === 0
-      ? await claimFrom(this.backend, this.#keys.mailbox(agent), { leaseMs: visibilityTimeoutMs, limit })
-      : await this.#withSharedInbox(agent, (inbox) => inbox.take(take));
-    const received = await this.accept(deliveries);
-    return options.limit === undefined ? received[0] ?? null : received;
+    const claim = { leaseMs: visibilityTimeoutMs, limit };
+    const endsAtMs = waitMs === 0 ? 0 : monotonicMs(this.clock) + waitMs;
+    for (let leftMs = waitMs;; leftMs = Math.max(0, endsAtMs - monotonicMs(this.clock))) {
+      const deliveries = leftMs === 0
+        ? await claimFrom(this.backend, this.#keys.mailbox(agent), claim)
+        : await this.#inboxes.take(this.#keys.mailbox(agent), { ...claim, waitMs: leftMs, signal });
+      const received = await this.accept(deliveries);
+      // What has an unknown format is given up, and does not hide what stands behind it.
+      if (received.length === 0 && deliveries.length > 0) continue;
+      return options.limit === undefined ? received[0] ?? null : received;
+    }
   }
 
   /**
@@ -439,22 +445,6 @@ export class MessageCoordinator {
     checkAgentId("agent", agent);
     const delivery = decodeToken(token);
     return delivery && { queue: this.#keys.mailbox(agent), ...delivery };
-  }
-
-  /** Waiters at one mailbox share an inbox, and so a listener, that lives as long as any of them waits. */
-  async #withSharedInbox<T>(agent: AgentId, use: (inbox: Inbox) => Promise<T>): Promise<T> {
-    const name = JSON.stringify(this.#keys.mailbox(agent));
-    const shared = this.#waits.get(name) ?? { inbox: this.openInbox(agent), waiting: 0 };
-    this.#waits.set(name, shared);
-    shared.waiting++;
-    try {
-      return await use(shared.inbox);
-    } finally {
-      if (--shared.waiting === 0) {
-        this.#waits.delete(name);
-        await shared.inbox.close();
-      }
-    }
   }
 
   async *#mailboxes(agent?: AgentId): AsyncGenerator<Key> {

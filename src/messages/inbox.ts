@@ -143,6 +143,35 @@ export class Inbox {
   }
 }
 
+/** The inboxes of one coordinator: those who wait at one queue share one, and so a listener, that lives as long as they wait. */
+export class SharedInboxes {
+  readonly #backend: StorageBackend;
+  readonly #clock: Clock;
+  readonly #shared = new Map<string, { readonly inbox: Inbox; waiting: number }>();
+
+  /** Nobody waits yet. */
+  constructor(backend: StorageBackend, clock: Clock) {
+    this.#backend = backend;
+    this.#clock = clock;
+  }
+
+  /** Leases what is due in `queue`, or waits for it, as {@linkcode Inbox.take} does. */
+  async take(queue: Key, options: TakeOptions): Promise<Delivery[]> {
+    const name = JSON.stringify(queue);
+    const shared = this.#shared.get(name) ?? { inbox: new Inbox(this.#backend, queue, this.#clock), waiting: 0 };
+    this.#shared.set(name, shared);
+    shared.waiting++;
+    try {
+      return await shared.inbox.take(options);
+    } finally {
+      if (--shared.waiting === 0) {
+        this.#shared.delete(name);
+        await shared.inbox.close();
+      }
+    }
+  }
+}
+
 type Look =
   | { readonly type: "found"; readonly deliveries: Delivery[] }
   | { readonly type: "empty"; readonly sleepMs: number }

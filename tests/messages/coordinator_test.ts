@@ -5,6 +5,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import type { AgentId, FailureType } from "../../src/messages/model.ts";
+import type { EnqueueOperation } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn } from "../storage/stand_in.ts";
 
@@ -165,6 +166,21 @@ Deno.test("sendMessage() carries the topic of a message, its tags, or both", asy
     assertEquals(received?.message.routing, routing);
     await received?.ack();
   }
+});
+
+Deno.test("receive() gives up what has an unknown format, and goes on to what stands behind it", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const odd = { ...coordinator.prepareSend(SENDER, AGENT, { priority: 9 }).operations[0], value: { v: 99 } };
+  for (const options of [{}, { waitMs: 1000 }]) {
+    for (const id of ["first", "second"]) {
+      await backend.commit({ operations: [{ ...odd, id: `${id} ${options.waitMs}` } as EnqueueOperation] });
+    }
+    await coordinator.sendMessage(SENDER, AGENT, { payload: { n: 1 } });
+    assertEquals((await coordinator.receive(AGENT, options))?.message.payload, { n: 1 });
+  }
+  assertEquals((await coordinator.stats(AGENT)).dead, 4);
+  assertEquals(await coordinator.receive(AGENT), null);
 });
 
 Deno.test("redrive() takes dead letters by id, by what they hold and up to a limit, the oldest first", async () => {
