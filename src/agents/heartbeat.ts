@@ -183,10 +183,13 @@ async function verify(parts: HeartbeatParts, session: Session, some: readonly Lo
 }
 
 /** Registers an agent again that was declared dead, unless somebody has taken its place. */
-async function rejoin({ membership, events }: HeartbeatParts, local: LocalAgent, session: Session): Promise<boolean> {
+async function rejoin(parts: HeartbeatParts, local: LocalAgent, session: Session): Promise<boolean> {
+  const { locals, membership, events } = parts;
   const formerIncarnation = local.incarnation;
   local.session = session;
   if (await membership.join(local, { onlyIfFree: true }) === null) return false;
-  events.emit("rejoined", { agentId: local.id, incarnation: local.incarnation, formerIncarnation });
+  // Deregistered while it was coming back: the heartbeats of others would keep it alive.
+  if (!locals.has(local)) await membership.leave(local);
+  else events.emit("rejoined", { agentId: local.id, incarnation: local.incarnation, formerIncarnation });
   return true;
 }

@@ -70,7 +70,7 @@ export class Observer {
       void this.#run();
     }
     return async () => {
-      if (!this.#listeners.delete(own)) return;
+      this.#listeners.delete(own);
       if (--this.#users > 0) return;
       this.#cancel();
       await this.#looking;
@@ -142,11 +142,11 @@ export class Observer {
     const nowMs = monotonicMs(clock);
     let nextMs = nowMs + intervalMs;
     for (const [id, { record, alive, known }] of sessions) {
-      if (id === own) continue;
+      const silence = this.#silences.get(id);
+      if (id === own || silence === undefined) continue;
       const { ttlMs, suspicionMs } = record ?? this.#config;
-      const sinceMs = this.#silences.get(id)?.sinceMs ?? nowMs;
-      if (alive) nextMs = Math.min(nextMs, sinceMs + ttlMs);
-      else if (known) nextMs = Math.min(nextMs, sinceMs + ttlMs + suspicionMs);
+      if (alive) nextMs = Math.min(nextMs, silence.sinceMs + ttlMs);
+      else if (known) nextMs = Math.min(nextMs, silence.sinceMs + ttlMs + suspicionMs);
       else nextMs = Math.min(nextMs, Math.max(nowMs, this.#watchingSinceMs + this.#config.ttlMs));
     }
     return Math.max(nextMs - nowMs, Math.min(intervalMs / 4, CLOSE_LOOK_MS));

@@ -53,7 +53,7 @@ export class Reaper {
       if (await this.#mayDie(name, census)) await Promise.all(type.dead.map((dead) => this.#declareDead(dead)));
       else for (const { session } of type.dead) lasting.add(session);
     }
-    await this.#forget([...deadSessions].filter((id) => !lasting.has(id)), sessions);
+    await this.#forget([...sessions].filter(([id]) => deadSessions.has(id) && !lasting.has(id)));
   }
 
   /** Reads all agents, in pages: only by their whole number is it known how many a few are. */
@@ -112,15 +112,15 @@ export class Reaper {
   }
 
   /** Deletes sessions; each requires that it was not heard of, so one that was keeps the others waiting for the next look. */
-  async #forget(ids: readonly string[], sessions: ReadonlyMap<string, SeenSession>): Promise<void> {
-    for (let from = 0; from < ids.length; from += SESSIONS_A_BATCH) {
-      const some = ids.slice(from, from + SESSIONS_A_BATCH);
+  async #forget(sessions: readonly (readonly [id: string, session: SeenSession])[]): Promise<void> {
+    for (let from = 0; from < sessions.length; from += SESSIONS_A_BATCH) {
+      const some = sessions.slice(from, from + SESSIONS_A_BATCH);
       await this.#backend.commit({
-        checks: some.flatMap((id) => [
-          { key: this.#keys.session(id), version: sessions.get(id)?.version ?? null },
+        checks: some.flatMap(([id, { version }]) => [
+          { key: this.#keys.session(id), version },
           { key: this.#keys.known(id), version: null },
         ]),
-        operations: some.map((id) => ({ type: "delete", key: this.#keys.session(id) })),
+        operations: some.map(([id]) => ({ type: "delete", key: this.#keys.session(id) })),
       });
     }
   }

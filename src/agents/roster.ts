@@ -13,8 +13,6 @@ import { readMarks } from "./sessions.ts";
 /** So many agents are looked up together. */
 const PAGE_SIZE = 500;
 
-const NO_MARKS: SessionMarks = { alive: false, known: false };
-
 /** An agent with the session that it lives by. */
 export interface RosterEntry {
   readonly info: AgentInfo;
@@ -88,8 +86,8 @@ export class Roster {
     for (const [id, marks] of await readMarks(this.#backend, this.#keys, unknown)) known.set(id, marks);
     return entries.map((entry, index) => {
       const member = members[index];
-      if (!entry || !member) return null;
-      return toEntry(this.#keys.agentOf(entry.key), member, known.get(member.session) ?? NO_MARKS);
+      const marks = member && known.get(member.session);
+      return entry && member && marks ? toEntry(this.#keys.agentOf(entry.key), member, marks) : null;
     });
   }
 }

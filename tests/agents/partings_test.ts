@@ -1,0 +1,73 @@
+/** Agents that leave, and states that are refused, while a heartbeat is under way. @module */
+
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { AgentRegistry } from "../../src/agents/registry.ts";
+import { StaleIncarnationError } from "../../src/agents/stale_incarnation.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { Interrupted } from "./interrupted.ts";
+import { standIn } from "../storage/stand_in.ts";
+
+const ADA = { id: { type: "writer", instance: "ada" } };
+const BOB = { id: { type: "writer", instance: "bob" } };
+
+for (const isTaken of [true, false]) {
+  const whose = isTaken ? "while another takes its name" : "just then";
+  Deno.test(`an agent that leaves while it is about to come back from the dead stays away, ${whose}`, async () => {
+    const clock = new ManualClock();
+    const backend = new MemoryBackend({ clock });
+    const store = new Interrupted(backend);
+    await using first = new AgentRegistry(store, { clock });
+    await using second = new AgentRegistry(backend, { clock });
+    const lost: unknown[] = [];
+    first.on("lost", ({ agentId }) => lost.push(agentId));
+    await first.startHeartbeats();
+    await second.startHeartbeats();
+    await first.register(ADA);
+    await first.register(BOB); // whose heartbeats would keep alive what else is in their session
+    await clock.advance(30_000);
+    store.fault = "unreachable";
+    await clock.advance(50_000);
+    assertEquals(await second.get(ADA.id), null);
+    let left: unknown;
+    store.beforeGet = {
+      part: "past",
+      run: async () => {
+        if (isTaken) await second.register(ADA);
+        left = await first.deregister(ADA.id).catch((error) => error);
+      },
+    };
+    store.fault = "none";
+    await clock.advance(60_000);
+    assertInstanceOf(left, StaleIncarnationError);
+    assertEquals([lost, (await second.get(ADA.id))?.liveness], [[], isTaken ? "alive" : undefined]);
+  });
+}
+
+Deno.test("states that the engine refuses, more than fit one batch, keep none of the others from being saved", async () => {
+  const clock = new ManualClock();
+  const memory = new MemoryBackend({ clock });
+  const backend = standIn(memory, {
+    commit: (batch) =>
+      JSON.stringify(batch.operations).includes("poison")
+        ? Promise.reject(new TypeError("Cannot store the value: it is not to my taste"))
+        : memory.commit(batch),
+  });
+  await using registry = new AgentRegistry(backend, { clock });
+  const failed: unknown[] = [];
+  registry.on("state_failed", ({ agentId }) => failed.push(agentId.instance));
+  const names = Array.from({ length: 80 }, (_, index) => `agent-${index}`);
+  let poisoned: readonly string[] = names;
+  await Promise.all(names.map((instance) =>
+    registry.register({
+      id: { type: "writer", instance },
+      exportState: () => poisoned.includes(instance) ? "poison" : "fine",
+    })
+  ));
+  await registry.startHeartbeats();
+  assertEquals(failed.toSorted(), names.toSorted());
+  poisoned = [];
+  await clock.advance(20_000);
+  const saved = await Array.fromAsync(memory.list([]));
+  assertEquals(saved.filter(({ value }) => JSON.stringify(value).includes("fine")).length, names.length);
+});
