@@ -143,7 +143,11 @@ export class Journal {
     for (let from = 0; from < records.length; from += SEND_BATCH * BATCHES) {
       signal.throwIfAborted();
       const starts = Array.from({ length: BATCHES }, (_, index) => from + index * SEND_BATCH);
-      await Promise.all(starts.map((start) => this.#replayRecords(records.slice(start, start + SEND_BATCH))));
+      // All of them end first: one that came late would overwrite what is written after a failure.
+      const outcomes = await Promise.allSettled(
+        starts.map((start) => this.#replayRecords(records.slice(start, start + SEND_BATCH))),
+      );
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     }
     for (const mark of marks.filter(({ kind }) => kind === "queue")) {
       signal.throwIfAborted();

@@ -257,3 +257,27 @@ Deno.test("messages are brought to the primary in their order, several at once",
   assertEquals(moved.map(({ id }) => id), [...ids.filter((id) => id <= "m8"), ...ids.filter((id) => id > "m8")]);
   await backend.close();
 });
+
+Deno.test("a synchronisation that breaks off waits for what is on its way, which would overwrite what comes later", async () => {
+  const { stores, methods, control, clock, begin, comeBack } = open();
+  const backend = begin();
+  for (let n = 0; n < 20; n++) await backend.commit(put(["k", `${n}`], "1"));
+  let release = () => {};
+  let commits = 0;
+  methods.primary.commit = async (batch) => {
+    if (++commits > 1) throw new BackendUnavailableError("away");
+    await new Promise<void>((resolve) => release = resolve);
+    return await stores.primary.commit(batch);
+  };
+  control.isAway = false;
+  await clock.advance(1000);
+  assertEquals([commits, backend.status.serving], [2, "synchronising"]);
+  release();
+  await clock.advance(0);
+  assertEquals(backend.status.serving, "fallback");
+  delete methods.primary.commit;
+  await backend.commit(put(["k", "0"], "2"));
+  await comeBack(backend);
+  assertEquals((await valuesOf(stores.primary)).toSorted(), [...Array(19).fill("1"), "2"]);
+  await backend.close();
+});
