@@ -107,10 +107,10 @@ export class Queues {
     return this.#list.all(this.#namespace + from, this.#namespace + to, limit).map(({ name }) => this.#without(name));
   }
 
-  /** The names of queues with leases that have expired. */
-  withExpiredLeases(now: number): string[] {
+  /** The names of queues with leases that have expired, at most `limit`. */
+  withExpiredLeases(limit: number, now: number): string[] {
     const { from, to } = prefixRange([]);
-    const rows = this.#withExpiredLeases.all(this.#namespace + from, this.#namespace + to, now);
+    const rows = this.#withExpiredLeases.all(this.#namespace + from, this.#namespace + to, now, limit);
     return rows.map(({ name }) => this.#without(name));
   }
 

@@ -28,7 +28,8 @@ export const QUEUES = {
     -- SEARCH queues USING INDEX sqlite_autoindex_queues_1 (name>? AND name<?)
     -- SEARCH messages USING COVERING INDEX messages_in_order (queue=? AND place=? AND due_at<?)
     SELECT name FROM queues WHERE name > ? AND name < ? AND leased > 0 AND EXISTS (
-      SELECT 1 FROM messages WHERE queue = queues.num AND place = 11 AND due_at <= ?)`,
+      SELECT 1 FROM messages WHERE queue = queues.num AND place = 11 AND due_at <= ?)
+    LIMIT ?`,
   stats: `
     -- SEARCH queues USING INDEX sqlite_autoindex_queues_1 (name=?)
     -- SEARCH messages USING COVERING INDEX messages_in_order (queue=? AND place=?)

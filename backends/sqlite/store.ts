@@ -88,7 +88,7 @@ export class Store {
 
   #recover(name: string | null, now: number): Recovered {
     let leases = 0;
-    for (const each of name === null ? this.queues.withExpiredLeases(now) : [name]) {
+    for (const each of name === null ? this.queues.withExpiredLeases(this.#room, now) : [name]) {
       if (this.#room === 0) break;
       const queue = this.queues.find(each);
       if (queue) leases += this.#settle(queue, now);
