@@ -101,7 +101,8 @@ async function replace(
   return result.committed ? key : null;
 }
 
+/** Where nothing tells them apart, they stay in the order of their keys, in which they were read. */
 function byPosition(a: ReadEntry, b: ReadEntry): number {
   const [left, right] = [a.stored.order ?? a.createdAtMs, b.stored.order ?? b.createdAtMs];
-  return left - right || a.stored.sequence - b.stored.sequence || (a.key < b.key ? -1 : 1);
+  return left - right || a.stored.sequence - b.stored.sequence;
 }

@@ -62,6 +62,12 @@ export async function decodeEntry(record: JsonValue): Promise<StoredEntry> {
   };
 }
 
+/** Passes over a record that cannot be read: one that somebody else put there must not be the end for all others. */
+export function nullIfCorrupt(error: unknown): null {
+  if (error instanceof BackendCorruptError) return null;
+  throw error;
+}
+
 /** A value as fields of a record: `value`, or `packed` where it is compressed. */
 export async function encodeValue(value: JsonValue, compressAbove: number): Promise<JsonObject> {
   const text = encodeJson(value);

@@ -2,12 +2,19 @@
 
 import { DURATION, type OptionNames, requireBoolean, requireNumber, requireOptions, requireString } from "../check.ts";
 import type { Clock } from "../clock.ts";
-import { BackendCorruptError } from "../errors.ts";
 import type { Batch, Entry, Operation, SetOperation, StorageBackend } from "../storage/backend.ts";
 import { requireLimit } from "../storage/batch.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import type { CheckedEmbedder } from "./embedding.ts";
-import { decodeEntry, decodeValue, encodeEntry, encodeValue, requireFormat, type StoredEntry } from "./entry_record.ts";
+import {
+  decodeEntry,
+  decodeValue,
+  encodeEntry,
+  encodeValue,
+  nullIfCorrupt,
+  requireFormat,
+  type StoredEntry,
+} from "./entry_record.ts";
 import { behindAll, compareKeys, impliedSession, type MemoryKeys } from "./keys.ts";
 import type { EntriesOptions, MemoryEntry, MemoryVersion, NewEntry } from "./model.ts";
 import { stringsOf } from "./text.ts";
@@ -74,10 +81,7 @@ export class EntryStore {
   /** The entries but for damaged ones: one record that somebody else put there must not be the end for all others. */
   async *intact(options?: EntriesOptions): AsyncGenerator<ReadEntry> {
     for await (const record of this.#records(options)) {
-      const entry = await this.#read(record).catch((error) => {
-        if (error instanceof BackendCorruptError) return null;
-        throw error;
-      });
+      const entry = await this.#read(record).catch(nullIfCorrupt);
       if (entry !== null) yield entry;
     }
   }

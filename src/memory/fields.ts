@@ -72,9 +72,9 @@ function holdersOf(
   name: string,
   values: ReadonlySet<FieldValue>,
 ): ((place: number) => boolean) | null {
-  const terms = Array.from(values, (value) => fieldTerm(name, value));
-  if (terms.includes(null)) return null;
-  const lists = terms.map((term) => index.fields.get(term ?? "")?.postings).filter((list) => list !== undefined);
+  const terms = Array.from(values, (value) => fieldTerm(name, value)).filter((term) => term !== null);
+  if (terms.length < values.size) return null;
+  const lists = terms.map((term) => index.fields.get(term)?.postings).filter((list) => list !== undefined);
   if (lists.length <= MAX_LOOKED_UP) return (place) => lists.some((list) => list.has(place));
   const places = new Set(lists.flatMap((list) => Array.from(list.packed.subarray(0, list.size), placeOf)));
   return (place) => places.has(place);

@@ -1,11 +1,9 @@
 /** Keeps an index of a memory in step with the backend, whoever writes there. @module */
 
 import { sleep, systemClock } from "../clock.ts";
-import { BackendCorruptError } from "../errors.ts";
 import type { Changes, Entry, StorageBackend } from "../storage/backend.ts";
 import { Heap, type HeapItem } from "../storage/heap.ts";
-import type { JsonValue } from "../storage/json.ts";
-import { decodeEntry } from "./entry_record.ts";
+import { decodeEntry, nullIfCorrupt, type StoredEntry } from "./entry_record.ts";
 import { fieldTokens } from "./fields.ts";
 import { impliedSession, type MemoryKeys } from "./keys.ts";
 import type { MemoryChange } from "./model.ts";
@@ -102,24 +100,21 @@ export class Replica {
     const { version, expiresAtMs = Infinity } = entry;
     const before = this.#known.get(key);
     if (before?.version === version) return;
-    let value: JsonValue;
-    try {
-      value = await this.#index(key, entry);
-    } catch (error) {
-      // One record that somebody else put there must not end the search for all others; to get it says what it is.
-      if (error instanceof BackendCorruptError) return this.#remove(key);
-      throw error;
-    }
+    const stored = await decodeEntry(entry.value).catch(nullIfCorrupt); // to get it says what it is
+    if (stored === null) return this.#remove(key);
+    this.#index(key, stored);
     if (before && before.expiresAtMs !== Infinity) this.#expiring.delete(before);
     const known: Known = { key, version, expiresAtMs, heapIndex: 0 };
     this.#known.set(key, known);
     if (expiresAtMs !== Infinity) this.#expiring.push(known);
-    this.#tell({ type: "set", key, value });
+    this.#tell({ type: "set", key, value: stored.value });
   }
 
-  async #index(key: string, entry: Entry): Promise<JsonValue> {
+  #index(
+    key: string,
+    { value, createdAtMs, updatedAtMs, sequence, session, order, vector }: StoredEntry,
+  ): void {
     const { analyzer, dimensions } = this.#options;
-    const { value, createdAtMs, updatedAtMs, sequence, session, order, vector } = await decodeEntry(entry.value);
     const name = session === undefined ? impliedSession(key) : session;
     this.index.set({
       key,
@@ -131,7 +126,6 @@ export class Replica {
       // Of another embedder's vectors nothing can be told.
       vector: vector?.length === dimensions ? vector : null,
     });
-    return value;
   }
 
   #remove(key: string): void {

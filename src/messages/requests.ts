@@ -107,7 +107,6 @@ export class Requests {
   }
 
   #onFloor(): void {
-    if (this.#pending.size === 0) return;
     this.#cancelFloor = this.#clock.setTimer(() => this.#onFloor(), FLOOR_MS);
     void this.#collect();
   }

@@ -112,13 +112,13 @@ function refusal(value: unknown, path: string, depth = 0): TypeError {
 }
 
 /** The parts of an array or a plain object, each with the step of the path that leads to it. */
-function* partsOf(value: unknown): Generator<[step: string, part: unknown]> {
-  if (Array.isArray(value)) { for (const [index, part] of value.entries()) yield [`[${index}]`, part]; }
-  else if (typeof value === "object" && value !== null && isPlain(value)) {
-    for (const [name, part] of Object.entries(value)) {
-      yield [/^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`, part];
-    }
-  }
+function partsOf(value: unknown): [step: string, part: unknown][] {
+  if (Array.isArray(value)) return Array.from(value, (part, index) => [`[${index}]`, part]);
+  if (typeof value !== "object" || value === null || !isPlain(value)) return [];
+  return Object.entries(value).map(([name, part]) => [
+    /^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`,
+    part,
+  ]);
 }
 
 function describe(value: unknown): string {

@@ -58,6 +58,7 @@ Deno.test("copyJson() takes objects of another realm and objects without a proto
   assertEquals(copyJson({ [Symbol("s")]: 1, a: 2 }), { a: 2 });
   const inherited = Object.create({ __proto__: null, method: () => {} }, { a: { value: 1, enumerable: true } });
   assertEquals(encodeJson(inherited), '{"a":1}');
+  assertEquals(copyJson(inherited), { a: 1 });
 });
 
 Deno.test("copyJson() names the path of what JSON cannot carry", () => {

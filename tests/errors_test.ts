@@ -1,0 +1,23 @@
+/** What errors say. @module */
+
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { driverMissing } from "../src/errors.ts";
+
+Deno.test("driverMissing() tells why a driver that is installed cannot be loaded, and nothing of one that is not", () => {
+  const absent = Object.assign(new Error("no such module"), { code: "ERR_MODULE_NOT_FOUND" });
+  for (
+    const [cause, message] of [
+      [absent, "Cannot connect: it needs the package driver"],
+      [new Error("bad syntax"), "Cannot connect: it needs the package driver, which cannot be loaded: bad syntax"],
+      [
+        Object.assign(new Error("no entry"), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" }),
+        "Cannot connect: it needs the package driver, which cannot be loaded: no entry",
+      ],
+      ["text", "Cannot connect: it needs the package driver, which cannot be loaded: text"],
+    ] as const
+  ) {
+    const error = driverMissing("Cannot connect", "driver", cause);
+    assertEquals([error.code, error.message], ["DRIVER_MISSING", message]);
+    assertStrictEquals(error.cause, cause);
+  }
+});
