@@ -2,7 +2,13 @@
 
 import { requireNumber, requireOptions, requireString } from "../src/check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../src/clock.ts";
-import { BackendClosedError, BackendUnavailableError, ValueTooLargeError } from "../src/errors.ts";
+import {
+  BackendClosedError,
+  BackendUnavailableError,
+  CoordinationError,
+  OutcomeUnknownError,
+  ValueTooLargeError,
+} from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -332,14 +338,29 @@ export class SqliteBackend implements StorageBackend {
     return this.#group.run({ call, deadlineMs: monotonicMs(systemClock) + this.#busyTimeoutMs });
   }
 
-  async #flush(submitted: readonly Submitted[]): Promise<readonly true[]> {
+  async #flush(submitted: readonly Submitted[]): Promise<readonly (true | Error)[]> {
+    try {
+      await this.#together(submitted);
+      return submitted.map(() => true);
+    } catch (error) {
+      if (submitted.length === 1 || this.#opened === null || isFateOfAll(error)) throw error;
+    }
+    // What one of them met is not the others' fault: a disk may have no room for a message, and enough to acknowledge one.
+    const outcomes: (true | Error)[] = [];
+    for (const each of submitted) {
+      const outcome = this.#together([each]).then(() => true as const);
+      outcomes.push(await outcome.catch((error) => error instanceof Error ? error : new Error(String(error))));
+    }
+    return outcomes;
+  }
+
+  async #together(submitted: readonly Submitted[]): Promise<void> {
     const calls = submitted.map(({ call }) => call);
     // The first one came first. The others of its group give up with it, so that none waits for two groups in turn.
     // deno-coverage-ignore -- the compiler asks for it: a group has a first call
     const deadlineMs = submitted[0]?.deadlineMs ?? 0;
     const wakes = await this.#patiently(() => this.#store().run(calls, this.#clock.now()), deadlineMs);
     for (const [topic, count] of wakes) this.#wakes.wake(topic, count);
-    return submitted.map(() => true);
   }
 
   /** Does `work`, again and again while another connection holds a lock. */
@@ -395,6 +416,12 @@ function opener(path: string | undefined, database: SqliteDatabase | undefined):
   const { DatabaseSync } = loadSqlite();
   // deno-coverage-ignore -- the compiler asks for it: without a database there is a path
   return () => new DatabaseSync(path ?? "");
+}
+
+/** Whether what failed is no better for each call alone: it may have happened, or a lock was waited for in vain. */
+function isFateOfAll(error: unknown): boolean {
+  if (!(error instanceof CoordinationError)) return false;
+  return error instanceof OutcomeUnknownError || error.cause instanceof LockedError;
 }
 
 /** How many operations a call comes to. */

@@ -6,7 +6,7 @@ import { resultCode, type SqliteDatabase, type SqliteStatement, translate } from
 import { SqliteBackend } from "../../backends/sqlite.ts";
 import { BackendCorruptError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import { message, QUEUE, until, withBackend, withFile } from "./files.ts";
+import { codeOf, message, QUEUE, until, withBackend, withFile } from "./files.ts";
 
 /** An error as `node:sqlite` throws it. */
 function sqliteError(errcode: number, text = "made by a test"): Error {
@@ -169,4 +169,26 @@ Deno.test("resultCode() and translate() know errors by number, by name and by wo
     assertStrictEquals(translate(error, "b"), error);
   }
   assert(!(translate(sqliteError(5), "b") instanceof BackendUnavailableError), "a lock is waited for");
+});
+
+Deno.test("what a full disk has no room for fails alone, and what makes room is done", async () => {
+  await withFile(async (path) => {
+    const database = new DatabaseSync(path);
+    await using backend = new SqliteBackend({ database });
+    await backend.ping();
+    database.exec("PRAGMA max_page_count = 60");
+    const value = "x".repeat(1000);
+    let sent = 0;
+    while (await codeOf(backend.commit({ operations: [message(`m${sent}`, { value })] })) === null) sent++;
+    assert(sent > 20 && sent < 200, `${sent} messages were sent`);
+    const deliveries = await backend.claim(QUEUE, { leaseMs: 60_000, limit: 20 });
+    const acks = deliveries.map(({ id, token }) => ({ type: "ack", queue: QUEUE, id, token }) as const);
+    const large = message("large", { value: "x".repeat(200_000) });
+    const codes = await Promise.all([large, ...acks].map((each) => codeOf(backend.commit({ operations: [each] }))));
+    assertEquals(codes, ["BACKEND_UNAVAILABLE", ...acks.map(() => null)]);
+    assertEquals(await codeOf(backend.commit({ operations: [message("small", { value })] })), null);
+    assertEquals((await backend.stats(QUEUE)).ready, sent - 20 + 1);
+    await backend.close();
+    database.close();
+  });
 });
