@@ -19,7 +19,7 @@ function add(index: SearchIndex, { key, text, session, isImplied, order, updated
   });
 }
 
-function search(index: SearchIndex, query: ReferenceQuery, limit: number) {
+function search(index: SearchIndex, query: ReferenceQuery, limit: number, vector: Float32Array | null = null) {
   const terms = new Map<string, number>();
   for (const { term } of analyzer.tokens(query.text)) terms.set(term, (terms.get(term) ?? 0) + 1);
   return new Ranker(index).rank({
@@ -27,7 +27,7 @@ function search(index: SearchIndex, query: ReferenceQuery, limit: number) {
     terms,
     prefix: analyzer.openPrefix(query.text),
     keywordWeight: 1,
-    vector: null,
+    vector,
     semanticWeight: 0,
     isWanted: () => true,
     limit,
@@ -105,22 +105,37 @@ Deno.test("rank() finds what the reference finds when long lists of common words
   let seed = 7;
   const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
   // Each word is in half as many entries as the one before it.
-  const entries = Array.from({ length: 6000 }, (_, number): ReferenceEntry => ({
+  const entries = Array.from({ length: 3000 }, (_, number): ReferenceEntry => ({
     key: `k${number}`,
     text: Array.from({ length: 12 }, () => words[Math.floor(-Math.log2(1 - random() * 0.996))]).join(" "),
     session: null,
     isImplied: false,
     order: number,
-    updatedAtMs: 0,
+    updatedAtMs: number % 100,
   }));
   const index = new SearchIndex();
   for (const each of entries) add(index, each);
   for (
     const text of ["theta alpha. ", "zeta beta alpha. ", "eta theta alpha gamma. ", "alpha. ", "alph", "delta the"]
   ) {
-    const query: ReferenceQuery = { text, context: true, neighbours: "given", halfLifeMs: Infinity, nowMs: 0 };
-    assertSame(search(index, query, 10), referenceSearch(entries, query, analyzer).slice(0, 10));
+    const query: ReferenceQuery = { text, context: true, neighbours: "given", halfLifeMs: Infinity, nowMs: 100 };
+    const expected = referenceSearch(entries, query, analyzer);
+    assertSame(search(index, query, 10), expected.slice(0, 10));
+    // Where there is more to it than the sum over the words, nothing is passed over.
+    const mean = expected.reduce((sum, { score }) => sum + score, 0) / entries.length;
+    const squares = expected.reduce((sum, { score }) => sum + (score - mean) ** 2, 0);
+    const deviation = Math.sqrt((squares + (entries.length - expected.length) * mean ** 2) / entries.length);
+    const found = search(index, query, 10, new Float32Array(1));
+    assertSame(found.map(({ key, score }) => ({ key, score: score * deviation })), expected.slice(0, 10));
   }
+  const query: ReferenceQuery = {
+    text: "theta alpha. ",
+    context: true,
+    neighbours: "given",
+    halfLifeMs: 5,
+    nowMs: 100,
+  };
+  assertSame(search(index, query, 10), referenceSearch(entries, query, analyzer).slice(0, 10));
 });
 
 /** The same entries in the same order, and scores that differ in the digits that sums lose at most. */

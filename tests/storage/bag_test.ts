@@ -8,11 +8,11 @@ Deno.test("Bag keeps what was added until it is taken out, each by itself", () =
   const bag = new Bag<typeof a>();
   for (const each of [a, b, c]) bag.add(each);
   assertEquals(bag.size, 3);
-  assertEquals(bag.delete(a), true);
-  assertEquals(bag.delete(a), false);
-  assertEquals([...bag].map(({ name }) => name).sort(), ["b", "c"]);
-  assertEquals(bag.delete(c), true);
   assertEquals(bag.delete(b), true);
+  assertEquals(bag.delete(b), false);
+  assertEquals([...bag].map(({ name }) => name).sort(), ["a", "c"]);
+  assertEquals(bag.delete(c), true);
+  assertEquals(bag.delete(a), true);
   assertEquals([...bag], []);
 });
 
@@ -26,6 +26,17 @@ Deno.test("Bag can be emptied while it is looked at, and each item is seen once"
   }
   assertEquals(seen.length, 10);
   assertEquals(new Set(seen).size, 10);
+});
+
+Deno.test("Bag gives nothing that was taken out while it was looked at", () => {
+  const bag = new Bag<ReturnType<typeof item>>();
+  for (const name of ["a", "b", "c"]) bag.add(item(name));
+  const seen: unknown[] = [];
+  for (const each of bag) {
+    seen.push(each.name);
+    for (const other of [...bag]) bag.delete(other);
+  }
+  assertEquals(seen, ["c"]);
 });
 
 Deno.test("Bag.clear() takes all out, and what was in it is not in it any more", () => {

@@ -134,6 +134,7 @@ Deno.test("encodedParent() is the encoding of a key without its last part", () =
 
 Deno.test("encodeKey() escapes halves of pairs alone, and compareEncoded() orders what stands around them", () => {
   for (const whole of ["\ud7ff", "\ue000", "\u{103ff}"]) assertEquals(encodeKey([whole]), `${whole}\x01`);
+  for (const beside of ["\ud7ff", "\ue000"]) assertEquals(encodeKey([`${beside}\0`]), `${beside}\x02\x02\x01`);
   for (const half of ["\ud800", "\udfff"]) {
     assert(encodeKey([half]).isWellFormed());
     assertEquals(decodeKey(encodeKey([half])), [half]);
