@@ -33,7 +33,7 @@ import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
-import { Connection } from "./postgres/connection.ts";
+import { Connection, within } from "./postgres/connection.ts";
 import { Express } from "./postgres/express.ts";
 import {
   adapt,
@@ -305,9 +305,10 @@ export class PostgresBackend implements StorageBackend {
   close(): Promise<void> {
     return this.#closed ??= (async () => {
       await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), Promise.allSettled(this.#running)]);
-      await this.#sweep.close();
-      await this.#wakeups.close();
-      await this.#connection.close();
+      // What does not end in its time is cut off with the connections, or left to the caller's client.
+      const ending = Promise.all([this.#sweep.close(), this.#wakeups.close()]);
+      const limited = within(monotonicMs(systemClock) + this.#limitMs, () => ending).catch(() => {});
+      await Promise.all([limited, this.#connection.close()]);
     })();
   }
 

@@ -143,8 +143,12 @@ export class Connection {
   }
 }
 
-/** Waits for `work` until a deadline. */
-async function within<Result>(deadlineMs: number, work: () => Promise<Result>): Promise<Result> {
+/**
+ * Waits for `work` until a deadline; it is not ended by that.
+ *
+ * @throws {LateError} When it takes longer.
+ */
+export async function within<Result>(deadlineMs: number, work: () => Promise<Result>): Promise<Result> {
   const leftMs = deadlineMs - monotonicMs(systemClock);
   if (leftMs <= 0) throw new BackendUnavailableError("Cannot reach the backend: the time for the call is over");
   const late = deferred<never>();

@@ -4,9 +4,9 @@ import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, within } from "./connection.ts";
+import { LateError } from "./faults.ts";
 import type { Statements } from "./statements.ts";
-import { deferred } from "../../src/storage/es2024.ts";
 
 /** However quiet it is, everybody is woken this often: a notification may be lost, and proxies pass none on. */
 export const POLL_MS = 1000;
@@ -98,7 +98,8 @@ export class Wakeups {
     const hearing = this.#hearing;
     this.#hearing = null;
     const stop = await hearing?.catch(() => null);
-    await stop?.().catch(() => {});
+    // A server that does not answer ends it by losing the connection.
+    if (stop) await within(monotonicMs(systemClock) + this.#parts.limitMs, stop).catch(() => {});
   }
 
   #hear(): void {
@@ -110,8 +111,10 @@ export class Wakeups {
       this.#isDeaf = () => driver.resets > resets;
       const listening = driver.listen(channel, (payload) => this.#onPayload(payload), () => this.#listeners.wakeAll());
       // Without it, the poll is left: a proxy may take no listener, and the client tries by itself to connect again.
-      const given = await limited(listening, limitMs);
-      return given ?? (() => listening.then((stop) => stop()));
+      return await within(monotonicMs(systemClock) + limitMs, () => listening).catch((error) => {
+        if (error instanceof LateError) return () => listening.then((stop) => stop());
+        throw error;
+      });
     })();
     hearing.catch(() => {
       if (this.#hearing === hearing) this.#hearing = null; // the poll tries again
@@ -159,16 +162,5 @@ function parse(payload: string): string[] {
     return Array.isArray(parsed) ? parsed.map(String) : [];
   } catch {
     return []; // not ours: whoever sent it, to look is right
-  }
-}
-
-/** What a promise gives within a limit, else `null`. */
-async function limited<Result>(promise: Promise<Result>, limitMs: number): Promise<Result | null> {
-  const late = deferred<null>();
-  const cancel = systemClock.setTimer(() => late.resolve(null), limitMs);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    cancel();
   }
 }

@@ -61,19 +61,14 @@ Deno.test({
     await using server = await PostgresServer.start();
     await using backend = freshSchema(server)({ commandTimeoutMs: 5000 });
     const sql = connect(server);
-    let isOver = false;
-    const terminator = (async () => {
-      while (!isOver) {
-        await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent-coordination'`;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    })();
     const ids = Array.from({ length: 200 }, (_, index) => `m${index}`);
     for (let start = 0; start < ids.length; start += 20) {
-      await Promise.all(ids.slice(start, start + 20).map((id) => send(backend, id)));
+      const sending = Promise.all(ids.slice(start, start + 20).map((id) => send(backend, id)));
+      await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent-coordination'`;
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20)); // somewhere in the middle, again
+      await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent-coordination'`;
+      await sending;
     }
-    isOver = true;
-    await terminator;
     await sql.end();
     assertEquals((await drain(backend)).sort(), ids.sort());
   },
@@ -150,6 +145,23 @@ Deno.test({
     });
     await unlisten();
     await sql.end();
+  },
+});
+
+Deno.test({
+  name: "close() ends while the server does not answer, though somebody listens",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const backend = freshSchema(server)({ commandTimeoutMs: 5000 });
+    await backend.listen(["topic"], () => {});
+    server.pause();
+    const closing = backend.close();
+    let isClosed = false;
+    void closing.then(() => isClosed = true);
+    await until("it is closed", () => isClosed);
+    await closing;
+    server.resume();
   },
 });
 
