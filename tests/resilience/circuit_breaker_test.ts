@@ -99,6 +99,22 @@ Deno.test("CircuitBreaker.call() begins before its caller goes on, closed and ha
   assertEquals((await Promise.all(calls)).map(({ status }) => status), ["success", "success"]);
 });
 
+Deno.test("CircuitBreaker without a store opens again when a probe is overdue, though no timer has fired", async () => {
+  let nowMs = 0;
+  const clock = { now: () => nowMs, setTimer: () => () => {} };
+  const breaker = new CircuitBreaker({ clock, failureThreshold: 1, openMs: 100, probeLeaseMs: 500, strict: true });
+  assertEquals((await succeed(breaker)).status, "success");
+  await fail(breaker);
+  nowMs += 100;
+  const overdue = hold(breaker);
+  nowMs += 500;
+  const outcome = await succeed(breaker);
+  assert(outcome.status === "rejected");
+  assertEquals([outcome.state, outcome.retryAfterMs], ["open", 100]);
+  overdue.succeed();
+  assertEquals([(await overdue.ended).status, breaker.getState()], ["success", "open"]);
+});
+
 Deno.test("CircuitBreaker.tryCall() tells every end as a value", async () => {
   const { breaker } = local({ failureThreshold: 1 });
   assertEquals(await breaker.tryCall(() => 1), { status: "success", value: 1 });
