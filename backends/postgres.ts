@@ -2,7 +2,7 @@
 
 import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
+import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -297,7 +297,7 @@ export class PostgresBackend implements StorageBackend {
       await this.#track(() => this.#connection.read(this.#deadline(), (session) => session.query("SELECT 1 AS one")));
       return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
     }
   }

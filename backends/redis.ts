@@ -2,7 +2,7 @@
 
 import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, ValueTooLargeError } from "../src/errors.ts";
+import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
@@ -304,7 +304,7 @@ export class RedisBackend implements StorageBackend {
       );
       return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
     }
   }

@@ -3,9 +3,11 @@
 import { requireNumber, requireOptions, requireString } from "../src/check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import {
+  asError,
   BackendClosedError,
   BackendUnavailableError,
   CoordinationError,
+  errorText,
   OutcomeUnknownError,
   ValueTooLargeError,
 } from "../src/errors.ts";
@@ -284,7 +286,7 @@ export class SqliteBackend implements StorageBackend {
       await this.#read(({ connection }) => connection.dataVersion());
       return { healthy: true, latencyMs: monotonicMs(systemClock) - startedAtMs };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       return { healthy: false, latencyMs: monotonicMs(systemClock) - startedAtMs, error: why };
     }
   }
@@ -349,7 +351,7 @@ export class SqliteBackend implements StorageBackend {
     const outcomes: (true | Error)[] = [];
     for (const each of submitted) {
       const outcome = this.#together([each]).then(() => true as const);
-      outcomes.push(await outcome.catch((error) => error instanceof Error ? error : new Error(String(error))));
+      outcomes.push(await outcome.catch(asError));
     }
     return outcomes;
   }

@@ -42,6 +42,11 @@ export function errorText(error: unknown): string {
   }
 }
 
+/** What was thrown, as an error: callers and drivers may throw anything. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(errorText(thrown));
+}
+
 /** The base of all errors of this library that are not a caller's mistake. */
 export class CoordinationError extends Error {
   /** A stable, upper-case name of the condition. */

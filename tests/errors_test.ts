@@ -1,7 +1,7 @@
 /** What errors say. @module */
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { driverMissing } from "../src/errors.ts";
+import { asError, driverMissing } from "../src/errors.ts";
 
 Deno.test("driverMissing() tells why a driver that is installed cannot be loaded, and nothing of one that is not", () => {
   const absent = Object.assign(new Error("no such module"), { code: "ERR_MODULE_NOT_FOUND" });
@@ -20,4 +20,14 @@ Deno.test("driverMissing() tells why a driver that is installed cannot be loaded
     assertEquals([error.code, error.message], ["DRIVER_MISSING", message]);
     assertStrictEquals(error.cause, cause);
   }
+});
+
+Deno.test("asError() gives an error as it is, and makes one of whatever else was thrown", () => {
+  const error = new RangeError("too many");
+  assertStrictEquals(asError(error), error);
+  assertEquals(["text", { message: "told" }, undefined].map((thrown) => asError(thrown).message), [
+    "text",
+    "told",
+    "undefined",
+  ]);
 });

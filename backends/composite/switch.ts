@@ -1,7 +1,7 @@
 /** Who serves: the primary, or the fallback while it is away; and the way back. @module */
 
 import { type Clock, sleep } from "../../src/clock.ts";
-import { BackendClosedError, BackendUnavailableError } from "../../src/errors.ts";
+import { BackendClosedError, BackendUnavailableError, errorText } from "../../src/errors.ts";
 import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
@@ -204,7 +204,7 @@ export class Switch {
       if (health?.healthy) await this.#synchronise();
     } catch (error) {
       if (signal.aborted) return;
-      this.#change("fallback", `the synchronisation broke off: ${error instanceof Error ? error.message : error}`);
+      this.#change("fallback", `the synchronisation broke off: ${errorText(error)}`);
     }
   }
 

@@ -1,7 +1,7 @@
 /** Claims: those made at the same time go together, and those of several processes keep out of each other's way. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
-import { BackendUnavailableError } from "../../src/errors.ts";
+import { asError, BackendUnavailableError } from "../../src/errors.ts";
 import type { Delivery } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
@@ -92,7 +92,7 @@ export class Claimer {
       } catch (error) {
         for (const claim of open) {
           claim.done = true;
-          claim.error = error instanceof Error ? error : new Error(String(error));
+          claim.error = asError(error);
         }
       }
     }

@@ -1,7 +1,7 @@
 /** Commits: batches made at the same time go together in one atomic, and each keeps its own fate. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
-import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { asError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
@@ -113,11 +113,7 @@ export class Committer {
       // Something about one of the calls: a damaged entry, or more bytes than fit.
       if (calls.length > 1) return await this.#divided(calls);
       return [
-        error instanceof AtomicTooLargeError
-          ? tooLarge(error)
-          : error instanceof Error
-          ? error
-          : new Error(String(error)),
+        error instanceof AtomicTooLargeError ? tooLarge(error) : asError(error),
       ];
     }
   }

@@ -5,6 +5,7 @@ import {
   BackendCorruptError,
   BackendUnavailableError,
   CoordinationError,
+  errorText,
   OutcomeUnknownError,
 } from "../../src/errors.ts";
 import {
@@ -208,7 +209,7 @@ export class Engine {
 
 /** The first line of an error's message; `npm:@deno/kv` puts a stack behind it. */
 export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+  return errorText(error).split("\n", 1)[0] ?? "";
 }
 
 async function collect(entries: AsyncIterable<DenoKvEntry>): Promise<DenoKvEntry[]> {

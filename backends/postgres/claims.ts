@@ -1,5 +1,6 @@
 /** Claims, the end of leases, and what a queue holds when those are ended. @module */
 
+import { asError } from "../../src/errors.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Delivery, QueueStats } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
@@ -58,7 +59,7 @@ export class Claims {
             outcomes[index] = rows.slice(start, start += each.claim.limit).map((row) => toDelivery(row, each.key));
           }
         } catch (error) {
-          for (const index of group) outcomes[index] = error instanceof Error ? error : new Error(String(error));
+          for (const index of group) outcomes[index] = asError(error);
         }
       }),
     );

@@ -1,7 +1,7 @@
 /** Calls on the server: bounded in time, tried again as long as they certainly have changed nothing. @module */
 
 import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
-import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { BackendUnavailableError, errorText, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Driver, Session } from "./driver.ts";
 import { faultOf, LateError, translate } from "./faults.ts";
 import { prepareSchema } from "./schema.ts";
@@ -125,7 +125,7 @@ export class Connection {
         if (fault === "final" || isForeign) throw translate(name, error);
         if (fault === "lost" && isSent) {
           throw new OutcomeUnknownError(`Cannot know what became of a write to "${name}": the connection was lost`, {
-            cause: new Error(error instanceof Error ? error.message : String(error)),
+            cause: new Error(errorText(error)),
           });
         }
         const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempts, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);

@@ -1,6 +1,6 @@
 /** What an error of the client or of the server means for a call. @module */
 
-import { BackendCorruptError, BackendUnavailableError, CoordinationError } from "../../src/errors.ts";
+import { BackendCorruptError, BackendUnavailableError, CoordinationError, errorText } from "../../src/errors.ts";
 
 /** The server did not answer in time. */
 export class LateError extends Error {
@@ -76,7 +76,7 @@ export function codeOf(error: unknown): string {
  * name of the user, which the server repeats.
  */
 function withoutSecrets(error: unknown): Error {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorText(error);
   const message = text.replace(/\b(user|role) ".*?"/g, "the $1");
   return new Error(message || codeOf(error) || "the connection failed");
 }

@@ -1,6 +1,6 @@
 /** What an error of the client or of the server means for a call. @module */
 
-import { BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
+import { BackendCorruptError, BackendUnavailableError, errorText } from "../../src/errors.ts";
 
 /** The connection was lost, or no answer came in time, with a command under way. */
 export class LostError extends Error {
@@ -65,6 +65,6 @@ export function unavailable(name: string, error: unknown): BackendUnavailableErr
 
 /** A copy without the command that a client hangs on its errors, and without what a server repeats of it: both may show a password. */
 export function withoutSecrets(error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   return new Error(message.replace(/,? with args beginning with.*$/s, "") || "the connection failed");
 }

@@ -1,6 +1,6 @@
 /** One connection to a database: how it is set up, its statements with the types of their rows, its transactions. @module */
 
-import { BackendCorruptError, OutcomeUnknownError } from "../../src/errors.ts";
+import { BackendCorruptError, errorText, OutcomeUnknownError } from "../../src/errors.ts";
 import { resultCode, type SqliteDatabase, type SqliteStatement, type SqliteValue } from "./driver.ts";
 import { prepareSchema, rollBack } from "./schema.ts";
 
@@ -94,7 +94,7 @@ export class Connection {
     } catch (error) {
       rollBack(this.#database);
       if (resultCode(error) !== "IOERR") throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       throw new OutcomeUnknownError(`Cannot tell whether it was committed: ${why}`, { cause: error });
     }
     return result;
@@ -127,7 +127,7 @@ export class Connection {
     } catch (error) {
       // The statements are right, so that a table or column must be missing.
       if (resultCode(error) !== "ERROR") throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       throw new BackendCorruptError(`Cannot open the backend "${this.#options.name}": ${why}`, { cause: error });
     }
   }

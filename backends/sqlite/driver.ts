@@ -1,7 +1,7 @@
 /** The SQLite driver: what the backend needs of one, how `node:sqlite` is loaded, and what its errors mean. @module */
 
 import process from "node:process";
-import { BackendCorruptError, BackendUnavailableError, CoordinationError } from "../../src/errors.ts";
+import { BackendCorruptError, BackendUnavailableError, CoordinationError, errorText } from "../../src/errors.ts";
 
 /** What can be bound to a statement. */
 export type SqliteValue = string | number | null;
@@ -55,7 +55,7 @@ export function loadSqlite(): NodeSqlite {
 export function translate(error: unknown, name: string): unknown {
   const code = resultCode(error);
   if (code === null || error instanceof CoordinationError) return error;
-  const why = error instanceof Error ? error.message : String(error);
+  const why = errorText(error);
   if (LOCKED.includes(code)) return new LockedError(why, { cause: error });
   if (DAMAGED.includes(code)) {
     return new BackendCorruptError(`Cannot use the backend "${name}": ${why}`, { cause: error });

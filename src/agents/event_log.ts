@@ -1,6 +1,6 @@
 /** The log of what happened to agents: numbered records that expire, written in one step with what they tell. @module */
 
-import { BackendUnavailableError } from "../errors.ts";
+import { asError, BackendUnavailableError } from "../errors.ts";
 import type { Check, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";
 import { MAX_BATCH_SIZE } from "../storage/backend.ts";
 import { GroupCommit } from "../storage/group_commit.ts";
@@ -93,7 +93,7 @@ export class EventLog {
       }
     } catch (error) {
       this.#head = null;
-      const failure = error instanceof Error ? error : new Error(String(error));
+      const failure = asError(error);
       for (const change of changes) if (!outcomes.has(change)) outcomes.set(change, failure);
     }
     // deno-coverage-ignore -- the compiler asks for it: every change has got its outcome

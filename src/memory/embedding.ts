@@ -2,7 +2,7 @@
 
 import { requireNumber, typeName } from "../check.ts";
 import { type Clock, sleep } from "../clock.ts";
-import { CoordinationError } from "../errors.ts";
+import { CoordinationError, errorText } from "../errors.ts";
 import type { Embedder } from "./model.ts";
 import { toUnitVector } from "./vectors.ts";
 
@@ -52,7 +52,7 @@ export class CheckedEmbedder {
       }
       return vectors.map((vector) => toUnitVector(vector, this.dimensions));
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = errorText(cause);
       throw new CoordinationError("EMBEDDING_FAILED", `Cannot embed the text: ${why}`, { cause });
     } finally {
       ended.abort();
