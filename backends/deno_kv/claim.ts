@@ -1,7 +1,7 @@
 /** Claims: those made at the same time go together, and those of several processes keep out of each other's way. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
-import { asError, BackendUnavailableError } from "../../src/errors.ts";
+import { asError, BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
 import type { Delivery } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
@@ -82,22 +82,31 @@ export class Claimer {
 
   async #flush(calls: readonly Call[]): Promise<(Leased[] | Error)[]> {
     const claims = calls.map((call): Claiming => ({ call, leased: [], error: null, done: false }));
+    await this.#serve(claims);
+    // What was leased is delivered, whatever came after it.
+    return claims.map(({ leased, error }) => error && leased.length === 0 ? error : leased);
+  }
+
+  async #serve(claims: readonly Claiming[]): Promise<void> {
     for (let conflicts = 0;;) {
       const open = claims.filter(({ done }) => !done);
-      if (open.length === 0) break;
+      if (open.length === 0) return;
       const deadlineMs = Math.min(...open.map(({ call }) => call.deadlineMs));
       try {
         if (await this.#round(open, deadlineMs)) conflicts = 0;
         else if (++conflicts > 1) await this.#parts.engine.pause(conflicts, deadlineMs);
       } catch (error) {
+        if (open.length > 1 && error instanceof BackendCorruptError) {
+          // One of the queues is damaged: the others are served without it.
+          for (const claim of open) await this.#serve([claim]);
+          return;
+        }
         for (const claim of open) {
           claim.done = true;
           claim.error = asError(error);
         }
       }
     }
-    // What was leased is delivered, whatever came after it.
-    return claims.map(({ leased, error }) => error && leased.length === 0 ? error : leased);
   }
 
   /** Leases what fits in one atomic; `false` when another process was faster. */

@@ -100,6 +100,21 @@ Deno.test("a damaged entry fails the calls that need it, and no others", async (
   });
 });
 
+Deno.test("a damaged entry in a queue fails the claims of that queue, and no others", async () => {
+  await withFaulty({}, async (backend, _kv, path) => {
+    await commit(backend, [message("a", { queue: ["bad"] }), message("b", { queue: ["good"] })]);
+    {
+      using raw = await Deno.openKv(path);
+      for await (const { key } of raw.list({ prefix: ["ao", "m", "bad\x01"] })) await raw.set(key, "something else");
+    }
+    const [bad, good] = await Promise.allSettled(
+      ["bad", "good"].map((name) => backend.claim([name], { leaseMs: LONG_MS })),
+    );
+    assert(bad?.status === "rejected" && bad.reason instanceof BackendCorruptError);
+    assert(good?.status === "fulfilled" && good.value[0]?.id === "b");
+  });
+});
+
 Deno.test("a batch that meets another handle's write is decided again, and those beside it are not refused", async () => {
   await withFaulty({}, async (backend, kv, path) => {
     await using other = new DenoKvBackend({ path });
