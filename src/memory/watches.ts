@@ -8,7 +8,7 @@ import type { Key } from "../storage/key.ts";
 import type { MemoryChange } from "./model.ts";
 import type { Replica } from "./replica.ts";
 
-/** However quiet it is, a watch looks this often: a wake-up is a hint and may be lost. */
+/** However quiet it is, a watch looks this often: a wake-up is a hint and may be lost, unless nothing lies in between. */
 const FLOOR_MS = 1000;
 
 /** The watches of one memory. */
@@ -48,7 +48,7 @@ export class Watches {
       if (change.key.startsWith(prefix)) listener(change);
     });
     const ended = new AbortController();
-    const looking = this.#lookUntil(ended.signal);
+    const looking = backend.traits.wakeWithinMs > 0 && this.#lookUntil(ended.signal);
     const end = async () => {
       if (!this.#ends.delete(end)) return;
       unwatch();

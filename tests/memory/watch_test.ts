@@ -6,7 +6,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { MemoryPrimitive } from "../../presets/memory_primitive.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { flaky } from "../composite/flaky_backend.ts";
-import { turn } from "../storage/stand_in.ts";
+import { standIn, turn } from "../storage/stand_in.ts";
 import { openMemory } from "./open_memory.ts";
 
 Deno.test("Memory.watch() tells of changes, not of what a listener throws, and ends once", async () => {
@@ -47,6 +47,7 @@ Deno.test("Memory.watch() leaves no listener behind when it cannot read what the
 
 Deno.test("Memory.watch() tells of what no wake-up told of, and of what could not be read at first", async () => {
   const { memory, methods, inner, clock } = openMemory();
+  Object.assign(methods, { traits: { ...inner.traits, wakeWithinMs: 1 } });
   let wake = () => {};
   methods.listen = (_topic, given) => {
     wake = given;
@@ -74,8 +75,10 @@ Deno.test("Memory.watch() tells of what no wake-up told of, and of what could no
 });
 
 Deno.test("Memory.watch() sets no timer any more once the caller has closed the backend", async () => {
-  const { memory, inner, clock } = openMemory();
+  const { memory, methods, inner, clock } = openMemory();
+  Object.assign(methods, { traits: { ...inner.traits, wakeWithinMs: 1 } });
   await memory.watch(() => {});
+  assertEquals(clock.timers, 1);
   await inner.close();
   await clock.advance(1000);
   await turn();
@@ -85,7 +88,8 @@ Deno.test("Memory.watch() sets no timer any more once the caller has closed the 
 
 Deno.test("Memory.watch() tells of what a fallback had not once its primary is back", async () => {
   const clock = new ManualClock();
-  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const store = new MemoryBackend({ clock });
+  const { backend: primary, control } = flaky(standIn(store, { traits: { ...store.traits, wakeWithinMs: 1 } }));
   await using backend = new CompositeBackend({
     default: { backend: primary, fallback: new MemoryBackend({ clock }) },
     clock,
@@ -103,5 +107,12 @@ Deno.test("Memory.watch() tells of what a fallback had not once its primary is b
   assertEquals(await pass(), ["delete a"]);
   control.isAway = false;
   assertEquals([...await pass(), ...await pass()], ["set a"]);
+  await memory.close();
+});
+
+Deno.test("Memory.watch() sets no timer where no wake-up can be lost", async () => {
+  const { memory, clock } = openMemory();
+  await memory.watch(() => {});
+  assertEquals(clock.timers, 0);
   await memory.close();
 });
