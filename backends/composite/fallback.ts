@@ -1,4 +1,4 @@
-/** A backend with a fallback: serves from the fallback while the primary is away, and synchronises when it is back. @module */
+/** A backend with a fallback: each call goes to whoever serves, in its own terms. @module */
 
 import { requireBackend, requireOptions } from "../../src/check.ts";
 import type { Clock } from "../../src/clock.ts";
@@ -22,6 +22,7 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { listLimit } from "../../src/storage/batch.ts";
+import { collect } from "../../src/storage/es2024.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
@@ -36,7 +37,6 @@ import {
 import { Journal } from "./journal.ts";
 import { FALLBACK_OPTIONS, type FallbackOptions } from "./options.ts";
 import { type FallbackChange, Switch } from "./switch.ts";
-import { collect } from "../../src/storage/es2024.ts";
 
 /** One primary and its fallback, as a backend. */
 export class FallbackBackend implements StorageBackend {

@@ -14,7 +14,7 @@ import {
 } from "../../src/storage/backend.ts";
 import { encodeJson, type JsonObject, type JsonValue } from "../../src/storage/json.ts";
 import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
-import { moveMessages, restOf, SEND_BATCH } from "./moving.ts";
+import { moveMessages, SEND_BATCH } from "./moving.ts";
 
 /**
  * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` was marked before
@@ -262,8 +262,8 @@ export class Journal {
 
 /** The same record, with what is left of its time. */
 function toSet(entry: Entry, now: number): SetOperation {
-  const { key, value, tracked = false } = entry;
-  return { type: "set", key, value, tracked, ...restOf(entry, now) };
+  const { key, value, tracked = false, expiresAtMs = Infinity } = entry;
+  return { type: "set", key, value, tracked, expiresInMs: Math.max(1, expiresAtMs - now) };
 }
 
 /** A record has one mark, whichever its fate; queues and prefixes are marked apart from records. */

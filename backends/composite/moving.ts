@@ -1,6 +1,6 @@
 /** Moves messages from one backend to another, each accepted there before it is gone here. @module */
 
-import type { Delivery, EnqueueOperation, Entry, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
+import type { Delivery, EnqueueOperation, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { collect } from "../../src/storage/es2024.ts";
 
@@ -34,11 +34,6 @@ export async function moveMessages(from: StorageBackend, to: StorageBackend, que
     await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
     await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
   }
-}
-
-/** What is left of a record's time, as an option of `set`. */
-export function restOf({ expiresAtMs }: Entry, now: number): { readonly expiresInMs?: number } {
-  return expiresAtMs === undefined ? {} : { expiresInMs: Math.max(1, expiresAtMs - now) };
 }
 
 async function send<Message extends Delivery | StoredMessage>(

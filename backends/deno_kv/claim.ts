@@ -4,6 +4,7 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { asError, BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
 import type { Delivery } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { decodeKey } from "../../src/storage/key.ts";
 import type { Message } from "./codec.ts";
@@ -12,7 +13,6 @@ import type { Head } from "./line.ts";
 import type { Parts } from "./parts.ts";
 import type { Settler } from "./settle.ts";
 import type { Whereabouts } from "./view.ts";
-import { groupBy } from "../../src/storage/es2024.ts";
 
 /** A leased message whose value is still to be read. */
 interface Leased {

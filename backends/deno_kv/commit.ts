@@ -4,6 +4,7 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { asError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { applyBatch } from "./apply.ts";
 import { piecesOf } from "./codec.ts";
@@ -13,7 +14,6 @@ import { MAX_ATOMIC_BYTES, MAX_ATOMIC_KEY_BYTES, MAX_CHECKS, MAX_MUTATIONS } fro
 import { AtomicTooLargeError } from "./engine.ts";
 import type { Parts } from "./parts.ts";
 import { View } from "./view.ts";
-import { deferred } from "../../src/storage/es2024.ts";
 
 interface Call {
   readonly batch: PreparedBatch<NewContent>;

@@ -1,12 +1,12 @@
 /** Ends expired leases: their messages go back into the line, or to the dead when they have no attempt left. @module */
 
 import { LEASE_EXPIRED_ERROR } from "../../src/storage/backend.ts";
+import { groupBy } from "../../src/storage/es2024.ts";
 import { type Bundle, countMessages } from "./bundle.ts";
 import type { Message } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { compareByDelivery } from "./line.ts";
 import type { Parts } from "./parts.ts";
-import { groupBy } from "../../src/storage/es2024.ts";
 
 // With bundles as large as they get, so many fit in one atomic, and what becomes of them.
 const BUNDLES_AN_ATOMIC = 25;

@@ -2,8 +2,8 @@
 
 import type { CommitResult, OperationResult, Refused } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedOperation } from "../../src/storage/batch.ts";
-import type { Messages } from "./messages.ts";
 import { PLACE } from "../../src/storage/place.ts";
+import type { Messages } from "./messages.ts";
 import { liveIn, type Queues } from "./queues.ts";
 import type { Records } from "./records.ts";
 

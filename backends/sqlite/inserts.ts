@@ -2,10 +2,10 @@
 
 import type { OperationResult } from "../../src/storage/backend.ts";
 import type { PreparedEnqueue } from "../../src/storage/batch.ts";
+import { PLACE } from "../../src/storage/place.ts";
 import type { Connection, Statement } from "./connection.ts";
 import type { SqliteValue } from "./driver.ts";
 import type { Queue, Queues } from "./queues.ts";
-import { PLACE } from "../../src/storage/place.ts";
 import { insert, MESSAGES, remember } from "./statements.ts";
 import { escapeText } from "./text.ts";
 

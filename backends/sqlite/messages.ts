@@ -3,10 +3,10 @@
 import { randomId } from "../../src/ids.ts";
 import { LEASE_EXPIRED_ERROR, type MessageState, type OperationResult } from "../../src/storage/backend.ts";
 import type { PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
+import { PLACE, placesOf, stateAt } from "../../src/storage/place.ts";
 import type { Connection, Statement } from "./connection.ts";
 import type { SqliteValue } from "./driver.ts";
 import { Inserts } from "./inserts.ts";
-import { PLACE, placesOf, stateAt } from "../../src/storage/place.ts";
 import type { Queue, Queues } from "./queues.ts";
 import { LEASE_TEN, MESSAGES } from "./statements.ts";
 import { escapeText } from "./text.ts";
