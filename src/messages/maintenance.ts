@@ -8,7 +8,7 @@ import type { DeadLetter } from "./model.ts";
 
 /** Which dead letters are meant; each condition narrows. */
 export interface DeadLetterFilter {
-  /** Those with these message ids. */
+  /** Those with these message ids; put back in this order where no other condition is given. */
   readonly ids?: readonly string[];
   /** Those for which this holds. */
   readonly where?: (deadLetter: DeadLetter) => boolean;
@@ -49,6 +49,7 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
   });
   const ids: string[] = [];
   const wanted = filter.ids && new Set(filter.ids);
+  if (wanted && !where && limit === Infinity) return await forEachId(backend, queue, "redrive", [...wanted]);
   // Where nothing else narrows, no more is read than is meant.
   const page = wanted || where ? {} : { limit };
   for await (const stored of backend.messages(queue, "dead", page)) {
@@ -62,17 +63,18 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
 
 /** Removes messages and tells how many. */
 export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFilter, now: number): Promise<number> {
-  const { states = ALL_STATES, olderThanMs = 0 } = requireFilter("purge", filter, {
+  const { states, olderThanMs = 0 } = requireFilter("purge", filter, {
     states: requireArray,
     ids: requireArray,
     olderThanMs: true,
   });
   requireNumber("olderThanMs", olderThanMs, DURATION);
   const wanted = filter.ids && new Set(filter.ids);
+  if (wanted && !states && olderThanMs === 0) return await forEachId(backend, queue, "purge", [...wanted]);
   const isMeant = (id: string, enqueuedAtMs: number) =>
     (!wanted || wanted.has(id)) && (olderThanMs === 0 || enqueuedAtMs < now - olderThanMs);
   const ids = new Set<string>();
-  for (const state of states) {
+  for (const state of states ?? ALL_STATES) {
     for await (const { id, enqueuedAtMs } of backend.messages(queue, state)) if (isMeant(id, enqueuedAtMs)) ids.add(id);
   }
   return await forEachId(backend, queue, "purge", [...ids]);

@@ -38,3 +38,18 @@ Deno.test("redrive() reads no more dead letters than it is to put back", async (
   assertEquals(await coordinator.redrive(AGENT, { limit: 1, ids: ["message-15"] }), 1);
   assertEquals((await coordinator.stats(AGENT)).dead, 15);
 });
+
+Deno.test("purge() and redrive() of messages that are named look at no others", async () => {
+  await using store = new CountedStore(new MemoryBackend());
+  const coordinator = new MessageCoordinator(store, { retryAttempts: 0 });
+  for (let n = 0; n < 10; n++) {
+    await coordinator.sendMessage(AGENT, AGENT, { messageId: `message-${n}` });
+    if (n < 5) await (await coordinator.receive(AGENT))?.nack();
+  }
+  const ids = ["message-1", "message-9", "message-1", "no such message"];
+  assertEquals(await coordinator.redrive(AGENT, { ids }), 1);
+  assertEquals(await coordinator.purge(AGENT, { ids }), 2);
+  assertEquals(store.listed, 0);
+  const { ready, dead } = await coordinator.stats(AGENT);
+  assertEquals([ready, dead], [4, 4]);
+});
