@@ -233,9 +233,9 @@ export class AgentRegistry implements AsyncDisposable {
    *
    * @throws {TypeError | RangeError} When the type is no string, or empty.
    */
-  discover(type: string): Promise<AgentInfo[]> {
+  async discover(type: string): Promise<AgentInfo[]> {
     requireType("type", type);
-    return this.#roster.discover(type);
+    return await this.#roster.discover(type);
   }
 
   /** The agents of all processes, or those of one type, read in pages; also those that are dead and about to be removed. */

@@ -215,21 +215,21 @@ export class MessageCoordinator {
    * Subscribes an agent to broadcasts of some types, and of some topics where they are named. Durable: it holds until
    * `unsubscribe`. The same subscription twice is one.
    */
-  subscribeToMessages(
+  async subscribeToMessages(
     agent: AgentId,
     messageTypes: readonly MessageType[],
     options: SubscribeOptions = {},
   ): Promise<MessageSubscription> {
     checkAgentId("agent", agent);
     requireOptions("subscribeToMessages()", options, SUBSCRIBE_OPTIONS);
-    return this.#subscriptions.add(agent, messageTypes, options.topics ?? []);
+    return await this.#subscriptions.add(agent, messageTypes, options.topics ?? []);
   }
 
   /** Ends a subscription and tells whether it was there. */
-  unsubscribe(subscription: MessageSubscription): Promise<boolean> {
+  async unsubscribe(subscription: MessageSubscription): Promise<boolean> {
     checkAgentId("subscription.agentId", subscription?.agentId);
     requireString("subscription.subscriptionId", subscription.subscriptionId, 1, Number.MAX_SAFE_INTEGER);
-    return this.#subscriptions.remove(subscription);
+    return await this.#subscriptions.remove(subscription);
   }
 
   /** The subscriptions of one agent, or of all. */
@@ -300,7 +300,8 @@ export class MessageCoordinator {
    * @throws {RequestFailedError} When the recipient gives the request up.
    * @throws {QueueFullError} When the recipient's mailbox is full.
    */
-  request(recipient: AgentId, payload: JsonObject, options: RequestOptions = {}): Promise<AgentMessage> {
+  async request(recipient: AgentId, payload: JsonObject, options: RequestOptions = {}): Promise<AgentMessage> {
+    checkAgentId("recipient", recipient);
     requireOptions("request()", options, REQUEST_OPTIONS);
     const { timeoutMs = 30_000, signal, priority = MessagePriority.NORMAL } = options;
     requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
@@ -318,7 +319,7 @@ export class MessageCoordinator {
       const { delivered } = await this.sendMessage(sender, recipient, message);
       if (!delivered) throw new QueueFullError(nameOf(recipient));
     };
-    return this.#requests.wait(id, nameOf(recipient), send, timeoutMs, signal);
+    return await this.#requests.wait(id, nameOf(recipient), send, timeoutMs, signal);
   }
 
   /**

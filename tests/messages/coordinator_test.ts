@@ -2,9 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MemoryBackend } from "../../backends/memory.ts";
+import { AgentRegistry } from "../../src/agents/registry.ts";
+import type { RegistryAgent } from "../../src/agents/model.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
-import type { AgentId, FailureType } from "../../src/messages/model.ts";
+import type { AgentId, FailureType, MessageSubscription } from "../../src/messages/model.ts";
 import type { EnqueueOperation } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn } from "../storage/stand_in.ts";
@@ -232,4 +234,30 @@ Deno.test("broadcastMessage() with a delay is delivered after it, to subscribers
   await clock.advance(1000);
   assert(await coordinator.receive(AGENT));
   assert(await coordinator.receive({ type: "named" }));
+});
+
+Deno.test("what gives a promise throws nothing before it, but rejects with the field that is wrong", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const registry = new AgentRegistry(backend);
+  const nobody = undefined as unknown as AgentId;
+  const calls: readonly (readonly [() => Promise<unknown>, string])[] = [
+    [() => coordinator.sendMessage(SENDER, nobody, {}), "recipient"],
+    [() => coordinator.request(nobody, {}), "recipient"],
+    [() => coordinator.receive(nobody), "agent"],
+    [() => coordinator.ack(nobody, ""), "agent"],
+    [() => coordinator.subscribeToMessages(nobody, ["event"]), "agent"],
+    [() => coordinator.unsubscribe(nobody as unknown as MessageSubscription), "subscription.agentId"],
+    [() => coordinator.redrive(nobody), "agent"],
+    [() => coordinator.purge(nobody), "agent"],
+    [() => registry.register(nobody as unknown as RegistryAgent), "agent.id"],
+    [() => registry.get(nobody), "id"],
+    [() => registry.discover(""), "type"],
+  ];
+  for (const [call, field] of calls) {
+    const promise = call();
+    const error = await promise.catch((error) => error);
+    assert(error instanceof Error && error.message.includes(`Cannot use ${field}`), String(error));
+  }
+  await registry.close();
 });
