@@ -163,6 +163,7 @@ export class PostgresBackend implements StorageBackend {
     const open = async (): Promise<Driver> =>
       inside?.driver ??
         (client === undefined
+          // deno-coverage-ignore -- the compiler asks for it: without a client there is a URL
           ? await connect({ url: url ?? "", maxConnections, prepare, connectTimeoutMs: this.#limitMs })
           : adapt(client, prepare));
     const connection = this.#connection = new Connection({
@@ -328,6 +329,7 @@ export class PostgresBackend implements StorageBackend {
     // What is done already is not to be told as failed.
     const others = await this.#commitAll(rest, deadlineMs).catch((error: Error) => rest.map(() => error));
     let next = 0;
+    // deno-coverage-ignore -- the compiler asks for it: each of the rest has got its outcome
     return sped.results.map((result) => result ?? others[next++] ?? new Error("Cannot tell what became of the batch"));
   }
 

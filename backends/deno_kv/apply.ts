@@ -246,6 +246,7 @@ function applyToMessage(
 
 /** Takes a message from where it is. */
 function take(draft: Draft, state: IdState): Message {
+  // deno-coverage-ignore -- it was looked for: this tells of a fault in the looking
   if (state.at === null) throw new Error("Cannot take the message: it was not found");
   const { bundle, message } = state.at;
   draft.take(bundle, message);

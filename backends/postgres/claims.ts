@@ -48,18 +48,13 @@ export class Claims {
     await Promise.all(
       groupsOf(calls).map(async (group) => {
         try {
-          const [first] = group;
-          const limit = group.reduce((sum, index) => sum + (calls[index]?.claim.limit ?? 0), 0);
-          const call = calls[first ?? -1];
-          const rows = call ? await this.#claim(call.claim, limit, deadlineMs) : [];
+          const rows = await this.#claim(group.claim, group.limit, deadlineMs);
           let start = 0;
-          for (const index of group) {
-            const each = calls[index];
-            if (!each) continue;
-            outcomes[index] = rows.slice(start, start += each.claim.limit).map((row) => toDelivery(row, each.key));
+          for (const [index, { claim, key }] of group.calls) {
+            outcomes[index] = rows.slice(start, start += claim.limit).map((row) => toDelivery(row, key));
           }
         } catch (error) {
-          for (const index of group) outcomes[index] = asError(error);
+          for (const [index] of group.calls) outcomes[index] = asError(error);
         }
       }),
     );
@@ -140,7 +135,7 @@ export class Claims {
         session.query(statements.promote, [num]),
         session.query(statements.expire, [num]),
       ]);
-      return Number(expired?.moved ?? 0);
+      return Number(expired?.moved);
     });
   }
 
@@ -160,20 +155,28 @@ export class Claims {
   }
 }
 
-/** The indices of claims that are for the same queue and time, as many together as one statement takes. */
-function groupsOf(calls: readonly ClaimCall[]): number[][] {
-  const groups: number[][] = [];
-  const open = new Map<string, { readonly group: number[]; limit: number }>();
-  for (const [index, { claim }] of calls.entries()) {
+/** Claims that are one statement, with their indices among all. */
+interface ClaimGroup {
+  readonly claim: PreparedClaim;
+  readonly calls: (readonly [index: number, call: ClaimCall])[];
+  limit: number;
+}
+
+/** Claims that are for the same queue and time, as many together as one statement takes. */
+function groupsOf(calls: readonly ClaimCall[]): ClaimGroup[] {
+  const groups: ClaimGroup[] = [];
+  const open = new Map<string, ClaimGroup>();
+  for (const [index, call] of calls.entries()) {
+    const { claim } = call;
     const key = `${claim.leaseMs}:${claim.queue}`;
     const last = open.get(key);
     if (last && last.limit + claim.limit <= MAX_TOGETHER) {
-      last.group.push(index);
+      last.calls.push([index, call]);
       last.limit += claim.limit;
     } else {
-      const group = [index];
+      const group = { claim, calls: [[index, call] as const], limit: claim.limit };
       groups.push(group);
-      open.set(key, { group, limit: claim.limit });
+      open.set(key, group);
     }
   }
   return groups;

@@ -46,11 +46,6 @@ export class Wakeups {
     this.#parts = parts;
   }
 
-  /** Whether anybody listens here. */
-  get isListening(): boolean {
-    return this.#listeners.size > 0;
-  }
-
   /** Calls `wake` whenever the topic is woken, from when the returned promise resolves. */
   async listen(topic: string, wake: () => void): Promise<Unlisten> {
     const unlisten = this.#listeners.add(topic, wake, () => this.#rest());

@@ -39,10 +39,12 @@ export class Committer {
     const results: OperationResult[] = [];
     for (const operation of operations) {
       const outcome = this.#apply(operation, now);
-      if (typeof outcome !== "string") results.push(outcome);
-      else if (operations.length === 1) return refuse(outcome, 0);
-      // deno-coverage-ignore -- it was foreseen: this tells of a fault in the foreseeing
-      else throw new Error(`Cannot commit the batch: it became ${outcome} half-way, which was to be foreseen`);
+      if (typeof outcome === "string") {
+        // deno-coverage-ignore -- it was foreseen: this tells of a fault in the foreseeing
+        if (operations.length > 1) throw new Error(`Cannot commit the batch: it became ${outcome} half-way`);
+        return refuse(outcome, 0);
+      }
+      results.push(outcome);
     }
     return { committed: true, results };
   }

@@ -73,7 +73,7 @@ export class Connection {
   prepareArrays<Row extends readonly unknown[]>(sql: string): (...values: SqliteValue[]) => Row[] {
     const statement = this.#prepare(sql);
     if (statement.setReturnArrays === undefined) {
-      return (...values) => statement.all(...values).map((row) => Object.values(row ?? {})) as unknown[] as Row[];
+      return (...values) => statement.all(...values).map((row) => Object.values(Object(row))) as unknown[] as Row[];
     }
     statement.setReturnArrays(true);
     return (...values) => statement.all(...values) as Row[];
