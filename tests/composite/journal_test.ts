@@ -147,6 +147,24 @@ Deno.test("what is written with the end of a fallback's delivery is there at onc
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("deliveries of the fallback that end at the same time follow one after the other", async () => {
+  const { stores, clock, control, begin, comeBack } = open();
+  const backend = begin();
+  const ids = ["a", "b", "c"];
+  await backend.commit({ operations: ids.map((id) => message(id)) });
+  const deliveries = await backend.claim(QUEUE, { leaseMs: 3_600_000, limit: 3 });
+  control.isAway = false;
+  while (backend.status.serving !== "primary") await clock.advance(1000);
+  await Promise.all(
+    deliveries.map(({ queue, id, token }) =>
+      backend.commit({ operations: [{ type: "ack", queue, id, token }, { type: "set", key: [id], value: id }] })
+    ),
+  );
+  assertEquals(await valuesOf(stores.primary), ids);
+  await comeBack(backend);
+  await backend.close();
+});
+
 Deno.test("listen() does not wait for a primary that is away", async () => {
   const { control, begin } = open();
   const backend = begin();

@@ -174,6 +174,10 @@ Deno.test("G8 bounded: a parent whose tracked records are gone leaves nothing, a
     await write(2);
     assertEquals((await backend.changes(parent(1), cursor)).reset, true);
     assert(kv.conflicts < 10);
+    const others = Array.from({ length: 100 }, (_, index) => message("m", { queue: ["other", `${index}`] }));
+    assert((await backend.commit({ operations: others })).committed);
+    await backend.close(); // which waits for the sweep
+    assertEquals((await stored(path)).f, 2, "one has a record, the other a deletion still");
   });
 });
 
