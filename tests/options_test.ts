@@ -117,6 +117,7 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
   ["process: it must be a function", () => serveAgent(coordinator, wrong({ agentId: AGENT }))],
   ["onError: it must be a function", () => serveAgent(coordinator, proxy, { onError: wrong(5) })],
   ["fn: it must be a function", () => new CircuitBreaker().call(wrong<() => unknown>(5))],
+  ["fn: it must be a function", () => new CircuitBreaker().execute(wrong<() => unknown>(5))],
   ["fn: it must be a function", () => new CircuitBreaker().tryCall(wrong<() => unknown>(5))],
   ["isFailure: it must be a function", () => new CircuitBreaker({ isFailure: wrong(5) })],
   ["strict: it must be true or false, got string", () => new CircuitBreaker({ strict: wrong("no") })],

@@ -101,11 +101,12 @@ export class CircuitBreaker implements AsyncDisposable {
    *
    * @throws As {@linkcode CircuitBreaker.call}.
    */
-  execute<Args extends readonly unknown[], Result>(
+  async execute<Args extends readonly unknown[], Result>(
     fn: (...args: Args) => Result | PromiseLike<Result>,
     ...args: Args
   ): Promise<Result> {
-    return this.call(() => fn(...args));
+    requireFunction("fn", fn);
+    return await this.call(() => fn(...args));
   }
 
   /** Calls a function through the breaker and tells how that ended. Rejects for nothing but options that are none. */
