@@ -47,7 +47,8 @@ export interface AddOptions {
   readonly ttlMs?: number;
   /**
    * The conversation that the entry belongs to, `null` for none. What a key implies counts as a folder, and not as a
-   * conversation, where it has more than 500 entries, or entries of more than 64 telling words on average.
+   * conversation, where it has more than 500 entries, or entries of more than 64 telling words on average. For short
+   * texts that do not follow one another, such as those of a catalogue, give `null`: they are ranked by themselves then.
    *
    * @default {what the key says before its last ":"}
    */
