@@ -280,7 +280,8 @@ export class MessageCoordinator {
 
   /**
    * Gives a message back by token: it is tried again after the backoff, or goes to the dead-letter queue when it failed
-   * permanently or its attempts are used up. `false` as for `ack`.
+   * permanently or its attempts are used up. `false` as for `ack`. A token does not know whether a reply is awaited: only
+   * `received.nack()` tells the one who asked that there will be none.
    */
   async nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
     const lease = this.#lease(agent, token);
