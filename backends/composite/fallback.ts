@@ -26,14 +26,7 @@ import { collect } from "../../src/storage/es2024.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
-import {
-  cursorFor,
-  fromFallback,
-  isFallbackToken,
-  toFallback,
-  withCursorOf,
-  withFallbackVersion,
-} from "./fallback_marks.ts";
+import { cursorFor, FallbackMarks, withCursorOf } from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
 import { FALLBACK_OPTIONS, type FallbackOptions } from "./options.ts";
 import { type FallbackChange, Switch } from "./switch.ts";
@@ -47,6 +40,7 @@ export class FallbackBackend implements StorageBackend {
   readonly #queuesToo: boolean;
   readonly #journal: Journal;
   readonly #switch: Switch;
+  readonly #marks = new FallbackMarks();
 
   /** What waited in a durable fallback when the process ended is synchronised at the first call. */
   constructor(
@@ -75,7 +69,7 @@ export class FallbackBackend implements StorageBackend {
   get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     return this.#read(
       () => this.#primary.get(keys),
-      async () => (await this.#fallback.get(keys)).map((entry) => entry && withFallbackVersion(entry)),
+      async () => (await this.#fallback.get(keys)).map((entry) => entry && this.#marks.entry(entry)),
     );
   }
 
@@ -87,7 +81,7 @@ export class FallbackBackend implements StorageBackend {
       const page = { ...options, limit: Math.min(left, 1000), ...(yielded && { after: yielded.key }) };
       const entries = await this.#read(
         () => collect(this.#primary.list(prefix, page)),
-        async () => (await collect(this.#journal.visible(prefix, page))).map(withFallbackVersion),
+        async () => (await collect(this.#journal.visible(prefix, page))).map((entry) => this.#marks.entry(entry)),
       );
       yield* entries;
       left -= entries.length;
@@ -110,7 +104,10 @@ export class FallbackBackend implements StorageBackend {
       async () => withCursorOf("primary", await this.#primary.changes(parent, cursorFor("primary", after))),
       async () => {
         const changes = await this.#fallback.changes(parent, cursorFor("fallback", after));
-        return withCursorOf("fallback", { ...changes, entries: changes.entries.map(withFallbackVersion) });
+        return withCursorOf("fallback", {
+          ...changes,
+          entries: changes.entries.map((entry) => this.#marks.entry(entry)),
+        });
       },
     );
   }
@@ -120,7 +117,7 @@ export class FallbackBackend implements StorageBackend {
     const batch = this.#switch.isReady() ? given : copyBatch(given);
     if (!this.#switch.isReady()) await this.#switch.begin();
     const hasLease = batch.operations.some((operation) => "token" in operation);
-    if (batch.operations.some((operation) => "token" in operation && isFallbackToken(operation.token))) {
+    if (batch.operations.some((operation) => this.#marks.isMarked(operation))) {
       return await this.#commitToFallback(batch);
     }
     if (this.#switch.isPrimary) {
@@ -140,7 +137,7 @@ export class FallbackBackend implements StorageBackend {
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
     return await this.#readQueue(
       () => this.#primary.claim(queue, options),
-      async () => (await this.#fallback.claim(queue, options)).map(fromFallback),
+      async () => (await this.#fallback.claim(queue, options)).map((delivery) => this.#marks.delivery(delivery)),
     );
   }
 
@@ -196,7 +193,7 @@ export class FallbackBackend implements StorageBackend {
     if (!this.#queuesToo && batch.operations.some((operation) => "queue" in operation)) {
       throw this.#unavailable("use a queue");
     }
-    const result = await this.#switch.track(this.#journal.commit(toFallback(batch)));
+    const result = await this.#switch.track(this.#journal.commit(this.#marks.unmark(batch)));
     // A message that was delivered by the fallback may be settled when the primary is back already.
     if (this.#switch.isPrimary) await this.#switch.follow();
     return result;

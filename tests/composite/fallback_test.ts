@@ -244,3 +244,24 @@ Deno.test("CachedBackend keeps nothing before it can hear of changes, and listen
   await turn();
   assertEquals((await cached.get([["k"]]))[0]?.value, "second");
 });
+
+Deno.test("a fallback within a fallback tells its own deliveries, versions and cursors from the other's", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const within = (backend: StorageBackend) =>
+    new FallbackBackend(backend, { fallback: new MemoryBackend({ clock }), queues: true }, clock, () => {});
+  const backend = within(within(primary));
+  control.isAway = true;
+  await backend.commit({ operations: [enqueue("a"), { type: "set", key: ["p", "k"], value: 1, tracked: true }] });
+  const [delivery] = await backend.claim(QUEUE, { leaseMs: 60_000 });
+  const [entry] = await backend.get([["p", "k"]]);
+  assert(delivery && entry);
+  const batch = {
+    checks: [{ key: entry.key, version: entry.version }],
+    operations: [{ type: "ack", queue: QUEUE, id: delivery.id, token: delivery.token } as const],
+  };
+  assertEquals((await backend.commit(batch)).committed, true);
+  const { cursor } = await backend.changes(["p"]);
+  assertEquals((await backend.changes(["p"], cursor)).reset, false);
+  await backend.close();
+});
