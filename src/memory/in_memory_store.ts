@@ -1,6 +1,6 @@
 /** A bounded store in this process: the entry that was not used for longest goes first. @module */
 
-import { requireNumber, requireString } from "../check.ts";
+import { type OptionNames, requireNumber, requireOptions, requireString } from "../check.ts";
 import { ValueTooLargeError } from "../errors.ts";
 import { copyJson, type JsonObject, type JsonValue } from "../storage/json.ts";
 import { utf8Length } from "../storage/key.ts";
@@ -15,6 +15,8 @@ export interface InMemoryStoreOptions {
   /** At most so many bytes: keys and values as JSON text in UTF-8. @default {Infinity} */
   readonly maxBytes?: number;
 }
+
+const OPTIONS: OptionNames<InMemoryStoreOptions> = { maxSize: true, maxBytes: true };
 
 /**
  * Keeps the entries that were used last, synchronously and with no setup. Adding and getting count as use; everything
@@ -49,7 +51,9 @@ export class InMemoryStore {
    *
    * @throws {TypeError | RangeError} When a bound is none.
    */
-  constructor({ maxSize = 1000, maxBytes = Infinity }: InMemoryStoreOptions = {}) {
+  constructor(options: InMemoryStoreOptions = {}) {
+    requireOptions("InMemoryStore", options, OPTIONS);
+    const { maxSize = 1000, maxBytes = Infinity } = options;
     this.#maxSize = requireNumber("maxSize", maxSize, { min: 1, max: 2 ** 24, integer: true });
     this.#maxBytes = requireNumber("maxBytes", maxBytes, { min: 1, max: Infinity });
   }
@@ -93,12 +97,14 @@ export class InMemoryStore {
   }
 
   /**
-   * The entries whose values hold this text, case aside, the most recently used first: in their strings, numbers and
-   * booleans, not in the names of their fields. An empty text finds nothing.
+   * The entries whose values hold this text, case aside, the most recently used first: in their strings, numbers,
+   * booleans and names of fields. An empty text finds nothing.
    *
    * @throws {TypeError | RangeError} When the query is no string, or `limit` no number of results.
    */
-  search(query: string, { limit = 5 }: { readonly limit?: number } = {}): SearchHit[] {
+  search(query: string, options: { readonly limit?: number } = {}): SearchHit[] {
+    requireOptions("search()", options, { limit: true });
+    const { limit = 5 } = options;
     requireString("query", query, 0, Infinity);
     requireNumber("limit", limit, { min: 0, max: Infinity, integer: true });
     const hits: SearchHit[] = [];

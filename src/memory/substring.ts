@@ -1,8 +1,8 @@
-/** Finds text inside values, case aside: the search of the Python original, without the names of fields. @module */
+/** Finds text inside values, case aside: the search of the Python original. @module */
 
 import type { JsonValue } from "../storage/json.ts";
 
-/** Tells whether a value holds a text that it was made for: in one of its strings, or in a number or boolean as written. */
+/** Tells whether a value holds a text that it was made for: in a string, a number or boolean as written, or the name of a field. */
 export type ContainsText = (value: JsonValue) => boolean;
 
 // The platform's search compares up to pattern x text characters; with a pattern this short that is still linear.
@@ -15,7 +15,9 @@ export function containsText(query: string): ContainsText {
   const holds = (value: JsonValue): boolean => {
     if (typeof value === "string") return isIn(value.toLowerCase());
     if (value === null) return false;
-    return typeof value === "object" ? Object.values(value).some(holds) : isIn(String(value));
+    if (typeof value !== "object") return isIn(String(value));
+    if (Array.isArray(value)) return value.some(holds);
+    return Object.entries(value).some(([name, each]) => isIn(name.toLowerCase()) || holds(each));
   };
   return holds;
 }

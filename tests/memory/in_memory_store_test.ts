@@ -91,12 +91,14 @@ Deno.test("InMemoryStore.search() gives five by default, and as many as asked fo
   assertEquals(store.search(""), []);
 });
 
-Deno.test("InMemoryStore.search() looks into strings, numbers and booleans, not at the names of fields", () => {
+Deno.test("InMemoryStore.search() looks into strings, numbers, booleans and names of fields", () => {
   const store = new InMemoryStore();
   store.add("a", { text: "x", port: 8080, open: true, none: null });
   assertEquals(store.search("8080").length, 1);
   assertEquals(store.search("true").length, 1);
-  assertEquals(store.search("text").length, 0);
+  assertEquals(store.search("TEX").length, 1);
+  store.add("b", [{ inner: [null] }]);
+  assertEquals(store.search("inner").map(({ key }) => key), ["b"]);
   assertEquals(store.search("null").length, 0);
 });
 

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { MemoryPrimitive } from "../../presets/memory_primitive.ts";
+import { InMemoryStore } from "../../src/memory/in_memory_store.ts";
 import { Analyzer } from "../../src/memory/text.ts";
 import { openMemory } from "./open_memory.ts";
 
@@ -14,6 +15,8 @@ const FOREIGN: object = { ttl: undefined };
 const CALLS: readonly (readonly [taker: string, call: () => unknown])[] = [
   ["MemoryPrimitive", () => new MemoryPrimitive(FOREIGN)],
   ["Memory", () => openMemory(FOREIGN)],
+  ["InMemoryStore", () => new InMemoryStore(FOREIGN)],
+  ["search()", () => new InMemoryStore().search("words", FOREIGN)],
   ["analyzer", () => new MemoryPrimitive({ analyzer: FOREIGN })],
   ["analyzer", () => new Analyzer(FOREIGN)],
   ["an entry", () => memory.add("key", 1, FOREIGN)],
