@@ -3,14 +3,15 @@
 import ts from "typescript";
 
 /**
- * The default of `list[index] ?? name`, or of one with a literal, `null` or `[]` in its place: it is there for the compiler, which
- * cannot know that the index is within the list.
+ * The default of `list[index] ?? name`, or of one with a literal, `null`, `[]` or `{}` in its place: it is there for the
+ * compiler, which cannot know that the index is within the list.
  */
 export function indexDefault(node: ts.Node): ts.Expression | undefined {
   if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.QuestionQuestionToken) return undefined;
   const { left, right } = node;
   const isPlain = ts.isLiteralExpression(right) || ts.isIdentifier(right) || right.kind === ts.SyntaxKind.NullKeyword ||
-    (ts.isArrayLiteralExpression(right) && right.elements.length === 0);
+    (ts.isArrayLiteralExpression(right) && right.elements.length === 0) ||
+    (ts.isObjectLiteralExpression(right) && right.properties.length === 0);
   return ts.isElementAccessExpression(left) && isPlain ? right : undefined;
 }
 

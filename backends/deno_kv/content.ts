@@ -90,7 +90,8 @@ export class Contents {
     deadlineMs: number,
   ): Promise<Note> {
     const id = randomId();
-    const note = encodeNote(nowMs, contents.flatMap(({ content }) => asList(piecesOf(content.stored))));
+    const pieces = contents.map(({ content }) => piecesOf(content.stored)).filter((each) => each !== null);
+    const note = encodeNote(nowMs, pieces);
     const versionstamp = await this.#engine.commit((atomic) => atomic.set(this.#layout.orphans(id), note), deadlineMs);
     // deno-coverage-ignore -- the compiler asks for it: only checks are refused
     if (versionstamp === null) throw new Error("Cannot write ahead: an atomic without checks was refused");
@@ -141,10 +142,6 @@ export class Contents {
     const [name, count] = pieces;
     return Array.from({ length: count }, (_, index) => this.#layout.piece(name, index));
   }
-}
-
-function asList(pieces: Pieces | null): Pieces[] {
-  return pieces === null ? [] : [pieces];
 }
 
 function join(pieces: readonly Uint8Array[]): JsonValue {

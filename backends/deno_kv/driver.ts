@@ -97,6 +97,7 @@ export async function openDenoKv(location: string | undefined): Promise<DenoKv> 
       'Cannot open Deno KV: it needs --unstable-kv, or "unstable": ["kv"] in deno.json',
     );
   }
+  // deno-coverage-ignore-start -- only where there is no Deno: tests/npm/ runs it on Node
   let open: Opener;
   try {
     ({ openKv: open } = await import("@deno/kv"));
@@ -104,4 +105,5 @@ export async function openDenoKv(location: string | undefined): Promise<DenoKv> 
     throw driverMissing("Cannot open Deno KV", "@deno/kv", cause);
   }
   return await open(location);
+  // deno-coverage-ignore-stop
 }

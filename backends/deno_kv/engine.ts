@@ -224,7 +224,6 @@ function isLocked(error: unknown): boolean {
 }
 
 function commitError(error: unknown): Error {
-  if (error instanceof CoordinationError) return error;
   const message = messageOf(error);
   if (/too ?(large|many)/i.test(message)) return new AtomicTooLargeError(message, { cause: error });
   // A client that is closed says so before it sends anything.

@@ -152,7 +152,6 @@ export class View {
   }
 
   async #findLive(queue: string): Promise<void> {
-    if (this.#live.has(queue)) return;
     const { versionstamp, value } = await this.#reads.get(`l${queue}`, this.#source.layout.counter(queue, "live"));
     if (this.#live.has(queue)) return;
     this.#source.ranks.observe(versionstamp);

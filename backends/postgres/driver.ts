@@ -106,9 +106,11 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
   let postgres: typeof import("postgres");
   try {
     ({ default: postgres } = await import("postgres"));
+    // deno-coverage-ignore-start -- the driver is installed here: tests/npm/ runs it without
   } catch (cause) {
     throw driverMissing("Cannot use PostgreSQL", "postgres", cause);
   }
+  // deno-coverage-ignore-stop
   const net = await import("node:net");
   const make = () => {
     const sockets = new Set<{ destroy(): unknown }>();
