@@ -14,6 +14,9 @@ const LONGEST_PAUSE_MS = 250;
 // A transaction whose limit the server enforces ends there a little later than here, where its caller is told.
 const SERVER_GRACE_MS = 500;
 
+/** How much of the time for a call it may wait for locks. */
+const LOCK_SHARE = 0.8;
+
 /** What a connection is made of. */
 export interface ConnectionParts {
   readonly name: string;
@@ -102,7 +105,7 @@ export class Connection {
 
   #limit(session: Session, deadlineMs: number): Promise<unknown> {
     const limitMs = Math.max(deadlineMs - monotonicMs(systemClock), 0) + SERVER_GRACE_MS;
-    return session.query(this.#parts.statements.limits, [String(Math.ceil(limitMs))]);
+    return session.query(this.#parts.statements.limits, [String(lockLimitMs(deadlineMs)), String(Math.ceil(limitMs))]);
   }
 
   async #run<Result>(
@@ -141,6 +144,14 @@ export class Connection {
     const driver = await within(monotonicMs(systemClock) + 1, async () => await this.#driver).catch(() => null);
     driver?.reset();
   }
+}
+
+/**
+ * How long a call may wait for what another transaction holds: it ends before the caller's time is over, and so the server
+ * says that nothing has happened, and no connection is taken for one that does not answer.
+ */
+export function lockLimitMs(deadlineMs: number): number {
+  return Math.max(Math.floor((deadlineMs - monotonicMs(systemClock)) * LOCK_SHARE), 1);
 }
 
 /**

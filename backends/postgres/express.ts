@@ -2,10 +2,8 @@
 
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
-import { monotonicMs, systemClock } from "../../src/clock.ts";
-import { BackendUnavailableError } from "../../src/errors.ts";
 import { type CommitterParts, SWEEP_AFTER_MS } from "./commit.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, lockLimitMs } from "./connection.ts";
 import type { Parameter } from "./driver.ts";
 import { codeOf } from "./faults.ts";
 import { numberOf } from "./ledger.ts";
@@ -13,11 +11,6 @@ import { arrayLiteral, escapeText } from "./text.ts";
 
 /** An id that nobody had when the statement began is there: another process was faster. */
 const UNIQUE_VIOLATION = "23505";
-
-const LOCK_TIMEOUT = "55P03";
-
-/** How much of the time for a call it may wait for locks. */
-const LOCK_SHARE = 0.8;
 
 /** What became of a group: a result for each batch, `null` for those that have to be committed in the other way. */
 export interface Sped {
@@ -102,16 +95,11 @@ export class Express {
       arrayLiteral(acks.map(({ operation }) => escapeText(operation.token))),
     ];
     const [row] = await connection.write(deadlineMs, async (session) => {
-      // Before the caller's time is over: the server then says that nothing has happened.
-      const limitMs = Math.max(Math.floor((deadlineMs - monotonicMs(systemClock)) * LOCK_SHARE), 1);
       try {
-        return await session.query(statements.express, [...parameters, String(limitMs)]);
+        return await session.query(statements.express, [...parameters, String(lockLimitMs(deadlineMs))]);
       } catch (error) {
-        const code = codeOf(error);
-        if (code === UNIQUE_VIOLATION) return [];
-        if (code !== LOCK_TIMEOUT) throw error;
-        // Not tried again: of an attempt that the end of the time cuts off, nobody could say what became.
-        throw new BackendUnavailableError("Cannot write to the queue: another transaction has held it for too long");
+        if (codeOf(error) === UNIQUE_VIOLATION) return [];
+        throw error;
       }
     });
     return [numbersIn(row?.sent), numbersIn(row?.acknowledged)];

@@ -24,6 +24,9 @@ const LOST = new Set([
   "ETIMEDOUT",
 ]);
 
+/** Not tried again: of an attempt that the end of the time cuts off, nobody could say what became. */
+const LOCK_TIMEOUT = "55P03";
+
 const LATER = new Set([
   "CONNECT_TIMEOUT",
   "ECONNREFUSED",
@@ -36,7 +39,6 @@ const LATER = new Set([
   "40P01", // deadlock
   "53300", // too many connections
   "53400",
-  "55P03", // lock timeout
   "57014", // statement timeout
   "57P03", // starting up or shutting down
   "25006", // a standby: the primary may be found by the next connection
@@ -60,6 +62,11 @@ export function faultOf(error: unknown): Fault {
 export function translate(name: string, error: unknown): Error {
   if (error instanceof CoordinationError || error instanceof TypeError || error instanceof RangeError) return error;
   const cause = withoutSecrets(error);
+  if (codeOf(error) === LOCK_TIMEOUT) {
+    const message =
+      `Cannot use the backend "${name}": another transaction has held for too long what the call is about`;
+    return new BackendUnavailableError(message, { cause });
+  }
   if (/^XX00[12]$/.test(codeOf(error))) {
     return new BackendCorruptError(`Cannot use the backend "${name}": ${cause.message}`, { cause });
   }

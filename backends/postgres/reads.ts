@@ -117,8 +117,9 @@ export class Reads {
     const { connection, statements } = this.#parts;
     const range = this.#range(prefix);
     for (let cleared = 0;;) {
-      const [row] = await connection.write(
+      const [row] = await connection.transaction(
         deadline(),
+        () => Promise.resolve(),
         (session) => session.query(statements.clear, [...range, CLEAR_PAGE]),
       );
       cleared += Number(row?.live);

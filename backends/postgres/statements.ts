@@ -23,8 +23,8 @@ export function statementsFor(schemaName: string) {
   return {
     // The limits hold for one transaction, so that a proxy may give the connection to another afterwards.
     limits: `
-      SELECT set_config('lock_timeout', $1::text, true), set_config('statement_timeout', $1::text, true),
-        set_config('idle_in_transaction_session_timeout', $1::text, true)`,
+      SELECT set_config('lock_timeout', $1::text, true), set_config('statement_timeout', $2::text, true),
+        set_config('idle_in_transaction_session_timeout', $2::text, true)`,
     // In the order of the array, which is sorted, as everybody's is.
     lockRecords: `
       SELECT pg_advisory_xact_lock($1::int, slot) FROM unnest($2::text::int[]) AS slot`,

@@ -76,10 +76,10 @@ Deno.test("faultOf() tells lost connections from refusals that may pass, and bot
   for (const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "25P03"]) {
     assertEquals(faultOf(withCode(code)), "lost", code);
   }
-  for (const code of ["ECONNREFUSED", "40001", "40P01", "55P03", "57P03", "25006"]) {
+  for (const code of ["ECONNREFUSED", "40001", "40P01", "57P03", "25006"]) {
     assertEquals(faultOf(withCode(code)), "later");
   }
-  for (const code of ["42P01", "23505", "57P04", "22P02"]) assertEquals(faultOf(withCode(code)), "final", code);
+  for (const code of ["42P01", "23505", "55P03", "57P04", "22P02"]) assertEquals(faultOf(withCode(code)), "final", code);
   assertEquals([faultOf(new StaleError("x")), faultOf(new LateError("x"))], ["later", "lost"]);
   assertEquals(
     ["connection terminated", "Socket hang up", "broken pipe", "syntax error"].map((text) => faultOf(new Error(text))),
@@ -101,6 +101,8 @@ Deno.test("translate() says what went wrong without what the client hangs on its
   const own = new BackendCorruptError("x");
   for (const error of [own, new TypeError("x"), new RangeError("x")]) assertStrictEquals(translate("pg", error), error);
   assertInstanceOf(translate("pg", withCode("XX001", "damaged")), BackendCorruptError);
+  const held = translate("pg", withCode("55P03", "canceling statement due to lock timeout"));
+  assertInstanceOf(held, BackendUnavailableError, "another transaction has held for too long");
   const lost = translate("pg", Object.assign(new Error("gone"), { query: "s3cret" }));
   assertEquals(lost.message, 'Cannot reach the backend "pg": gone');
   assertFalse("query" in Object(lost.cause));

@@ -166,6 +166,45 @@ Deno.test({
 });
 
 Deno.test({
+  name: "what another transaction holds is waited for in time, and no connection is let go of for that",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)({ commandTimeoutMs: 3000 });
+    const sql = connect(server);
+    const other = connect(server);
+    const pids = async () => {
+      const rows =
+        await other`SELECT pid FROM pg_stat_activity WHERE application_name = 'agent-coordination' ORDER BY pid`;
+      return rows.map(({ pid }) => pid);
+    };
+    const write = (id: string) =>
+      backend.commit({
+        operations: [
+          { type: "enqueue", queue: QUEUE, id, value: 1, priority: 5, maxAttempts: 3, dedupeMs: 0, capacity: 10 },
+          { type: "set", key: ["record", id], value: 1 },
+        ],
+      });
+    await write("a");
+    await sql.begin(async (transaction) => {
+      const rows = await transaction`SELECT table_schema FROM information_schema.tables WHERE table_name = 'ids'`;
+      for (const table of ["queues", "records"]) {
+        await transaction`SELECT 1 FROM ${transaction(`${rows[0]?.table_schema}.${table}`)} FOR UPDATE`;
+      }
+      const before = await pids();
+      await assertRejects(() => write("b"), BackendUnavailableError);
+      await assertRejects(() => backend.clear(["record"]), BackendUnavailableError);
+      const after = await pids();
+      assertEquals(before.filter((pid) => !after.includes(pid)), []);
+    });
+    assertEquals(await backend.clear(["record"]), 1);
+    assertEquals(await drain(backend), ["a"]);
+    await sql.end();
+    await other.end();
+  },
+});
+
+Deno.test({
   name: "commit() waits for a connection while the server has none left, and goes on when it has",
   ignore,
   fn: async () => {
