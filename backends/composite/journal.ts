@@ -17,9 +17,9 @@ import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
 import { moveMessages, SEND_BATCH } from "./moving.ts";
 
 /**
- * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` was marked before
- * the write itself, where both did not fit one batch, and may never have happened. `queue` holds messages, `cleared` is a
- * prefix.
+ * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` may never have
+ * happened: it was marked before the write itself, where both did not fit one batch, or its answer was lost. `queue` holds
+ * messages, `cleared` is a prefix.
  */
 type MarkKind = "written" | "deleted" | "announced" | "queue" | "cleared";
 
@@ -86,12 +86,17 @@ export class Journal {
     this.#requireRoom(fresh.length + messages);
     const size = batch.operations.length + (batch.checks?.length ?? 0) + fresh.length;
     if (size > MAX_BATCH_SIZE) {
-      const announced = fresh.map((mark) => mark.kind === "written" ? { ...mark, kind: "announced" as const } : mark);
-      await this.#mark(announced);
-      return this.#settle(await this.#fallback.commit(batch), batch);
+      await this.#mark(fresh.map(announced));
+      const result = await this.#fallback.commit(batch);
+      if (result.committed) await this.#mark(fresh);
+      return this.#settle(result, batch);
     }
     const operations = [...batch.operations, ...fresh.map(toOperation)];
-    const result = await this.#fallback.commit({ ...batch, operations });
+    const result = await this.#fallback.commit({ ...batch, operations }).catch((error) => {
+      // It may have happened: the next write of such a record must find the mark that is there.
+      for (const mark of fresh) this.#remember(announced(mark));
+      throw error;
+    });
     if (!result.committed) return result;
     for (const mark of fresh) this.#remember(mark);
     return this.#settle({ ...result, results: result.results.slice(0, batch.operations.length) }, batch);
@@ -273,6 +278,11 @@ function markName(kind: MarkKind, target: Key): string {
 
 function nameOf({ kind, target }: Mark): string {
   return markName(kind, target);
+}
+
+/** The mark of a write that may never happen. */
+function announced(mark: Mark): Mark {
+  return mark.kind === "written" || mark.kind === "deleted" ? { ...mark, kind: "announced" } : mark;
 }
 
 function toOperation({ kind, target, markKey }: Mark): SetOperation {

@@ -5,7 +5,12 @@ import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import type { FallbackOptions } from "../../backends/composite/options.ts";
 import type { FallbackChange } from "../../backends/composite/switch.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
-import { BackendUnavailableError, JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
+import {
+  BackendUnavailableError,
+  JournalFullError,
+  OutcomeUnknownError,
+  ValueTooLargeError,
+} from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
@@ -297,5 +302,40 @@ Deno.test("a synchronisation that breaks off waits for what is on its way, which
   await backend.commit(put(["k", "0"], "2"));
   await comeBack(backend);
   assertEquals((await valuesOf(stores.primary)).toSorted(), [...Array(19).fill("1"), "2"]);
+  await backend.close();
+});
+
+Deno.test("a write to the fallback of which nobody knows whether it happened leaves no mark behind", async () => {
+  for (const happens of [true, false]) {
+    const { stores, methods, begin, comeBack } = open();
+    await stores.primary.commit(put(["k"], "0"));
+    const backend = begin();
+    await backend.get([["k"]]);
+    methods.fallback.commit = async (batch) => {
+      delete methods.fallback.commit;
+      if (happens) await stores.fallback.commit(batch);
+      throw new OutcomeUnknownError("the answer was lost");
+    };
+    await assertRejects(() => backend.commit(put(["k"], "1")), OutcomeUnknownError);
+    if (happens) await backend.commit(put(["k"], "2"));
+    await comeBack(backend);
+    assertEquals([await valuesOf(stores.primary), await stores.fallback.count([])], [[happens ? "2" : "0"], 0]);
+    await backend.close();
+  }
+});
+
+Deno.test("a large batch of deletions takes effect at the primary when it happened, and only then", async () => {
+  const { stores, begin, comeBack, control } = open();
+  const operations = Array.from({ length: 99 }, (_, n) => ({ type: "delete", key: ["k", `${n}`] }) as const);
+  for (const { key } of operations) await stores.primary.commit(put(key, "v"));
+  const backend = begin();
+  const refused = await backend.commit({ checks: [{ key: ["none"], version: "1" }], operations });
+  assertEquals(refused.committed, false);
+  await comeBack(backend);
+  assertEquals(await stores.primary.count(["k"]), 99);
+  control.isAway = true;
+  assertEquals((await backend.commit({ operations })).committed, true);
+  await comeBack(backend);
+  assertEquals(await stores.primary.count(["k"]), 0);
   await backend.close();
 });
