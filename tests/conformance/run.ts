@@ -14,21 +14,30 @@ export interface Subject {
   readonly clock?: ManualClock;
   /** What the backend is not able to do: the cases that need it, and no others, are left out. */
   readonly lacks: readonly Need[];
+  /** Whether timers and resources are left that are not ours. @default {false} */
+  readonly isLeaky?: boolean;
+  /** How long a case may take, in real milliseconds. @default {60_000} */
+  readonly caseLimitMs?: number;
 }
 
 /** Registers a test for each case, and one that looks at what was left out. */
-export function conformance({ name, factory, clock, lacks }: Subject): void {
+export function conformance({ name, factory, clock, lacks, isLeaky = false, caseLimitMs = 60_000 }: Subject): void {
   const leftOut: string[] = [];
   let ran = 0;
   backendConformance({
     prefix: `${name}: `,
     test: (title, run) =>
-      Deno.test(title, async () => {
-        await run();
-        ran++;
-        if (clock) assertEquals(clock.timers, 0, "a closed backend holds no timer");
+      Deno.test({
+        name: title,
+        ...(isLeaky && { sanitizeOps: false, sanitizeResources: false }),
+        fn: async () => {
+          await run();
+          ran++;
+          if (clock) assertEquals(clock.timers, 0, "a closed backend holds no timer");
+        },
       }),
     factory,
+    caseLimitMs,
     advance: (ms) => clock ? clock.advance(ms) : new Promise((resolve) => setTimeout(resolve, ms)),
     leftOut: (title) => leftOut.push(title),
   });
