@@ -44,7 +44,11 @@ export interface CompositeOptions {
 
 /** How a fallback behaves. */
 export interface FallbackOptions {
-  /** Serves while the primary is away. It belongs to this process alone. */
+  /**
+   * Serves while the primary is away. It belongs to this part of the keys in this process alone. What a durable one holds
+   * from an earlier process is brought to the primary first: calls wait for that, for 10 seconds at the most, and then
+   * fail with `BACKEND_UNAVAILABLE`.
+   */
   readonly fallback: StorageBackend;
   /** Whether queues fall back too; else calls about queues fail at once while the primary is away. @default {false} */
   readonly queues?: boolean | undefined;
