@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { openBackend } from "../backends/open.ts";
-import { BackendUnavailableError, CoordinationError } from "../src/errors.ts";
+import { BackendUnavailableError, CoordinationError, driverMissing } from "../src/errors.ts";
 import { ManualClock } from "../src/testing/manual_clock.ts";
 import { postgresPrograms, PostgresServer } from "./servers/postgres.ts";
 
@@ -73,6 +73,16 @@ Deno.test("openBackend() says what a driver that is there is not allowed to do",
     assertMatch(said, /^DRIVER_MISSING Cannot use Redis: .* cannot be loaded: .*--allow-env/);
   } finally {
     await Deno.remove(script);
+  }
+});
+
+Deno.test("driverMissing() names the package, and what is wrong with it where it is installed", () => {
+  const missing = Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+  const { code, message, cause } = driverMissing("Cannot use Redis", "ioredis", missing);
+  assertEquals([code, message, cause], ["DRIVER_MISSING", "Cannot use Redis: it needs the package ioredis", missing]);
+  for (const odd of [new Error("broken"), "broken", Object.assign(new Error("broken"), { code: "ERR_OTHER" })]) {
+    const { message } = driverMissing("Cannot use Redis", "ioredis", odd);
+    assertEquals(message, "Cannot use Redis: it needs the package ioredis, which cannot be loaded: broken");
   }
 });
 
