@@ -129,7 +129,7 @@ export class Committer {
     for (const name of scope.queues) {
       if (numbers.has(name) ? ledger.queues.has(name) : !scope.filled.has(name)) continue;
       queues.forget(name);
-      throw new StaleError("the queue was taken away and is to be made anew");
+      throw new StaleError("the transaction does not see the queue, which was made or taken away meanwhile");
     }
     for (const { key, version, expires_at, tracked } of recordRows) {
       const hasExpired = expires_at !== null && Number(expires_at) <= ledger.nowMs;

@@ -79,7 +79,9 @@ Deno.test("faultOf() tells lost connections from refusals that may pass, and bot
   for (const code of ["ECONNREFUSED", "40001", "40P01", "57P03", "25006"]) {
     assertEquals(faultOf(withCode(code)), "later");
   }
-  for (const code of ["42P01", "23505", "55P03", "57P04", "22P02"]) assertEquals(faultOf(withCode(code)), "final", code);
+  for (const code of ["42P01", "23505", "55P03", "57P04", "22P02"]) {
+    assertEquals(faultOf(withCode(code)), "final", code);
+  }
   assertEquals([faultOf(new StaleError("x")), faultOf(new LateError("x"))], ["later", "lost"]);
   assertEquals(
     ["connection terminated", "Socket hang up", "broken pipe", "syntax error"].map((text) => faultOf(new Error(text))),

@@ -99,6 +99,20 @@ Deno.test({
         assertEquals(held.map(({ id }) => id), ["inside"]);
       });
 
+      await test.step("tells a transaction that is too isolated to see its queue, and sends when that is done anew", async () => {
+        const queue = ["unseen"];
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const send = () =>
+          sql.begin("ISOLATION LEVEL REPEATABLE READ", async (transaction) => {
+            await transaction`SELECT count(*) FROM orders`;
+            const operation = { type: "enqueue", queue, id: "a", value: 1, ...bounds } as const;
+            await backend.inTransaction(transaction).commit({ operations: [operation] });
+          });
+        await assertRejects(send, BackendUnavailableError, "does not see the queue");
+        await send();
+        assertEquals((await backend.stats(queue)).ready, 1);
+      });
+
       await test.step("wakes a listener once the transaction has committed", async () => {
         const woken = Promise.withResolvers<void>();
         const unlisten = await backend.listen(["topic"], woken.resolve);
