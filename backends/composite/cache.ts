@@ -155,8 +155,8 @@ export class CachedBackend implements StorageBackend {
     const cached = this.#cached.get(name);
     if (cached === undefined) return undefined;
     this.#cached.delete(name);
-    const expiresAtMs = cached.entry?.expiresAtMs ?? Infinity;
-    if (cached.untilMs <= nowMs || expiresAtMs <= this.#clock.now()) return undefined;
+    const expiresAtMs = cached.entry?.expiresAtMs;
+    if (cached.untilMs <= nowMs || (expiresAtMs !== undefined && expiresAtMs <= this.#clock.now())) return undefined;
     this.#cached.set(name, cached); // the most recently used is last
     return cached;
   }
