@@ -181,7 +181,7 @@ export class PostgresBackend implements StorageBackend {
     this.#express = inside ? null : new Express({ ...committing, connection });
     this.#claims = new Claims({ connection, statements, queues, namespace: prefix });
     this.#reads = new Reads({ connection, statements, namespace: prefix });
-    this.#sweep = new Sweep(connection, statements);
+    this.#sweep = inside?.sweep ?? new Sweep(connection, statements);
     this.#commits = new GroupCommit<CommitCall, CommitResult>({
       flush: (calls) => this.#flush(calls),
       weigh: ({ batch }) => weightOf(batch),
@@ -221,6 +221,7 @@ export class PostgresBackend implements StorageBackend {
       driver: adaptTransaction(transaction, this.#options.prepare ?? true),
       // PGlite has one connection, and the transaction has it.
       outer: isEmbedded ? undefined : this.#connection,
+      sweep: this.#sweep,
     });
     return new PostgresBackend(options);
   }
@@ -384,7 +385,12 @@ export class PostgresBackend implements StorageBackend {
 /** How a backend within a transaction is made: by its options, which nobody else has. */
 const inTransactions = new WeakMap<
   PostgresBackendOptions,
-  { readonly driver: Driver; readonly outer: Connection | undefined }
+  {
+    readonly driver: Driver;
+    readonly outer: Connection | undefined;
+    /** Of the backend itself: the transaction need not wait for it, and is not to hold what it locks. */
+    readonly sweep: Sweep;
+  }
 >();
 
 /** JSON text of a value that is not too large. */

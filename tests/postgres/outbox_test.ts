@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
+import { until } from "../until.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const SHOP = { type: "shop" };
@@ -111,6 +112,33 @@ Deno.test({
         await assertRejects(send, BackendUnavailableError, "does not see the queue");
         await send();
         assertEquals((await backend.stats(queue)).ready, 1);
+      });
+
+      await test.step("cleans up beside the transaction, and not in it", async () => {
+        const rows = await sql`SELECT table_schema AS schema FROM information_schema.tables WHERE table_name = 'ids'`;
+        const ids = sql(`${rows[0]?.schema}.ids`);
+        await sql`INSERT INTO ${ids} (queue, num, forget_at, sweep_at, id) VALUES (0, 0, 0, 0, 'over')`;
+        const texts: string[] = [];
+        await sql.begin(async (transaction) => {
+          const inside = backend.inTransaction({
+            unsafe: (text, parameters, options) => {
+              texts.push(text);
+              return transaction.unsafe(text, parameters, options);
+            },
+            savepoint: (work) => transaction.savepoint((inner) => work(inner)),
+          });
+          const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10_000 };
+          for (let batch = 0; batch < 10; batch++) {
+            const operations = Array.from({ length: 100 }, (_, index) => {
+              return { type: "enqueue", queue: ["many"], id: `${batch}-${index}`, value: 1, ...bounds } as const;
+            });
+            assert((await inside.commit({ operations })).committed);
+          }
+        });
+        await until("what is over has been taken away", async () => {
+          return (await sql`SELECT 1 FROM ${ids} WHERE queue = 0`).length === 0;
+        });
+        assertEquals(texts.filter((text) => text.includes("sweep_at")), []);
       });
 
       await test.step("wakes a listener once the transaction has committed", async () => {
