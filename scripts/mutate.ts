@@ -12,16 +12,22 @@
 // deno-lint-ignore-file no-console -- its output is what it is for
 
 import known from "./mutate/survivors.json" with { type: "json" };
+import { compile } from "./mutate/modules.ts";
 import { type Mutant, mutantsOf } from "./mutate/mutants.ts";
+import { Sandbox } from "./mutate/sandbox.ts";
 import { judge } from "./mutate/survivors.ts";
 import { type Target, TARGETS } from "./mutate/targets.ts";
-import { type Outcome, Tree } from "./mutate/tree.ts";
+import type { Outcome } from "./mutate/trial.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const MIN_KILLED = 0.95;
 const DEFAULT_JOBS = 2;
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+// How many times as many turns of loops as without a fault are no endless loop yet.
+const MAX_LONGER = 10;
+const MIN_TURNS = 100_000;
+
+if (import.meta.main) Deno.exit(await main(Deno.args)); // a worker that was ended may take its time
 
 /** Runs the mutants of the files that are named, or of all, and returns what to exit with. */
 async function main(args: readonly string[]): Promise<number> {
@@ -34,13 +40,12 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`The files are\n  ${TARGETS.map(({ file }) => file).join("\n  ")}`);
     return 2;
   }
-  await using trees = new AsyncDisposableStack();
-  const free: Tree[] = [];
-  for (let job = 0; job < jobs; job++) free.push(trees.use(await Tree.copy(ROOT)));
+  using stack = new DisposableStack();
+  const sandboxes = Array.from({ length: jobs }, () => stack.use(new Sandbox()));
   let exitCode = 0;
   let [allKilled, all, allMeant] = [0, 0, 0];
   for (const target of TARGETS.filter(({ file }) => files.length === 0 || files.includes(file))) {
-    const result = await mutate(target, free);
+    const result = await mutate(target, sandboxes);
     if (result === null) return 2;
     allKilled += result.killed;
     all += result.total;
@@ -63,23 +68,25 @@ interface Result {
 }
 
 /** Runs all mutants of one file and prints what became of them; `null` when its tests fail without a fault. */
-async function mutate({ file, tests }: Target, trees: readonly Tree[]): Promise<Result | null> {
+async function mutate({ file, tests }: Target, sandboxes: readonly Sandbox[]): Promise<Result | null> {
   const text = await Deno.readTextFile(new URL(file, ROOT));
   const startedAt = performance.now();
-  const [first] = trees;
-  const unharmed = await first?.test(tests, file, text);
-  if (unharmed !== "passed") {
-    console.error(`Cannot mutate ${file}: its tests have ${unharmed} without any fault`);
+  const [first] = sandboxes;
+  const unharmed = await first?.test({ file, code: compile(text) ?? "", tests, maxTurns: Infinity });
+  if (unharmed?.outcome !== "passed") {
+    console.error(`Cannot mutate ${file}: its tests have ${unharmed?.outcome} without any fault`);
     return null;
   }
-  const mutants = mutantsOf(file, text);
-  const waiting = [...mutants];
+  const maxTurns = MAX_LONGER * unharmed.turns + MIN_TURNS;
+  const waiting = mutantsOf(file, text);
   const outcomes = new Map<Mutant, Outcome>();
-  await Promise.all(trees.map(async (tree) => {
-    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
-      outcomes.set(mutant, await tree.test(tests, file, mutant.text));
+  await Promise.all(sandboxes.map(async (sandbox) => {
+    for (let next = waiting.next(); !next.done; next = waiting.next()) {
+      const { outcome } = await sandbox.test({ file, code: next.value.code, tests, maxTurns });
+      outcomes.set(next.value, outcome);
     }
   }));
+  const mutants = [...outcomes.keys()].sort((a, b) => a.line - b.line);
   const survivors = mutants.filter((mutant) => outcomes.get(mutant) === "passed");
   const { unexplained, explained, stale } = judge(file, survivors, known);
   const killed = mutants.length - survivors.length;

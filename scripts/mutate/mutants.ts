@@ -7,7 +7,8 @@
  */
 
 import ts from "typescript";
-import { emittedCode, indexDefault } from "../source.ts";
+import { indexDefault } from "../source.ts";
+import { compile } from "./modules.ts";
 
 /** One fault, and where it is. */
 export interface Mutant {
@@ -17,8 +18,8 @@ export interface Mutant {
   readonly original: string;
   /** The line with the fault; where the fault spans several, the first and what is left of the last. */
   readonly mutated: string;
-  /** The whole file with the fault. */
-  readonly text: string;
+  /** What runs of the whole file with the fault. */
+  readonly code: string;
 }
 
 /** What a piece of the source becomes. */
@@ -66,31 +67,26 @@ const METHODS: Readonly<Record<string, string>> = {
 const COMPARISONS = new Set(["<", "<=", ">", ">=", "===", "!==", "&&", "||", "in", "instanceof"]);
 
 /** All mutants of a source text, in its order; none of them does the same as the source or another. */
-export function mutantsOf(path: string, text: string): Mutant[] {
+export function* mutantsOf(path: string, text: string): Generator<Mutant> {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-  const seen = new Set([emittedCode(text)]);
-  return [...changesIn(file, file)].flatMap(({ node, replacements }) =>
-    replacements.map((replacement) => mutant(file, node, replacement))
-  ).filter((each) => {
-    const code = emittedCode(each.text);
-    if (code === null || seen.has(code)) return false;
-    seen.add(code);
-    return true;
-  });
-}
-
-function mutant(file: ts.SourceFile, node: ts.Node, replacement: string): Mutant {
-  const { text } = file;
-  const start = node.getStart(file);
-  const end = node.getEnd();
-  const lineStart = text.lastIndexOf("\n", start - 1) + 1;
-  const lineEnd = (from: number) => text.indexOf("\n", from) < 0 ? text.length : text.indexOf("\n", from);
-  return {
-    line: file.getLineAndCharacterOfPosition(start).line + 1,
-    original: text.slice(lineStart, lineEnd(start)).trim(),
-    mutated: (text.slice(lineStart, start) + replacement + text.slice(end, lineEnd(end))).trim(),
-    text: text.slice(0, start) + replacement + text.slice(end),
-  };
+  const seen = new Set([compile(text)]);
+  for (const { node, replacements } of changesIn(file, file)) {
+    for (const replacement of replacements) {
+      const start = node.getStart(file);
+      const end = node.getEnd();
+      const code = compile(text.slice(0, start) + replacement + text.slice(end));
+      if (code === null || seen.has(code)) continue;
+      seen.add(code);
+      const lineStart = text.lastIndexOf("\n", start - 1) + 1;
+      const lineEnd = (from: number) => text.indexOf("\n", from) < 0 ? text.length : text.indexOf("\n", from);
+      yield {
+        line: file.getLineAndCharacterOfPosition(start).line + 1,
+        original: text.slice(lineStart, lineEnd(start)).trim(),
+        mutated: (text.slice(lineStart, start) + replacement + text.slice(end, lineEnd(end))).trim(),
+        code,
+      };
+    }
+  }
 }
 
 function* changesIn(file: ts.SourceFile, node: ts.Node): Generator<Change> {

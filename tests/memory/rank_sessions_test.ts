@@ -112,6 +112,12 @@ Deno.test("rank() puts of equals what was written last first, then what has the 
   assertEquals(wanted.map(({ place }) => index.keyAt(place)), ["c", "aa"]);
 });
 
+Deno.test("rank() of a query that ends with a whole word finds nothing that begins like another", () => {
+  const index = indexOf([{ key: "a", text: "cat" }, { key: "b", text: "nullable" }]);
+  const keys = new Ranker(index).rank(query("cat")).map(({ place }) => index.keyAt(place));
+  assertEquals(keys, ["a"]);
+});
+
 Deno.test("rank() by words and by meaning weighs both, and takes either alone", () => {
   const index = indexOf([
     { key: "word", text: "cat", vector: [0, 1] },

@@ -129,10 +129,10 @@ Deno.test("rank() finds what the reference finds when long lists of common words
     assertSame(found.map(({ key, score }) => ({ key, score: score * deviation })), expected.slice(0, 10));
   }
   const query: ReferenceQuery = {
-    text: "theta alpha. ",
+    text: "theta gamma. ",
     context: true,
     neighbours: "given",
-    halfLifeMs: 5,
+    halfLifeMs: 0.5,
     nowMs: 100,
   };
   assertSame(search(index, query, 10), referenceSearch(entries, query, analyzer).slice(0, 10));
