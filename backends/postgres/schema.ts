@@ -151,8 +151,7 @@ export async function prepareSchema(driver: Driver, schema: string, name: string
       await session.query(`CREATE TABLE ${quoted}.format (version integer NOT NULL, readable_by integer NOT NULL)`);
       await session.query(`INSERT INTO ${quoted}.format VALUES (0, 0)`);
     }
-    for (const [index, { readableBy, statements }] of MIGRATIONS.entries()) {
-      if (index < version) continue;
+    for (const [index, { readableBy, statements }] of [...MIGRATIONS.entries()].slice(version)) {
       // The version first: whoever else does the same without the lock waits here for what becomes of this one.
       await session.query(`UPDATE ${quoted}.format SET version = $1::int, readable_by = $2::int`, [
         index + 1,
