@@ -320,12 +320,19 @@ export function statementsFor(schemaName: string) {
       DELETE FROM ${schema}.records WHERE key IN (
         SELECT key FROM ${schema}.records WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT $1::int
         FOR UPDATE SKIP LOCKED)`,
+    // Nobody is waited for: of a feed that somebody writes to, another time.
     sweepDeletions: `
-      WITH gone AS (
-        DELETE FROM ${schema}.deletions WHERE (feed, change) IN (
-          SELECT feed, change FROM ${schema}.deletions WHERE deleted_at < ${NOW} - 3600000
-          ORDER BY deleted_at LIMIT $1::int FOR UPDATE SKIP LOCKED)
-        RETURNING feed, change
+      WITH old AS MATERIALIZED (
+        SELECT feed, change FROM ${schema}.deletions WHERE deleted_at < ${NOW} - 3600000
+        ORDER BY deleted_at LIMIT $1::int FOR UPDATE SKIP LOCKED
+      ),
+      free AS MATERIALIZED (
+        SELECT num FROM ${schema}.feeds WHERE num IN (SELECT feed FROM old) FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (
+        DELETE FROM ${schema}.deletions AS d USING old, free
+        WHERE d.feed = old.feed AND d.change = old.change AND old.feed = free.num
+        RETURNING d.feed, d.change
       ),
       newest AS (SELECT feed, max(change) AS change FROM gone GROUP BY feed)
       UPDATE ${schema}.feeds SET floor = greatest(floor, newest.change) FROM newest WHERE num = newest.feed`,
