@@ -77,11 +77,12 @@ export function requireOptions(
     throw new TypeError(`Cannot use the options of ${taker}: they must be an object, got ${typeName(options)}`);
   }
   for (const name in options) {
-    if (!Object.hasOwn(names, name)) {
+    const check = names[name];
+    if (check === true) continue;
+    // What every object inherits is a function, or nothing.
+    if (check === undefined || !Object.hasOwn(names, name)) {
       throw new TypeError(`Cannot use ${name}: ${taker} takes only ${Object.keys(names).join(", ")}`);
     }
-    const check = names[name];
-    if (typeof check !== "function") continue;
     const value: unknown = Reflect.get(options, name);
     if (value !== undefined) check(name, value);
   }
