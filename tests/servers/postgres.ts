@@ -135,7 +135,7 @@ export function freshSchema(
   { url }: { readonly url: string },
 ): (options?: Omit<PostgresBackendOptions, "url" | "client" | "schema">) => PostgresBackend {
   const schema = `test_${++schemas}`;
-  return (options = {}) => new PostgresBackend({ url, schema, maxConnections: 3, commandTimeoutMs: 1500, ...options });
+  return (options = {}) => new PostgresBackend({ url, schema, maxConnections: 3, commandTimeoutMs: 3000, ...options });
 }
 
 /** The folder of the newest version that is there. */
