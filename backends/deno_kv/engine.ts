@@ -124,8 +124,9 @@ export class Engine {
    */
   async commit(build: (atomic: DenoKvAtomic) => void, deadlineMs: number): Promise<string | null> {
     const kv = await this.opened(deadlineMs);
+    let reason: unknown = new Error("there is no time left");
     for (let attempt = 0;; attempt++) {
-      if (monotonicMs(systemClock) >= deadlineMs) throw unavailable("commit to", new Error("there is no time left"));
+      if (monotonicMs(systemClock) >= deadlineMs) throw unavailable("commit to", reason);
       try {
         const atomic = kv.atomic();
         build(atomic);
@@ -134,6 +135,7 @@ export class Engine {
       } catch (error) {
         if (/too ?many ?checks/i.test(messageOf(error))) this.#maxChecks = FEWEST_CHECKS;
         if (!isLocked(error)) throw commitError(error);
+        reason = error;
         await this.pause(attempt, deadlineMs, error);
       }
     }
@@ -224,16 +226,25 @@ function isLocked(error: unknown): boolean {
 }
 
 function commitError(error: unknown): Error {
-  const message = messageOf(error);
-  if (/too ?(large|many)/i.test(message)) return new AtomicTooLargeError(message, { cause: error });
+  const cause = withoutSecrets(error);
+  const message = messageOf(cause);
+  if (/too ?(large|many)/i.test(message)) return new AtomicTooLargeError(message, { cause });
   // A client that is closed says so before it sends anything.
-  if (/bad resource|after .*close/i.test(message)) return unavailable("commit to", error);
-  return new OutcomeUnknownError(`Cannot tell whether Deno KV committed: ${message}`, { cause: error });
+  if (/bad resource|after .*close/i.test(message)) return unavailable("commit to", cause);
+  return new OutcomeUnknownError(`Cannot tell whether Deno KV committed: ${message}`, { cause });
 }
 
-function unavailable(attempt: "open" | "read from" | "commit to", cause: unknown): Error {
-  if (cause instanceof CoordinationError) return cause;
+function unavailable(attempt: "open" | "read from" | "commit to", error: unknown): Error {
+  if (error instanceof CoordinationError) return error;
+  const cause = withoutSecrets(error);
   const message = `Cannot ${attempt} Deno KV: ${messageOf(cause)}`;
   const isDamaged = /not a database|malformed|corrupt/i.test(message);
   return isDamaged ? new BackendCorruptError(message, { cause }) : new BackendUnavailableError(message, { cause });
+}
+
+/** The error, or a copy where its text has an address with a password or a query: clients repeat what they were given. */
+function withoutSecrets(error: unknown): unknown {
+  const text = errorText(error);
+  const safe = text.replace(/(\w:\/\/)[^\s/]*@/g, "$1").replace(/(\w:\/\/[^\s?'")]*)\?[^\s'")]*/g, "$1");
+  return safe === text ? error : new Error(safe);
 }

@@ -118,6 +118,24 @@ Deno.test("name tells where it is, without credentials", async () => {
   assertEquals([local.name, remote.name], ["deno-kv:/tmp/some.db", "deno-kv:https://kv.example.com/db"]);
 });
 
+Deno.test("errors tell of a remote database that does not answer, without credentials", async () => {
+  const token = Deno.env.get("DENO_KV_ACCESS_TOKEN");
+  Deno.env.set("DENO_KV_ACCESS_TOKEN", "made-by-a-test");
+  try {
+    await using backend = new DenoKvBackend({ url: "http://user:s3cr@t@127.0.0.1:1/db?token=s3cr@t" });
+    const error = await assertRejects(() => backend.get([["k"]]), BackendUnavailableError, "127.0.0.1:1/db");
+    const { cause } = error;
+    assert(cause instanceof Error);
+    const { error: why } = await backend.ping();
+    for (const text of [error.message, error.stack, cause.message, cause.stack, why]) {
+      assert(text !== undefined && !text.includes("s3cr") && !text.includes("user"), text);
+    }
+  } finally {
+    if (token === undefined) Deno.env.delete("DENO_KV_ACCESS_TOKEN");
+    else Deno.env.set("DENO_KV_ACCESS_TOKEN", token);
+  }
+});
+
 Deno.test("new DenoKvBackend() refuses options that break their rules, naming them", () => {
   const wrong: [DenoKvBackendOptions, RegExp][] = [
     [{ path: "a", url: "https://b" }, /path and url/],
