@@ -340,7 +340,7 @@ export class PostgresBackend implements StorageBackend {
   async #commitAll(batches: readonly PreparedBatch<string>[], deadlineMs: number): Promise<readonly CommitResult[]> {
     const committed = await this.#connection.transaction(
       deadlineMs,
-      (session) => this.#committer.prepare(session, batches),
+      (session, outside) => this.#committer.prepare(session, outside, batches),
       (session, numbers) => this.#committer.run(session, batches, numbers),
     );
     this.#tell(committed);

@@ -59,10 +59,14 @@ export class Committer {
     this.#parts = parts;
   }
 
-  /** Looks up the queues of a group, outside of the transaction, and makes those that are missing. */
-  async prepare(session: Session, batches: readonly PreparedBatch<string>[]): Promise<ReadonlyMap<string, number>> {
+  /** Looks up the queues of a group, and makes those that are missing, outside of the transaction. */
+  async prepare(
+    session: Session,
+    outside: Session,
+    batches: readonly PreparedBatch<string>[],
+  ): Promise<ReadonlyMap<string, number>> {
     const { queues, filled } = scopeOf(batches);
-    return await this.#parts.queues.find(session, queues, filled);
+    return await this.#parts.queues.find(session, queues, filled, outside);
   }
 
   /**

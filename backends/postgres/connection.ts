@@ -4,7 +4,7 @@ import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { BackendUnavailableError, errorText, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Driver, Session } from "./driver.ts";
 import { faultOf, LateError, translate } from "./faults.ts";
-import { prepareSchema } from "./schema.ts";
+import { hasSchema, prepareSchema } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 
@@ -33,6 +33,7 @@ export class Connection {
   readonly #closing = new AbortController();
   #driver: Promise<Driver> | null = null;
   #prepared: Promise<void> | null = null;
+  #isPrepared = false;
 
   /** Connects to nothing before the first call. */
   constructor(parts: ConnectionParts) {
@@ -57,17 +58,22 @@ export class Connection {
   }
 
   /**
-   * A transaction; `before` is made ahead of it, each time.
+   * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, and may take
+   * a connection more: the caller's transactions may hold all that there are.
    *
    * @throws {OutcomeUnknownError} When the answer to its commit was lost.
    */
   transaction<Result, Prepared>(
     deadlineMs: number,
-    before: (session: Session) => Promise<Prepared>,
+    before: (session: Session, outside: Session) => Promise<Prepared>,
     work: (session: Session, prepared: Prepared) => Promise<Result>,
   ): Promise<Result> {
+    const { outer } = this.#parts;
     return this.#run(deadlineMs, async (driver, sent) => {
-      const prepared = await before(await this.#parts.outer?.driver() ?? driver);
+      const outside: Session = outer
+        ? { query: async (text, parameters) => await (await outer.driver()).query(text, parameters) }
+        : driver;
+      const prepared = await before(driver, outside);
       return await driver.transaction(async (session) => {
         // Sent first, and answered with the rest.
         const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
@@ -82,18 +88,24 @@ export class Connection {
 
   /** The driver, with the schema prepared. */
   async driver(): Promise<Driver> {
-    const { open, schema, name, outer } = this.#parts;
-    this.#driver ??= open();
+    this.#driver ??= this.#parts.open();
     const driver = await this.#driver.catch((error) => {
       this.#driver = null;
       throw error;
     });
-    this.#prepared ??= outer ? outer.driver().then(() => {}) : prepareSchema(driver, schema, name);
+    this.#prepared ??= this.#prepare(driver);
     await this.#prepared.catch((error) => {
       this.#prepared = null;
       throw error;
     });
     return driver;
+  }
+
+  async #prepare(driver: Driver): Promise<void> {
+    const { schema, name, outer } = this.#parts;
+    if (!outer) await prepareSchema(driver, schema, name);
+    else if (!outer.#isPrepared && !await hasSchema(driver, schema, name)) await outer.driver();
+    this.#isPrepared = true;
   }
 
   /** Lets go of all connections; nothing is tried again any more. */

@@ -26,11 +26,12 @@ export class QueueNumbers {
     return this.#numbers.get(name);
   }
 
-  /** Looks up the queues that are not remembered, and makes those of `needed` that there are not. */
+  /** Looks up the queues that are not remembered, and makes, `outside`, those of `needed` that there are not. */
   async find(
     session: Session,
     names: Iterable<string>,
     needed: ReadonlySet<string> = NONE,
+    outside: Session = session,
   ): Promise<ReadonlyMap<string, number>> {
     if (this.#numbers.size > MAX_NAMES) this.#numbers.clear();
     // What is found is kept apart, too: others may forget it meanwhile.
@@ -45,7 +46,7 @@ export class QueueNumbers {
     const missing = unknown.filter((name) => needed.has(name) && !found.has(name));
     if (missing.length > 0) {
       const sorted = missing.map((name) => this.#namespace + name).sort();
-      await session.query(this.#statements.makeQueues, [arrayLiteral(sorted)]);
+      await outside.query(this.#statements.makeQueues, [arrayLiteral(sorted)]);
       await this.#look(session, missing, found);
     }
     return found;

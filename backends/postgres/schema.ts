@@ -138,7 +138,7 @@ const MIGRATIONS: readonly Migration[] = [{
  * @throws {BackendCorruptError} When the schema holds something else.
  */
 export async function prepareSchema(driver: Driver, schema: string, name: string): Promise<void> {
-  if (await versionOf(driver, schema, name) >= MIGRATIONS.length) return;
+  if (await hasSchema(driver, schema, name)) return;
   await driver.transaction(async (session) => {
     await session.query("SELECT pg_advisory_xact_lock($1::int, hashtext($2::text))", [LOCK_CLASS, schema]);
     // Looked at again under the lock: another process may have been faster.
@@ -160,6 +160,11 @@ export async function prepareSchema(driver: Driver, schema: string, name: string
       for (const statement of statements) await session.query(statement.replaceAll("~", quoted));
     }
   });
+}
+
+/** Whether the schema is there, in the newest format or one that this version can work beside. */
+export async function hasSchema(session: Session, schema: string, name: string): Promise<boolean> {
+  return await versionOf(session, schema, name) >= MIGRATIONS.length;
 }
 
 /** The version of the format, 0 where there is none. */

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
+import { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { until } from "../until.ts";
@@ -112,6 +113,24 @@ Deno.test({
         await assertRejects(send, BackendUnavailableError, "does not see the queue");
         await send();
         assertEquals((await backend.stats(queue)).ready, 1);
+      });
+
+      await test.step("needs no other connection for a queue that is there", async () => {
+        const queue = ["known"];
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const enqueue = (id: string) => ({
+          operations: [{ type: "enqueue", queue, id, value: id, ...bounds } as const],
+        });
+        await using first = new PostgresBackend({ url: server.url, schema: "single" });
+        await first.commit(enqueue("first"));
+        const client = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+        const own = new PostgresBackend({ client, schema: "single" });
+        await client.begin(async (transaction) => {
+          assert((await own.inTransaction(transaction).commit(enqueue("inside"))).committed);
+        });
+        assertEquals((await first.stats(queue)).ready, 2);
+        await own.close();
+        await client.end();
       });
 
       await test.step("cleans up beside the transaction, and not in it", async () => {
