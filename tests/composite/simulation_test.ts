@@ -5,12 +5,13 @@ import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
+import type { Key } from "../../src/storage/key.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { lease, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { flaky, put } from "./flaky_backend.ts";
 
 const WRITERS = 4;
-const RECORDS = 20;
+const RECORDS = 60; // as many as do not go to a fallback in one batch with their marks
 const STEPS = 60;
 
 /** What is thrown into a process that was killed. */
@@ -50,8 +51,8 @@ function slow(backend: StorageBackend, random: (limit: number) => number, isKill
 
 /** What may be true of each record and message once everything is over. */
 class Ledger {
-  /** The last write of each record that was told to be done, and those after it of which nobody knows. */
-  readonly records = new Map<string, { sure: number; maybe: number[] }>();
+  /** The last write of each record that was told to be done, 0 where it is gone, and those after it of which nobody knows. */
+  readonly records = new Map<string, { readonly key: Key; sure: number; maybe: number[] }>();
   /** Whether the record that all of them write was written at all. */
   isShared = false;
   readonly sent = new Set<string>();
@@ -77,16 +78,8 @@ async function simulate(seed: number): Promise<void> {
     const own = (store: StorageBackend) => slow(store, random, () => isKilled);
     const backend = new FallbackBackend(own(flakyPrimary), { fallback: own(fallback), queues: true }, clock, () => {});
     const call = <Result>(result: Promise<Result>) => Promise.race([result, killed]);
-    /** Commits, and tells whether that has happened; `null` when nobody knows. */
-    const commit = async (batch: Batch): Promise<boolean | null> => {
-      try {
-        return (await call(backend.commit(batch))).committed;
-      } catch (error) {
-        if (error instanceof BackendUnavailableError) return false;
-        if (error instanceof OutcomeUnknownError || error instanceof Killed) return null;
-        throw error;
-      }
-    };
+    const commit = (batch: Batch) => outcomeOf(call(backend.commit(batch)).then(({ committed }) => committed));
+    const clear = (prefix: Key) => outcomeOf(call(backend.clear(prefix)).then(() => true));
     const work = async (writer: number) => {
       while (!isKilled) {
         await call(Promise.resolve());
@@ -106,13 +99,24 @@ async function simulate(seed: number): Promise<void> {
             if (done) ledger.done.add(delivery.id);
           }
         } else {
-          const name = `${writer} ${random(RECORDS)}`;
-          const fate = ledger.records.get(name) ?? { sure: 0, maybe: [] };
-          ledger.records.set(name, fate);
-          fate.maybe.push(n); // until it is known
-          const done = await commit(put([name], `${n}`));
-          if (done) Object.assign(fate, { sure: n, maybe: [] });
-          else if (done === false) fate.maybe.pop();
+          // Some records of its own are written or deleted, few or as many as go together, or all are cleared.
+          const isClear = kind === 3 && random(4) === 0;
+          const first = random(RECORDS);
+          const count = isClear ? RECORDS : kind === 4 ? RECORDS - first : 1;
+          const isGone = isClear || random(4) === 0;
+          const fates = Array.from({ length: count }, (_, index) => {
+            const key = [`${writer}`, `${(isClear ? 0 : first) + index}`];
+            const fate = ledger.records.get(key.join()) ?? { key, sure: 0, maybe: [] };
+            ledger.records.set(key.join(), fate);
+            fate.maybe.push(isGone ? 0 : n); // until it is known
+            return fate;
+          });
+          const operations = fates.map(({ key }) => isGone ? { type: "delete", key } as const : record(key, n));
+          const done = await (isClear ? clear([`${writer}`]) : commit({ operations }));
+          for (const fate of fates) {
+            if (done) Object.assign(fate, { sure: isGone ? 0 : n, maybe: [] });
+            else if (done === false) fate.maybe.pop();
+          }
         }
       }
     };
@@ -144,10 +148,10 @@ async function simulate(seed: number): Promise<void> {
     assert(tries < 100, `seed ${seed}: it does not come back: ${JSON.stringify(last.status)}`);
     await clock.advance(1000);
   }
-  for (const [name, { sure, maybe }] of ledger.records) {
-    const [entry] = await primary.get([[name]]);
+  for (const { key, sure, maybe } of ledger.records.values()) {
+    const [entry] = await primary.get([key]);
     const found = Number(entry?.value ?? 0);
-    assert([sure, ...maybe].includes(found), `seed ${seed}: record ${name} is ${found}, not ${sure} or ${maybe}`);
+    assert([sure, ...maybe].includes(found), `seed ${seed}: record ${key} is ${found}, not ${sure} or ${maybe}`);
   }
   assert(!ledger.isShared || (await primary.get([["shared"]]))[0], `seed ${seed}: the record of all is lost`);
   for (const id of ledger.done) {
@@ -161,6 +165,17 @@ async function simulate(seed: number): Promise<void> {
   assert(lost.length === 0, `seed ${seed}: ${lost} of ${ledger.sent.size} messages are lost`);
   assert(ledger.sent.size > 10 && ledger.handled.size > 5, `seed ${seed}: too little has happened`);
   await last.close();
+}
+
+/** Whether something has happened; `null` when nobody knows. */
+async function outcomeOf(happening: Promise<boolean>): Promise<boolean | null> {
+  try {
+    return await happening;
+  } catch (error) {
+    if (error instanceof BackendUnavailableError) return false;
+    if (error instanceof OutcomeUnknownError || error instanceof Killed) return null;
+    throw error;
+  }
 }
 
 function ignoreKilled(error: unknown): void {
