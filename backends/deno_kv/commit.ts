@@ -159,11 +159,12 @@ export class Committer {
   /** Deletes the pieces that nothing refers to now; what cannot be deleted is left to a sweep. */
   async #tidy(draft: Draft, refused: readonly Call[], deadlineMs: number): Promise<void> {
     const { contents } = this.#parts;
-    const drops = refused.filter(({ note }) => note !== null).map(({ batch, note }) => {
+    const drops = refused.flatMap(({ batch, note }) => {
+      if (note === null) return [];
       const pieces = batch.operations.map((operation) =>
         "value" in operation ? piecesOf(operation.value.stored) : null
       );
-      return contents.drop(note?.id ?? "", pieces.filter((each) => each !== null), deadlineMs);
+      return [contents.drop(note.id, pieces.filter((each) => each !== null), deadlineMs)];
     });
     if (draft.garbage.length > 0) drops.push(contents.drop(draft.noteId, draft.garbage, deadlineMs));
     if (drops.length > 0) await Promise.allSettled(drops);

@@ -159,6 +159,7 @@ export class Wakes {
   async #watch(): Promise<void> {
     try {
       const kv = await this.#engine.opened(this.#engine.deadline());
+      // deno-coverage-ignore -- the client is open by now: there is no time for anybody to come or go
       if (this.#listeners.size === 0 || this.#watcher) return;
       const reader = this.#watcher = kv.watch([this.#layout.bell]).getReader();
       while (!(await reader.read()).done) void this.#look();

@@ -2,9 +2,11 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { openDenoKv } from "../../backends/deno_kv/driver.ts";
+import { Engine } from "../../backends/deno_kv/engine.ts";
 import { Layout } from "../../backends/deno_kv/layout.ts";
 import { openBackend } from "../../backends/open.ts";
-import { CoordinationError } from "../../src/errors.ts";
+import { BackendUnavailableError, CoordinationError } from "../../src/errors.ts";
+import { FaultyKv } from "./faulty_kv.ts";
 
 /** Runs something with another `Deno`, as on another runtime. */
 async function withDeno<Result>(stand: unknown, run: () => Promise<Result>): Promise<Result> {
@@ -43,4 +45,22 @@ Deno.test("Layout gives a long name the same key after it has forgotten it", () 
   for (let index = 0; index < 1100; index++) layout.feed(long(index));
   assertEquals(layout.feed(long(0)), before);
   assertEquals(new Set([0, 1, 2].map((index) => String(layout.feed(long(index))))).size, 3);
+});
+
+Deno.test("Engine.commit() sends nothing when there is no time left", async () => {
+  const kv = await FaultyKv.open(":memory:");
+  const engine = new Engine({
+    open: () => Promise.resolve(kv),
+    owned: true,
+    timeoutMs: 1000,
+    closedError: () => new Error("closed"),
+  });
+  await engine.read([["key"]], engine.deadline());
+  await assertRejects(
+    () => engine.commit((atomic) => atomic.set(["key"], 1), engine.deadline() - 1001),
+    BackendUnavailableError,
+    "there is no time left",
+  );
+  assertEquals([kv.committed.length, (await kv.getMany([["key"]]))[0]?.versionstamp], [0, null]);
+  await engine.close();
 });

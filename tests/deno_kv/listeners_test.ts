@@ -26,12 +26,17 @@ Deno.test("listen() that cannot look fails, and can be tried again", async () =>
 Deno.test("listen() during the end of the last listening is woken", async () => {
   await withFaulty({ pollMs: 5, watch: false }, async (backend, _kv, path) => {
     await using other = new DenoKvBackend({ path });
-    let wakes = 0;
-    const first = await backend.listen(QUEUE, () => {});
-    const [second] = await Promise.all([backend.listen(QUEUE, () => wakes++), first()]);
-    await send(other, message("a"));
-    await until("the second listener is woken", () => wakes > 0);
-    await second();
+    for (let steps = 0; steps < 12; steps++) {
+      let wakes = 0;
+      const first = await backend.listen(QUEUE, () => {});
+      const ending = first();
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      const second = await backend.listen(QUEUE, () => wakes++);
+      await ending;
+      await send(other, message(`m${steps}`));
+      await until("the second listener is woken", () => wakes > 0);
+      await second();
+    }
   });
 });
 
