@@ -105,7 +105,7 @@ export class KeywordScorer {
   #scoreTop(lists: readonly WeightedList[], { limit, isWanted }: Top): void {
     const { entries } = this;
     for (const [index, list] of lists.entries()) {
-      if (index > 0 && limit > 0 && entries.size >= limit && list.size > MIN_SKIPPED) {
+      if (entries.size >= limit && list.size > MIN_SKIPPED) {
         const rest = lists.slice(index);
         const bound = rest.reduce((sum, each) => sum + this.#weightOf(each) * (BM25_K1 + 1), 0);
         const needed = leastOfBest(entries, limit, isWanted) - ROUNDING;
