@@ -1,6 +1,7 @@
 /** Cases: sending a message id again, within the dedupe window, changes nothing. @module */
 
 import assert from "node:assert/strict";
+import { monotonicMs, systemClock } from "../../clock.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import {
   claim,
@@ -76,12 +77,24 @@ export const dedupeCases: readonly ConformanceCase[] = [
   {
     name: "G6 idempotent sends: an id is remembered for the whole of its window, whenever in others' windows it came",
     run: async ({ backend, shortMs, elapse }) => {
-      await send(backend, message("before", { dedupeMs: shortMs }));
-      await elapse(shortMs * 0.75);
-      await send(backend, message("a", { dedupeMs: shortMs }));
-      await commit(backend, (await claim(backend, 2)).map((held) => ({ type: "ack", ...lease(held) })));
-      await elapse(shortMs * 0.5);
-      assert.deepEqual(await commit(backend, [message("a", { dedupeMs: shortMs })]), [DUPLICATE]);
+      // Where the engine has a clock of its own, a busy machine may need all of a window between two calls.
+      for (const dedupeMs of [shortMs, 4 * shortMs, 16 * shortMs]) {
+        const queue = [...QUEUE, String(dedupeMs)];
+        await send(backend, message("before", { queue, dedupeMs }));
+        await elapse(dedupeMs * 0.75);
+        const sentAtMs = monotonicMs(systemClock);
+        await send(backend, message("a", { queue, dedupeMs }));
+        await commit(
+          backend,
+          (await claim(backend, 2, LONG_MS, queue)).map((held) => ({ type: "ack", ...lease(held) })),
+        );
+        await elapse(dedupeMs * 0.5);
+        const again = await commit(backend, [message("a", { queue, dedupeMs })]);
+        if (monotonicMs(systemClock) - sentAtMs >= dedupeMs) continue;
+        assert.deepEqual(again, [DUPLICATE]);
+        return;
+      }
+      assert.fail("no three calls were made within a window");
     },
   },
   {
