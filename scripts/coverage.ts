@@ -7,11 +7,16 @@
  *
  *     // deno-coverage-ignore -- why the next line cannot be run here
  *
+ * What is not yet tested is counted in `coverage_debts.ts`, by file: more than that is a failure.
+ *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- its output is what it is for
 
+import { postgresPrograms } from "../tests/servers/postgres.ts";
+import { redisProgram } from "../tests/servers/redis.ts";
+import { COVERAGE_DEBTS } from "./coverage_debts.ts";
 import {
   exclusionsWithoutReason,
   type FileCoverage,
@@ -23,8 +28,13 @@ import {
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const FOLDERS = ["src/", "backends/"];
-// What is here runs in full only against a backend that breaks its promises; tests/conformance/suite_test.ts has some.
-const LEFT_OUT = "src/testing/";
+const LEFT_OUT = [
+  // What is here runs in full only against a backend that breaks its promises; tests/conformance/suite_test.ts has some.
+  "src/testing/",
+  // Where no server can be installed, their tests are left out.
+  ...(redisProgram === null ? ["backends/redis"] : []),
+  ...(postgresPrograms === null ? ["backends/postgres"] : []),
+];
 const TESTS = ["tests/", "--ignore=tests/property,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
@@ -37,6 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = given ?? await Deno.makeTempDir({ prefix: "coverage-" });
   try {
     const hasPassed = given !== undefined || await runTests(folder);
+    await removeTorn(folder);
     const files = (await judgeAll(folder)).filter(({ path }) =>
       paths.length === 0 || paths.some((each) => path.startsWith(each))
     );
@@ -55,6 +66,14 @@ async function runTests(folder: string): Promise<boolean> {
     stdin: "null",
   }).spawn().status;
   return success;
+}
+
+/** Removes what tests that kill processes have left half-written. */
+async function removeTorn(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (!(await Deno.readTextFile(path)).trimEnd().endsWith("}")) await Deno.remove(path);
+  }
 }
 
 async function judgeAll(folder: string): Promise<FileCoverage[]> {
@@ -80,8 +99,10 @@ async function* sourceFiles(folders: readonly string[] = FOLDERS): AsyncGenerato
   for (const folder of folders) {
     const entries = await Array.fromAsync(Deno.readDir(ROOT + folder));
     for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-      if (isDirectory && folder + name + "/" !== LEFT_OUT) yield* sourceFiles([`${folder}${name}/`]);
-      else if (name.endsWith(".ts")) yield folder + name;
+      const path = `${folder}${name}${isDirectory ? "/" : ""}`;
+      if (LEFT_OUT.some((each) => path.startsWith(each))) continue;
+      if (isDirectory) yield* sourceFiles([path]);
+      else if (name.endsWith(".ts")) yield path;
     }
   }
 }
@@ -95,7 +116,9 @@ async function print(files: readonly FileCoverage[]): Promise<boolean> {
     for (const { line, kind } of gaps) console.log(`${path}:${line} ${kind}  ${lines[line - 1]?.trim()}`);
     const bare = exclusionsWithoutReason(text);
     for (const line of bare) console.log(`${path}:${line} an exclusion says its reason behind " -- "`);
-    if (gaps.length > 0 || bare.length > 0) isGood = false;
+    const owed = COVERAGE_DEBTS[path] ?? 0;
+    if (gaps.length > owed) console.log(`${path} has ${gaps.length} gaps, and ${owed} are known`);
+    if (gaps.length > owed || bare.length > 0) isGood = false;
   }
   const folderOf = (path: string) => path.split("/").slice(0, 2).join("/");
   const byFolder = Map.groupBy(files, ({ path }) => folderOf(path).replace(/\.ts$/, ""));

@@ -2,7 +2,8 @@
  * Runs all that must hold, or the steps that are named: `deno run -A scripts/test.ts [STEP...]`.
  *
  * Every step runs, also when one before it failed. The last line is `N passed, N failed`, summed over the test runs; a
- * step that failed without a failed test, such as the format check, counts as one that failed.
+ * step that failed without a failed test, such as the format check, counts as one that failed. The step `coverage` judges
+ * what the steps before it ran; named without them, it runs those tests itself.
  *
  * @module
  */
@@ -15,6 +16,10 @@ import config from "../deno.json" with { type: "json" };
 interface Step {
   readonly name: string;
   readonly args: readonly string[];
+  /** Whether what it runs counts as covered. @default {false} */
+  readonly covers?: boolean;
+  /** How many test files run at once. @default {as many as there are processors} */
+  readonly jobs?: number;
 }
 
 /** How many tests a run passed and failed. */
@@ -39,8 +44,15 @@ const STEPS: readonly Step[] = [
   { name: "lint", args: ["lint"] },
   { name: "types", args: ["check", ...CHECKED] },
   { name: "exports", args: ["doc", "--lint", ...ENTRY_POINTS] },
-  { name: "unit", args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property,tests/npm"] },
-  { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"] },
+  {
+    name: "unit",
+    args: [...TEST, "--parallel", "tests/", "--ignore=tests/conformance,tests/property,tests/npm"],
+    covers: true,
+  },
+  // Most of its time it waits: for leases to end, for servers to come back.
+  { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"], covers: true, jobs: 3 },
+  // What random commands happen to run does not count: it would be another thing each time.
+  { name: "coverage", args: ["run", "--allow-all", "--no-check", "scripts/coverage.ts"] },
   { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
   { name: "node", args: [...TEST, "tests/npm/"] },
   {
@@ -59,13 +71,35 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`Cannot run "${unknown}": the steps are ${STEPS.map(({ name }) => name).join(", ")}`);
     return 2;
   }
+  const steps = STEPS.filter((step) => names.length === 0 || names.includes(step.name));
+  const folder = steps.some(({ name }) => name === "coverage") && steps.some(({ covers }) => covers)
+    ? await Deno.makeTempDir({ prefix: "coverage-" })
+    : null;
+  try {
+    return await runAll(folder === null ? steps : steps.map((step) => withCoverage(step, folder)));
+  } finally {
+    if (folder !== null) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The step with where to leave, or to find, what was covered. */
+function withCoverage(step: Step, folder: string): Step {
+  const added = step.covers
+    ? [`--coverage=${folder}`, "--coverage-raw-data-only"]
+    : step.name === "coverage"
+    ? ["--from", folder]
+    : [];
+  return { ...step, args: [...step.args, ...added] };
+}
+
+async function runAll(steps: readonly Step[]): Promise<number> {
   const report: string[] = [];
   let passed = 0;
   let failed = 0;
-  for (const { name, args } of STEPS.filter((step) => names.length === 0 || names.includes(step.name))) {
+  for (const { name, args, jobs } of steps) {
     console.log(`\n--- ${name}: deno ${args.join(" ")}`);
     const startedAt = performance.now();
-    const { output, success } = await run(args);
+    const { output, success } = await run(args, jobs);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     const counts = countTests(output);
     passed += counts.passed;
@@ -78,11 +112,14 @@ async function main(names: readonly string[]): Promise<number> {
 }
 
 /** Runs `deno` in the project, showing what it prints while it does. */
-async function run(args: readonly string[]): Promise<{ readonly output: string; readonly success: boolean }> {
+async function run(
+  args: readonly string[],
+  jobs?: number,
+): Promise<{ readonly output: string; readonly success: boolean }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...(jobs !== undefined && { DENO_JOBS: String(jobs) }) },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
