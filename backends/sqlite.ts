@@ -422,8 +422,8 @@ function opener(path: string | undefined, database: SqliteDatabase | undefined):
 
 /** Whether what failed is no better for each call alone: it may have happened, or a lock was waited for in vain. */
 function isFateOfAll(error: unknown): boolean {
-  if (!(error instanceof CoordinationError)) return false;
-  return error instanceof OutcomeUnknownError || error.cause instanceof LockedError;
+  return error instanceof OutcomeUnknownError ||
+    (error instanceof CoordinationError && error.cause instanceof LockedError);
 }
 
 /** How many operations a call comes to. */
