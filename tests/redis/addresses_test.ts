@@ -96,3 +96,15 @@ Deno.test("commit() of acknowledgements tells which of them came too late", asyn
   const operations = ["a", "b"].map((id) => ({ type: "ack" as const, queue: ["q"], id, token: "t" }));
   assertEquals(await backend.commit({ operations }), { committed: false, reason: "lease_lost", index: 1 });
 });
+
+Deno.test("Link.retire() gives what is under way its answer before it ends", async () => {
+  const link = new Link({ client: scriptedServer().client, address: null }, IN_TIME_MS);
+  await link.greet(performance.now() + IN_TIME_MS);
+  let answer = (_reply: string) => {};
+  const running = link.run(() => new Promise<string>((resolve) => answer = resolve), performance.now() + IN_TIME_MS);
+  link.retire();
+  assertEquals(link.isOpen, true);
+  answer("late");
+  assertEquals([await running, link.isOpen], ["late", false]);
+  await link.closed;
+});
