@@ -94,8 +94,11 @@ export class FallbackBackend implements StorageBackend {
     return this.#read(() => this.#primary.count(prefix), () => this.#journal.count(prefix));
   }
 
-  clear(prefix: Key): Promise<number> {
-    return this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
+  async clear(prefix: Key): Promise<number> {
+    const cleared = await this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
+    // It may have come to the fallback in the very moment of the switch back.
+    if (this.#switch.isPrimary && this.#journal.size > 0) await this.#switch.follow();
+    return cleared;
   }
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */

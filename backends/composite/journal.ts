@@ -17,11 +17,11 @@ import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
 import { moveMessages, SEND_BATCH } from "./moving.ts";
 
 /**
- * What is to be brought to the primary. `written` and `deleted` are the record's last fate; `announced` may never have
- * happened: it was marked before the write itself, where both did not fit one batch, or its answer was lost. `queue` holds
- * messages, `cleared` is a prefix.
+ * What is to be brought to the primary. A `record` was written or deleted; one that is `announced` perhaps not: it was marked
+ * before the write itself, where both did not fit one batch, or the answer was lost. `queue` holds messages, `cleared` is a
+ * prefix.
  */
-type MarkKind = "written" | "deleted" | "announced" | "queue" | "cleared";
+type MarkKind = "record" | "announced" | "queue" | "cleared";
 
 interface Mark {
   readonly kind: MarkKind;
@@ -135,9 +135,10 @@ export class Journal {
 
   /**
    * Brings to the primary what waits: cleared prefixes first, then the records as they are now, then the messages. What
-   * was brought leaves the fallback. Messages that are leased from the fallback stay until they are settled.
+   * was brought leaves the fallback. Messages that are leased from the fallback stay until they are settled. Tells whether
+   * there are records or prefixes again, which came meanwhile.
    */
-  async replay(signal: AbortSignal): Promise<void> {
+  async replay(signal: AbortSignal): Promise<boolean> {
     const marks = [...this.#marks.values()].sort((a, b) => Number(a.markKey[1]) - Number(b.markKey[1]));
     for (const mark of marks.filter(({ kind }) => kind === "cleared")) {
       signal.throwIfAborted();
@@ -162,6 +163,7 @@ export class Journal {
       });
     }
     await this.#inTurn(() => this.#countMessages());
+    return [...this.#marks.values()].some(({ kind }) => kind !== "queue");
   }
 
   /** One after the other. */
@@ -173,14 +175,20 @@ export class Journal {
 
   async #replayRecords(marks: readonly Mark[]): Promise<void> {
     const entries = await this.#fallback.get(marks.map(({ target }) => target));
-    const operations: Operation[] = marks.flatMap((mark, index): Operation[] => {
-      const entry = entries[index];
+    const records = marks.map((mark, index) => ({ mark, entry: entries[index] ?? null }))
+      .filter(({ mark }) => !this.#isToBeCleared(mark.target));
+    const operations: Operation[] = records.flatMap(({ mark, entry }): Operation[] => {
       if (entry) return [toSet(entry, this.#clock.now())];
       // Overwritten and expired since, it is gone as well; only what may never have happened leaves the old one.
       return mark.kind === "announced" ? [] : [{ type: "delete", key: mark.target }];
     });
     if (operations.length > 0) await this.#primary.commit({ operations });
-    await Promise.all(marks.map((mark, index) => this.#inTurn(() => this.#unmark(mark, entries[index]))));
+    await Promise.all(records.map(({ mark, entry }) => this.#inTurn(() => this.#unmark(mark, entry))));
+  }
+
+  /** Whether a clear has come since the last ones were brought to the primary: what was written after it has to follow it. */
+  #isToBeCleared(key: Key): boolean {
+    return key.some((_, length) => this.#marks.has(markName("cleared", key.slice(0, length))));
   }
 
   /** Takes a mark away with its record, unless that was written again since it was read. */
@@ -210,7 +218,7 @@ export class Journal {
     for (const operation of operations) {
       const [kind, target]: [MarkKind, Key] = "queue" in operation
         ? ["queue", operation.queue]
-        : [operation.type === "set" ? "written" : "deleted", operation.key];
+        : ["record", operation.key];
       const known = this.#marks.get(markName(kind, target));
       if (known?.kind === kind) continue;
       const mark = known ? { ...known, kind } : this.#newMark(kind, target);
@@ -282,7 +290,7 @@ function nameOf({ kind, target }: Mark): string {
 
 /** The mark of a write that may never happen. */
 function announced(mark: Mark): Mark {
-  return mark.kind === "written" || mark.kind === "deleted" ? { ...mark, kind: "announced" } : mark;
+  return mark.kind === "record" ? { ...mark, kind: "announced" } : mark;
 }
 
 function toOperation({ kind, target, markKey }: Mark): SetOperation {

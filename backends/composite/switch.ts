@@ -104,7 +104,7 @@ export class Switch {
   /** Brings over what was just written to the fallback, though the primary serves, before anybody looks for it there. */
   async follow(): Promise<void> {
     try {
-      await this.#atTheGate(() => this.#parts.journal.replay(this.#ending.signal));
+      await this.#atTheGate(() => this.#replayAll());
     } catch {
       // It is in the journal: the probe goes on with it.
     }
@@ -211,15 +211,19 @@ export class Switch {
   /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
   async #synchronise(): Promise<void> {
     const { journal } = this.#parts;
-    const { signal } = this.#ending;
-    if (this.#serving === "primary") return await this.#atTheGate(() => journal.replay(signal));
+    if (this.#serving === "primary") return await this.#atTheGate(() => this.#replayAll());
     if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
-    if (journal.size > FEW) await journal.replay(signal);
+    if (journal.size > FEW) await journal.replay(this.#ending.signal);
     await this.#atTheGate(async () => {
       await Promise.allSettled(this.#underway);
-      await journal.replay(signal);
+      await this.#replayAll();
       this.#change("primary", "everything is synchronised");
     });
+  }
+
+  /** Replays the journal while calls wait, with what those bring that were under way. */
+  async #replayAll(): Promise<void> {
+    while (await this.#parts.journal.replay(this.#ending.signal));
   }
 
   /** Does some work while calls wait. */

@@ -14,7 +14,7 @@ import {
 import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
-import { standIn } from "../storage/stand_in.ts";
+import { standIn, turn } from "../storage/stand_in.ts";
 import { flaky, put } from "./flaky_backend.ts";
 
 /** A primary that is away, and its fallback; both outlive the backend, and single methods of either can be replaced. */
@@ -337,5 +337,51 @@ Deno.test("a large batch of deletions takes effect at the primary when it happen
   assertEquals((await backend.commit({ operations })).committed, true);
   await comeBack(backend);
   assertEquals(await stores.primary.count(["k"]), 0);
+  await backend.close();
+});
+
+Deno.test("a large batch in which the process ends leaves at the primary what was before it, or what came of it", async () => {
+  for (const happens of [true, false]) {
+    const { stores, methods, begin, comeBack } = open();
+    await stores.primary.commit(put(["k", "0"], "older"));
+    const first = begin();
+    await first.commit(put(["k", "0"], "newer"));
+    methods.fallback.commit = async (batch) => {
+      if (batch.operations[0]?.type !== "delete") return await stores.fallback.commit(batch);
+      if (happens) await stores.fallback.commit(batch);
+      return await new Promise(() => {}); // nobody is there any more
+    };
+    const operations = Array.from({ length: 99 }, (_, n) => ({ type: "delete", key: ["k", `${n}`] }) as const);
+    void first.commit({ operations });
+    await turn();
+    delete methods.fallback.commit;
+    const second = begin();
+    await second.get([["k", "0"]]);
+    await comeBack(second);
+    assertEquals(await valuesOf(stores.primary), happens ? [] : ["newer"]);
+    await second.close();
+  }
+});
+
+Deno.test("what is written after a clear() that comes during a synchronisation follows it", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  // More than go at once, so that calls do not wait for the switch back.
+  for (let n = 0; n < 60; n++) await backend.commit(put(["k", `${n}`], "before"));
+  let written: Promise<unknown> | null = null;
+  methods.primary.commit = async (batch) => {
+    const result = await stores.primary.commit(batch);
+    written ??= backend.clear(["k"]).then(() => backend.commit(put(["k", "59"], "after")));
+    await written;
+    return result;
+  };
+  // All but the first of them are brought over once that has happened.
+  methods.fallback.get = async (keys) => {
+    while (written === null && keys.some((key) => key[1] === "59")) await turn();
+    await written;
+    return await stores.fallback.get(keys);
+  };
+  await comeBack(backend);
+  assertEquals(await valuesOf(stores.primary), ["after"]);
   await backend.close();
 });

@@ -10,8 +10,8 @@ import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { lease, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { flaky, put } from "./flaky_backend.ts";
 
-const WRITERS = 4;
-const RECORDS = 60; // as many as do not go to a fallback in one batch with their marks
+const WRITERS = 8;
+const RECORDS = 55; // as many as do not go to a fallback in one batch with their marks
 const STEPS = 60;
 
 /** What is thrown into a process that was killed. */
@@ -53,8 +53,8 @@ function slow(backend: StorageBackend, random: (limit: number) => number, isKill
 class Ledger {
   /** The last write of each record that was told to be done, 0 where it is gone, and those after it of which nobody knows. */
   readonly records = new Map<string, { readonly key: Key; sure: number; maybe: number[] }>();
-  /** Whether the record that all of them write was written at all. */
-  isShared = false;
+  /** Records that are written by several at the same time, and never deleted. */
+  readonly shared = new Set<string>();
   readonly sent = new Set<string>();
   readonly handled = new Set<string>();
   /** Of those that were handled, they have a record that was written in the same step. */
@@ -86,7 +86,9 @@ async function simulate(seed: number): Promise<void> {
         const n = ++counter;
         const kind = random(8);
         if (kind === 0) {
-          if (await commit(put(["shared"], `${n}`))) ledger.isShared = true;
+          const name = `shared ${random(RECORDS)}`;
+          const both = await Promise.all([commit(put([name], `${n}`)), commit(put([name], `${n}`))]);
+          if (both.includes(true)) ledger.shared.add(name);
         } else if (kind === 1) {
           const done = await commit({ operations: [message(`m${n}`, { delayMs: random(3) * 100, maxAttempts: 100 })] });
           if (done) ledger.sent.add(`m${n}`);
@@ -153,7 +155,7 @@ async function simulate(seed: number): Promise<void> {
     const found = Number(entry?.value ?? 0);
     assert([sure, ...maybe].includes(found), `seed ${seed}: record ${key} is ${found}, not ${sure} or ${maybe}`);
   }
-  assert(!ledger.isShared || (await primary.get([["shared"]]))[0], `seed ${seed}: the record of all is lost`);
+  for (const name of ledger.shared) assert((await primary.get([[name]]))[0], `seed ${seed}: ${name} is lost`);
   for (const id of ledger.done) {
     assert((await primary.get([["done", id]]))[0], `seed ${seed}: what was written with the end of ${id} is lost`);
   }
