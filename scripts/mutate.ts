@@ -24,7 +24,7 @@ const MIN_KILLED = 0.95;
 const DEFAULT_JOBS = 2;
 
 // How many times as many turns of loops as without a fault are no endless loop yet.
-const MAX_LONGER = 10;
+const MAX_LONGER = 4;
 const MIN_TURNS = 100_000;
 
 if (import.meta.main) Deno.exit(await main(Deno.args)); // a worker that was ended may take its time

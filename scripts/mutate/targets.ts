@@ -26,4 +26,5 @@ export const TARGETS: readonly Target[] = [
   { file: "src/memory/scores.ts", tests: ["tests/memory/scores_test.ts"] },
   { file: "src/memory/context.ts", tests: ["tests/memory/context_test.ts"] },
   { file: "src/memory/ranker.ts", tests: RANKER_TESTS },
+  { file: "src/memory/keyword_score.ts", tests: ["tests/memory/keyword_score_test.ts", ...RANKER_TESTS] },
 ];
