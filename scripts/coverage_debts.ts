@@ -2,7 +2,7 @@
 
 /** By path; whatever is not named here owes nothing. */
 export const COVERAGE_DEBTS: Readonly<Record<string, number>> = {
-  // A suspicion that is told again in the page in which it began.
+  // An agent that is registered anew between two reads of one look.
   "src/agents/watch.ts": 1,
   // A call that is refused after its probe was overtaken four times in a row.
   "src/resilience/breaker_gate.ts": 2,

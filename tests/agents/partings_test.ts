@@ -74,3 +74,24 @@ Deno.test("states that the engine refuses, more than fit one batch, keep none of
   const saved = await Array.fromAsync(memory.list([]));
   assertEquals(saved.filter(({ value }) => JSON.stringify(value).includes("fine")).length, names.length);
 });
+
+Deno.test("watch() tells that a suspect is back whose heartbeats travel with others' since", async () => {
+  const clock = new ManualClock();
+  const backend = new MemoryBackend({ clock });
+  await using watching = new AgentRegistry(backend, { clock });
+  await using living = new AgentRegistry(backend, { clock });
+  const told: string[] = [];
+  const over = new AbortController();
+  await living.register(ADA);
+  await living.heartbeat(ADA.id); // in a session of its own
+  const watched = (async () => {
+    for await (const { type } of watching.watch({ signal: over.signal })) told.push(type);
+  })();
+  await clock.advance(35_000);
+  assertEquals(told, ["suspect"]);
+  await living.startHeartbeats(); // in the session of all agents of this process
+  await clock.advance(5_000);
+  assertEquals(told, ["suspect", "back"]);
+  over.abort();
+  await watched.catch(() => {});
+});
