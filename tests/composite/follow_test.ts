@@ -1,0 +1,38 @@
+/** A message that the fallback still has when the primary serves again, and cannot be given to it. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { FallbackBackend } from "../../backends/composite/fallback.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { BackendUnavailableError } from "../../src/errors.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { claimIds, claimOne, commit, lease, message } from "../../src/testing/steps.ts";
+import { standIn } from "../storage/stand_in.ts";
+import { flaky } from "./flaky_backend.ts";
+
+Deno.test("a call goes on where what the fallback was just given back cannot be brought over, which is done later", async () => {
+  const clock = new ManualClock();
+  const methods: Partial<StorageBackend> = {};
+  const { backend: primary, control } = flaky(standIn(new MemoryBackend({ clock }), methods));
+  const fallback = new MemoryBackend({ clock });
+  await using backend = new FallbackBackend(primary, { fallback, queues: true }, clock, () => {});
+  control.isAway = true;
+  await commit(backend, [message("a")]);
+  const delivery = await claimOne(backend);
+  control.isAway = false;
+  for (let tries = 0; backend.status.serving !== "primary"; tries++) {
+    assert(tries < 50, JSON.stringify(backend.status));
+    await clock.advance(1000);
+  }
+  let failures = 0;
+  methods.commit = () => {
+    failures++;
+    return Promise.reject(new BackendUnavailableError("away"));
+  };
+  await commit(backend, [{ type: "retry", ...lease(delivery) }]);
+  assertEquals(await claimIds(backend, 10), []);
+  assert(failures > 0, "it was tried to bring it over");
+  delete methods.commit;
+  await clock.advance(10_000);
+  assertEquals(await claimIds(backend, 10), ["a"]);
+});
