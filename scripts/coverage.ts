@@ -35,7 +35,7 @@ const LEFT_OUT = [
   ...(redisProgram === null ? ["backends/redis"] : []),
   ...(postgresPrograms === null ? ["backends/postgres"] : []),
 ];
-const TESTS = ["tests/", "--ignore=tests/property,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
+const TESTS = ["tests/", "--ignore=tests/property,tests/npm,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
 
