@@ -117,19 +117,18 @@ export function rollBack(database: SqliteDatabase): void {
 
 /** The version of the format, 0 for an empty file. */
 function versionOf(database: SqliteDatabase, name: string): number {
-  const applicationId = readNumber(database, "PRAGMA application_id");
-  const version = readNumber(database, "PRAGMA user_version");
-  if (applicationId === APPLICATION_ID) {
+  // In one statement, which sees all that another process makes of an empty file, or nothing of it.
+  const row = database.prepare(`
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) AS tables
+    FROM pragma_application_id, pragma_user_version`).get();
+  // deno-coverage-ignore -- the compiler asks for it: the statement gives a row
+  const [applicationId, version, tables] = Object.values(row ?? {}).map(Number);
+  if (applicationId === APPLICATION_ID && version !== undefined) {
     if (version > MIGRATIONS.length) throw new SchemaNewerError(name, version, MIGRATIONS.length);
     return version;
   }
-  if (applicationId !== 0 || version !== 0 || readNumber(database, "SELECT count(*) FROM sqlite_schema") > 0) {
+  if (applicationId !== 0 || version !== 0 || tables !== 0) {
     throw new BackendCorruptError(`Cannot open the backend "${name}": the file holds another application's data`);
   }
   return 0;
-}
-
-function readNumber(database: SqliteDatabase, sql: string): number {
-  // deno-coverage-ignore -- the compiler asks for it: these statements give a row
-  return Number(Object.values(database.prepare(sql).get() ?? {})[0]);
 }

@@ -70,6 +70,34 @@ Deno.test("prepareSchema() finds the tables made when another process was faster
   });
 });
 
+Deno.test("prepareSchema() takes no half of what another process makes for another application's data", async () => {
+  await withFile((path) => {
+    const database = new DatabaseSync(path);
+    let isMade = false;
+    const late: SqliteDatabase = {
+      exec: (sql) => database.exec(sql),
+      prepare: (sql) => {
+        const statement = database.prepare(sql);
+        const get = () => {
+          const row = statement.get();
+          if (isMade) return row;
+          isMade = true;
+          const other = new DatabaseSync(path);
+          prepareSchema(other, "other");
+          other.close();
+          return row;
+        };
+        return { get, run: () => statement.run(), all: () => statement.all() };
+      },
+      close: () => database.close(),
+    };
+    prepareSchema(late, "late");
+    assertEquals(database.prepare("SELECT count(*) AS count FROM store").get()?.count, 1);
+    database.close();
+    return Promise.resolve();
+  });
+});
+
 Deno.test("SqliteBackend refuses a file of its own in which a table is missing", async () => {
   await withFile(async (path) => {
     await store(path);
