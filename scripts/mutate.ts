@@ -3,8 +3,9 @@
  *
  * Makes small faults in a copy of each file, one at a time, and runs the file's tests against it. A fault that they do
  * not notice has survived. Those that change nothing which could be noticed are explained, each, in
- * `scripts/mutate/survivors.json`. Exits with 0 when at least 95 % of the others are killed in each file, with 1 when not
- * or when an explanation is stale, and with 2 when the tests fail without any fault or there is no such file.
+ * `scripts/mutate/survivors.json`; explanations of what is killed by now, or not there any more, are named. Exits with 0
+ * when at least 95 % of the others are killed in each file, with 1 when not, and with 2 when the tests fail without any
+ * fault or there is no such file.
  *
  * @module
  */
@@ -105,7 +106,7 @@ async function mutate({ file, tests }: Target, sandboxes: readonly Sandbox[]): P
   for (const { original, mutated } of stale) {
     console.log(`  stale explanation: killed, or not there any more\n    - ${original}\n    + ${mutated}`);
   }
-  return { killed, total: mutants.length, meant, isGood: killed >= MIN_KILLED * meant && stale.length === 0 };
+  return { killed, total: mutants.length, meant, isGood: killed >= MIN_KILLED * meant };
 }
 
 function percent(part: number, whole: number): string {

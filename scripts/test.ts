@@ -53,6 +53,7 @@ const STEPS: readonly Step[] = [
   { name: "conformance", args: [...TEST, "--parallel", "tests/conformance/"], covers: true, jobs: 3 },
   // What random commands happen to run does not count: it would be another thing each time.
   { name: "coverage", args: ["run", "--allow-all", "--no-check", "scripts/coverage.ts"] },
+  { name: "mutants", args: ["run", "--allow-read", "--allow-env", "scripts/mutate.ts"] },
   { name: "properties", args: [...TEST, "--parallel", "tests/property/"] },
   { name: "node", args: [...TEST, "tests/npm/"] },
   {
