@@ -39,7 +39,7 @@ export class Bag<Item extends BagItem> {
     this.#items = [];
   }
 
-  /** The items; from the end, so that any may be taken out while they are looked at. */
+  /** The items; from the end, so that the one which is looked at may be taken out. */
   *[Symbol.iterator](): Generator<Item> {
     for (let index = this.#items.length - 1; index >= 0; index--) {
       const item = this.#items[index];
