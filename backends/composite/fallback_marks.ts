@@ -6,6 +6,9 @@ import type { Batch, Changes, Delivery, Entry, Operation } from "../../src/stora
 // A version of the primary is one that no record of the fallback has.
 const NO_VERSION = "none";
 
+/** A batch that says what it checks, also where that is nothing. */
+export type CheckedBatch = Batch & Required<Pick<Batch, "checks">>;
+
 /** The marks of one fallback. */
 export class FallbackMarks {
   // No engine makes versions or tokens that begin so, nor does another fallback that is within this one's primary.
@@ -27,7 +30,7 @@ export class FallbackMarks {
   }
 
   /** A batch in the fallback's own terms. */
-  unmark(batch: Batch): Batch {
+  unmark(batch: Batch): CheckedBatch {
     const length = this.#mark.length;
     return {
       ...batch,

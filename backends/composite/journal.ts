@@ -14,6 +14,7 @@ import {
 } from "../../src/storage/backend.ts";
 import { encodeJson, type JsonObject, type JsonValue } from "../../src/storage/json.ts";
 import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
+import type { CheckedBatch } from "./fallback_marks.ts";
 import { moveMessages, SEND_BATCH } from "./moving.ts";
 
 /**
@@ -75,16 +76,16 @@ export class Journal {
   }
 
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
-  commit(batch: Batch): Promise<CommitResult> {
+  commit(batch: CheckedBatch): Promise<CommitResult> {
     return this.#inTurn(() => this.#commit(batch));
   }
 
-  async #commit(batch: Batch): Promise<CommitResult> {
+  async #commit(batch: CheckedBatch): Promise<CommitResult> {
     this.#requireSmall(batch.operations);
     const fresh = this.#newMarks(batch.operations);
     const messages = batch.operations.filter((operation) => operation.type === "enqueue").length;
     this.#requireRoom(fresh.length + messages);
-    const size = batch.operations.length + (batch.checks?.length ?? 0) + fresh.length;
+    const size = batch.operations.length + batch.checks.length + fresh.length;
     if (size > MAX_BATCH_SIZE) {
       await this.#mark(fresh.map(announced));
       const result = await this.#fallback.commit(batch);

@@ -6,7 +6,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import { claimIds, claimOne, commit, lease, message } from "../../src/testing/steps.ts";
+import { claimIds, claimOne, commit, lease, message, record } from "../../src/testing/steps.ts";
 import { standIn } from "../storage/stand_in.ts";
 import { flaky } from "./flaky_backend.ts";
 
@@ -35,4 +35,23 @@ Deno.test("a call goes on where what the fallback was just given back cannot be 
   delete methods.commit;
   await clock.advance(61_000); // for a minute, it is held by what was to bring it over
   assertEquals(await claimIds(backend, 10), ["a"]);
+});
+
+Deno.test("a batch that has no room for its marks comes to the primary whole, messages and records", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  await using backend = new FallbackBackend(
+    primary,
+    { fallback: new MemoryBackend({ clock }), queues: true },
+    clock,
+    () => {},
+  );
+  control.isAway = true;
+  await commit(backend, [message("a"), ...Array.from({ length: 80 }, (_, n) => record(["k", `${n}`], n))]);
+  control.isAway = false;
+  for (let tries = 0; backend.status.serving !== "primary"; tries++) {
+    assert(tries < 50, JSON.stringify(backend.status));
+    await clock.advance(1000);
+  }
+  assertEquals([await primary.count(["k"]), await claimIds(primary, 10)], [80, ["a"]]);
 });
