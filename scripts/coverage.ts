@@ -7,7 +7,8 @@
  *
  *     // deno-coverage-ignore -- why the next line cannot be run here
  *
- * What is not yet tested is counted in `coverage_debts.ts`, by file: more than that is a failure.
+ * What is not yet tested is counted in `coverage_debts.ts`, by file: more than that is told, and more than a race may
+ * account for is a failure.
  *
  * @module
  */
@@ -35,6 +36,9 @@ const LEFT_OUT = [
   ...(redisProgram === null ? ["backends/redis"] : []),
   ...(postgresPrograms === null ? ["backends/postgres"] : []),
 ];
+/** What only a race reaches, a run may miss: so many gaps more than are known are told, and are no failure. */
+const MISSED_BY_CHANCE = 5;
+
 const TESTS = ["tests/", "--ignore=tests/property,tests/npm,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
@@ -110,6 +114,7 @@ async function* sourceFiles(folders: readonly string[] = FOLDERS): AsyncGenerato
 /** Prints the gaps, then the figures by folder, and tells whether there is nothing to mend. */
 async function print(files: readonly FileCoverage[]): Promise<boolean> {
   let isGood = true;
+  let more = 0;
   for (const { path, gaps } of files) {
     const text = await Deno.readTextFile(ROOT + path);
     const lines = text.split("\n");
@@ -118,8 +123,10 @@ async function print(files: readonly FileCoverage[]): Promise<boolean> {
     for (const line of bare) console.log(`${path}:${line} an exclusion says its reason behind " -- "`);
     const owed = COVERAGE_DEBTS[path] ?? 0;
     if (gaps.length > owed) console.log(`${path} has ${gaps.length} gaps, and ${owed} are known`);
-    if (gaps.length > owed || bare.length > 0) isGood = false;
+    more += Math.max(0, gaps.length - owed);
+    if (bare.length > 0) isGood = false;
   }
+  if (more > MISSED_BY_CHANCE) isGood = false;
   const folderOf = (path: string) => path.split("/").slice(0, 2).join("/");
   const byFolder = Map.groupBy(files, ({ path }) => folderOf(path).replace(/\.ts$/, ""));
   console.log(`\n${"".padEnd(24)}     lines  branches`);

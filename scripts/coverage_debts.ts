@@ -6,6 +6,8 @@ export const COVERAGE_DEBTS: Readonly<Record<string, number>> = {
   "src/agents/watch.ts": 2,
   // A call that is refused after its probe was overtaken four times in a row.
   "src/resilience/breaker_gate.ts": 2,
+  // A clear() that comes to the fallback in the very moment of the switch back.
+  "backends/composite/fallback.ts": 1,
   // A synchronisation that another one has to wait for.
   "backends/composite/switch.ts": 1,
   // Sockets in the file system, which the client takes from PGHOST alone.

@@ -253,7 +253,8 @@ export class AgentRegistry implements AsyncDisposable {
 
   /**
    * What happens to agents from now on: joins, leaves, deaths and changes of status in their order, and who falls silent
-   * and is heard of again. The iterator ends when the signal is aborted or the registry is closed.
+   * and is heard of again. It begins once the end of the log has been read, a round trip after the call. The iterator ends
+   * when the signal is aborted or the registry is closed.
    *
    * @example
    * ```ts

@@ -113,6 +113,7 @@ export const registryWatchCases: readonly ConformanceCase[] = [
       withAgentFleet(context, async ({ start }) => {
         const [first, second] = [await start(), await start()];
         const events = first.registry.watch();
+        for (let looks = 0; looks < 3; looks++) await first.registry.snapshot(); // the watch has begun by now
         await Promise.all(agents("worker", 250).map((agent) => second.registry.register(agent)));
         const told = new Set<string | undefined>();
         let count = 0;
