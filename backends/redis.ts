@@ -46,7 +46,7 @@ import { serverName } from "./redis/url.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
 export type { RedisClient, RedisClusterClient, RedisClusterNode } from "./redis/driver.ts";
-export type { RedisCommand, RedisConnection, RedisConnectionOptions } from "./redis/driver.ts";
+export type { RedisCommand, RedisCommandClass, RedisConnection, RedisConnectionOptions } from "./redis/driver.ts";
 
 /** How to make a {@linkcode RedisBackend}: with a URL or with a client, one of the two. */
 export interface RedisBackendOptions {

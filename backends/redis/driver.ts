@@ -38,6 +38,13 @@ export interface RedisCommand {
   toWritable(socket: object): string | Uint8Array;
 }
 
+/** The class of a client's commands: `Command` of ioredis. */
+export type RedisCommandClass = new (
+  name: string,
+  args: string[],
+  options: { readonly replyEncoding: "utf8" },
+) => RedisCommand;
+
 /** The part of a client that is one connection: ioredis fits, and so does ioredis-mock. */
 export interface RedisConnection {
   /** Connects. */
@@ -48,7 +55,9 @@ export interface RedisConnection {
   on(event: string, listener: (...args: never[]) => void): unknown;
   /** Runs a script that the server knows. */
   evalsha(sha: string, keyCount: number, ...args: string[]): Promise<unknown>;
-  /** Sends a command that was made by the caller, an instance of the client's own `Command`; an emulator cannot. */
+  /** What `sendCommand` sends; a client does not tell its own, and is called by its methods where it is not known. */
+  readonly Command?: RedisCommandClass;
+  /** Sends a command that was made by the caller. */
   sendCommand?(command: RedisCommand): unknown;
   /** Runs a script. */
   eval(source: string, keyCount: number, ...args: string[]): Promise<unknown>;
@@ -96,11 +105,9 @@ export interface RedisClusterNode extends RedisClient {
 
 /** A client that only makes others: it never connects itself. The driver is loaded now, and not before. */
 export async function loadClient(url: string): Promise<RedisClient> {
-  let Redis: typeof import("ioredis").Redis;
-  try {
-    ({ Redis } = await import("ioredis"));
-  } catch (cause) {
+  const { Redis, Command } = await import("ioredis").catch((cause) => {
     throw driverMissing("Cannot use Redis", "ioredis", cause);
-  }
-  return new Redis(url, { lazyConnect: true });
+  });
+  const client = new Redis(url, { lazyConnect: true });
+  return { duplicate: (options) => Object.assign(client.duplicate(options), { Command }) };
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { RedisConnection } from "../../backends/redis/driver.ts";
+import { loadClient, type RedisConnection, type RedisConnectionOptions } from "../../backends/redis/driver.ts";
 import { scriptCaller, writeCommand } from "../../backends/redis/written_command.ts";
 
 /** Reads a command as a server does, by the lengths in bytes that stand before each part. */
@@ -34,7 +34,7 @@ Deno.test("writeCommand() gives the length of each part in bytes, of any text", 
   ) assertEquals(readCommand(writeCommand(parts)), parts);
 });
 
-Deno.test("scriptCaller() sends a command of the client's own class, whose text is let go of once it is sent", async () => {
+Deno.test("scriptCaller() sends a command of the client's class, whose text is let go of once it is sent", async () => {
   class Command {
     readonly name: string;
     constructor(name: string) {
@@ -45,7 +45,7 @@ Deno.test("scriptCaller() sends a command of the client's own class, whose text 
     }
   }
   class Client {
-    static readonly Command = Command;
+    readonly Command = Command;
     sendCommand(command: Command): Promise<unknown> {
       return Promise.resolve([command.name, command.toWritable(), command.toWritable()]);
     }
@@ -58,8 +58,15 @@ Deno.test("scriptCaller() sends a command of the client's own class, whose text 
   ]);
 });
 
-Deno.test("scriptCaller() calls a client that has no commands of its own by its methods", async () => {
+Deno.test("scriptCaller() calls a client by its methods when the class of its commands is not known", async () => {
   const client = { evalsha: (...args: unknown[]) => Promise.resolve(args) };
   const call = scriptCaller(client as unknown as RedisConnection);
   assertEquals(await call("abc", ["key", "value"]), ["abc", 1, "key", "value"]);
+});
+
+Deno.test("loadClient() makes connections that tell the class of their commands", async () => {
+  const client = await loadClient("redis://127.0.0.1:1");
+  const connection = client.duplicate({ lazyConnect: true } as RedisConnectionOptions);
+  assertEquals(typeof connection.Command?.prototype.toWritable, "function");
+  connection.disconnect();
 });
