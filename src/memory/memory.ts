@@ -289,8 +289,9 @@ export class Memory implements AsyncDisposable {
 
   /**
    * Calls `listener` for each entry that is written or deleted from now on, by whatever process, until the returned
-   * function is called: mostly at once, and where a wake-up was lost after a second. Of changes that follow one another quickly the last one may be all that is seen; that an entry
-   * expires is not told. What is out of reach while a fallback serves counts as deleted until it is back.
+   * function is called: mostly at once, and where a wake-up was lost after a second. Of changes that follow one another
+   * quickly the last one may be all that is seen; that an entry expires is not told. What is out of reach while a fallback
+   * serves counts as deleted until it is back.
    */
   watch(
     listener: (change: MemoryChange) => void,

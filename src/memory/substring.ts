@@ -2,7 +2,7 @@
 
 import type { JsonValue } from "../storage/json.ts";
 
-/** Tells whether a value holds a text that it was made for: in a string, a number or boolean as written, or the name of a field. */
+/** Tells whether a value holds a text: in a string, a number or boolean as written, or the name of a field. */
 export type ContainsText = (value: JsonValue) => boolean;
 
 // The platform's search compares up to pattern x text characters; with a pattern this short that is still linear.

@@ -57,5 +57,5 @@ export class Handling implements ProcessContext, BagItem {
 
 /** Queries of databases are promises of a kind, and promises of another realm no `Promise` of this one. */
 function isThenable(result: ProcessResult | PromiseLike<ProcessResult>): result is PromiseLike<ProcessResult> {
-  return result instanceof Promise || (typeof result === "object" && typeof result?.then === "function");
+  return typeof result === "object" && typeof result?.then === "function";
 }

@@ -124,7 +124,7 @@ function list(check: Check, what: string): Check {
     if (!Array.isArray(value)) return { path: "", what };
     for (let index = 0; index < value.length; index++) {
       const fault = check(value[index]);
-      if (fault !== null) return { path: `.${index}${fault.path}`, what: fault.what };
+      if (fault !== null) return at(index, fault);
     }
     return null;
   };
@@ -137,11 +137,16 @@ function shape(fields: Readonly<Record<string, Check>>, what: string): Check {
     if (!isObject(value)) return { path: "", what };
     for (const [name, check] of checks) {
       const fault = check(value[name]);
-      if (fault !== null) return { path: `.${name}${fault.path}`, what: fault.what };
+      if (fault !== null) return at(name, fault);
     }
     for (const name in value) if (!Object.hasOwn(fields, name)) return unknownNames(value, fields);
     return null;
   };
+}
+
+/** A fault of a part, as one of the whole. */
+function at(step: string | number, { path, what }: Fault): Fault {
+  return { path: `.${step}${path}`, what };
 }
 
 function unknownNames(value: object, fields: object): Fault | null {

@@ -14,8 +14,8 @@ import { errorText, LeaseLostError, PermanentFailureError, tellSafely } from "..
 import { observeProcess } from "../observability/messaging_telemetry.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import type { Batch } from "../storage/backend.ts";
-import type { JsonObject } from "../storage/json.ts";
 import { Bag } from "../storage/bag.ts";
+import type { JsonObject } from "../storage/json.ts";
 import { retryDelayMs } from "./configuration.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
 import { Handling } from "./handling.ts";

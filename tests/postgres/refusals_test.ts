@@ -4,23 +4,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
-import type { StorageBackend } from "../../src/storage/backend.ts";
+import { calls, KEY, QUEUE } from "../calls.ts";
 import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
-
-const KEY = ["key"];
-const QUEUE = ["queue"];
-
-/** One call of each kind that reaches the server. */
-function calls(backend: StorageBackend): (() => Promise<unknown>)[] {
-  return [
-    () => backend.get([KEY]),
-    () => backend.commit({ operations: [{ type: "set", key: KEY, value: 1 }] }),
-    () => backend.claim(QUEUE, { leaseMs: 1000 }),
-    () => backend.stats(QUEUE),
-    () => backend.listen(QUEUE, () => {}),
-    () => Array.fromAsync(backend.list([])),
-  ];
-}
 
 /** Makes a role that needs its password, as every role does from now on. */
 async function requirePassword(server: PostgresServer, role: string, password: string): Promise<void> {
@@ -40,7 +25,7 @@ Deno.test({
     const urlWith = (credentials: string) => server.url.replace("test@", credentials);
     for (const credentials of ["secret-user:wrong-secret@", "secret-nobody:wrong-secret@", "secret-user@"]) {
       await using backend = new PostgresBackend({ url: urlWith(credentials), commandTimeoutMs: 20_000 });
-      for (const call of calls(backend)) {
+      for (const call of [...calls(backend), () => backend.listen(QUEUE, () => {})]) {
         const startedAt = performance.now();
         const error = await assertRejects(call, BackendUnavailableError, "password authentication failed");
         assert(performance.now() - startedAt < 10_000, "it did not wait for its time limit");

@@ -3,11 +3,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RedisBackend } from "../../backends/redis.ts";
 import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "../../src/errors.ts";
-import type { StorageBackend } from "../../src/storage/backend.ts";
+import { calls, KEY } from "../calls.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
-
-const KEY = ["key"];
-const QUEUE = ["queue"];
 
 function refusalTest(name: string, run: (server: RedisServer) => Promise<void>): void {
   Deno.test({
@@ -18,17 +15,6 @@ function refusalTest(name: string, run: (server: RedisServer) => Promise<void>):
       await run(server);
     },
   });
-}
-
-/** One call of each kind that reaches the server. */
-function calls(backend: StorageBackend): (() => Promise<unknown>)[] {
-  return [
-    () => backend.get([KEY]),
-    () => backend.commit({ operations: [{ type: "set", key: KEY, value: 1 }] }),
-    () => backend.claim(QUEUE, { leaseMs: 1000 }),
-    () => backend.stats(QUEUE),
-    () => Array.fromAsync(backend.list([])),
-  ];
 }
 
 refusalTest("a wrong password is refused at once, in words that do not repeat it", async (server) => {
