@@ -135,7 +135,7 @@ export class Claims {
         session.query(statements.promote, [num]),
         session.query(statements.expire, [num]),
       ]);
-      return Number(expired?.moved);
+      return Number(expired?.moved ?? 0); // none where the queue was taken away since it was looked at
     });
   }
 

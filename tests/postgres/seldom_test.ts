@@ -31,7 +31,8 @@ function partsOn(answer: (text: string) => readonly Row[]): Parts {
   const run = (_deadlineMs: number, work: Work) => work(session);
   const notify = { channel: "channel", payload: () => "" };
   // Of a connection, no more is used here.
-  const connection = Object.assign(Object.create(null), { read: run, write: run });
+  const transaction = (deadlineMs: number, _before: Work, work: Work) => run(deadlineMs, work);
+  const connection = Object.assign(Object.create(null), { read: run, write: run, transaction });
   return { connection, statements, queues: new QueueNumbers("ns", statements), namespace: "ns", notify };
 }
 
@@ -44,6 +45,11 @@ Deno.test("Claims.run() gives nothing where others take what is ready at each lo
   const key = ["queue"];
   const calls = [{ key, claim: prepareClaim(key, { leaseMs: 1000 }) }];
   assertEquals([await new Claims(parts).run(calls, Infinity), looks], [[[]], 5]);
+});
+
+Deno.test("Claims.recover() counts no lease in a queue that is taken away after it was looked at", async () => {
+  const parts = partsOn((text) => text === statements.isDue ? [{ num: 1, due: true }] : []);
+  assertEquals(await new Claims(parts).recover("queue", Infinity), 0);
 });
 
 Deno.test("Express.run() leaves a send to the other way whose id another process has just sent", async () => {
