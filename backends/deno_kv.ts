@@ -29,6 +29,7 @@ import type {
 } from "../src/storage/backend.ts";
 import { listLimit, messagesLimit, prepareClaim, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
+import { UnderWay } from "../src/storage/under_way.ts";
 import { readChanges } from "./deno_kv/changes.ts";
 import { Claimer } from "./deno_kv/claim.ts";
 import { Committer } from "./deno_kv/commit.ts";
@@ -126,10 +127,9 @@ export class DenoKvBackend implements StorageBackend {
   readonly #parts: Parts;
   readonly #wakes: Wakes;
   readonly #clock: Clock;
-  readonly #background = new Set<Promise<void>>();
+  readonly #calls = new UnderWay();
+  readonly #background = new UnderWay();
   #added = 0;
-  #underWay = 0;
-  #idle: (() => void)[] = [];
   #closing: Promise<void> | null = null;
 
   /**
@@ -263,21 +263,16 @@ export class DenoKvBackend implements StorageBackend {
   }
 
   async #close(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#calls.drain();
     await this.#wakes.close();
-    await Promise.all(this.#background);
+    await this.#background.drain();
     await this.#engine.close();
   }
 
   /** Runs one call, which `close` waits for. */
   async #call<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#requireOpen();
-    this.#underWay++;
-    try {
-      return await work();
-    } finally {
-      if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
-    }
+    return await this.#calls.run(work);
   }
 
   #requireOpen(): void {
@@ -300,8 +295,7 @@ export class DenoKvBackend implements StorageBackend {
 
   /** Tidies up beside the calls. What fails is done by a later sweep. */
   #inBackground(work: () => Promise<void>): void {
-    const running = work().catch(() => {}).finally(() => this.#background.delete(running));
-    this.#background.add(running);
+    void this.#background.run(work).catch(() => {});
   }
 }
 

@@ -8,6 +8,7 @@ import {
   errorText,
   OutcomeUnknownError,
 } from "../../src/errors.ts";
+import { UnderWay } from "../../src/storage/under_way.ts";
 import {
   type DenoKv,
   type DenoKvAtomic,
@@ -58,8 +59,7 @@ export class Engine {
   #closed = false;
   // Without Deno, the client is likely to be npm:@deno/kv; any other is found out at its first refusal.
   #maxChecks = "Deno" in globalThis ? MAX_CHECKS : FEWEST_CHECKS;
-  #underWay = 0;
-  #idle: (() => void)[] = [];
+  readonly #underWay = new UnderWay();
 
   /** Makes an engine. */
   constructor(options: EngineOptions) {
@@ -168,7 +168,7 @@ export class Engine {
   /** Waits for the operations under way, and closes the client if it is this backend's own. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#underWay.drain();
     if (!this.#options.owned) return;
     // One that never opens has nothing to close; one that opens late is closed then.
     const closing = this.#opening?.then((kv) => kv.close()).catch(() => {});
@@ -199,12 +199,10 @@ export class Engine {
         deadlineMs - monotonicMs(systemClock),
       );
     });
-    this.#underWay++;
     try {
-      return await Promise.race([operation, late]);
+      return await this.#underWay.run(() => Promise.race([operation, late]));
     } finally {
       cancel();
-      if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
     }
   }
 }

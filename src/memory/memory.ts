@@ -13,6 +13,7 @@ import { BackendClosedError, BackendUnavailableError, CommitRefusedError } from 
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
+import { UnderWay } from "../storage/under_way.ts";
 import { compactEntries } from "./compact.ts";
 import { CheckedEmbedder } from "./embedding.ts";
 import { checkEntry, EntryStore, toMemoryEntry } from "./entry_store.ts";
@@ -94,7 +95,7 @@ export class Memory implements AsyncDisposable {
   readonly #searcher: Searcher;
   readonly #watches: Watches;
   readonly #clock: Clock;
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #underWay = new UnderWay();
   readonly #updates = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | null = null;
 
@@ -340,7 +341,7 @@ export class Memory implements AsyncDisposable {
   /** Waits for the calls under way, ends all watches, and closes the backend unless the caller made it. Idempotent. */
   close(): Promise<void> {
     return this.#closing ??= (async () => {
-      await Promise.allSettled(this.#underWay);
+      await this.#underWay.drain();
       await this.#watches.close();
       await this.#source.close();
     })();
@@ -357,13 +358,7 @@ export class Memory implements AsyncDisposable {
 
   async #run<Result>(work: (backend: StorageBackend) => Promise<Result>): Promise<Result> {
     this.#requireOpen();
-    const running = this.#source.open().then(work);
-    this.#underWay.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#underWay.delete(running);
-    }
+    return await this.#underWay.run(() => this.#source.open().then(work));
   }
 
   #addWithHistory(backend: StorageBackend, entry: NewEntry): Promise<void> {
