@@ -94,11 +94,8 @@ export class FallbackBackend implements StorageBackend {
     return this.#read(() => this.#primary.count(prefix), () => this.#journal.count(prefix));
   }
 
-  async clear(prefix: Key): Promise<number> {
-    const cleared = await this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
-    // It may have come to the fallback in the very moment of the switch back.
-    if (this.#switch.isPrimary && this.#journal.size > 0) await this.#switch.follow();
-    return cleared;
+  clear(prefix: Key): Promise<number> {
+    return this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
   }
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
@@ -118,23 +115,13 @@ export class FallbackBackend implements StorageBackend {
   async commit(given: Batch): Promise<CommitResult> {
     // A caller may change what it gave as soon as the call is made; mostly it is handed on before that.
     const batch = this.#switch.isReady() ? given : copyBatch(given);
-    if (!this.#switch.isReady()) await this.#switch.begin();
-    const hasLease = batch.operations.some((operation) => "token" in operation);
-    if (batch.operations.some((operation) => this.#marks.isMarked(operation))) {
-      return await this.#commitToFallback(batch);
-    }
-    if (this.#switch.isPrimary) {
-      try {
-        return await this.#switch.track(this.#primary.commit(batch));
-      } catch (error) {
-        // What may have happened already may be done again only where that changes nothing.
-        const isRepeatable = !hasLease && (batch.checks ?? []).length === 0;
-        if (!isAway(error) || (error instanceof OutcomeUnknownError && !isRepeatable)) throw error;
-        this.#switch.leavePrimary(error);
-      }
-    }
-    if (hasLease) throw this.#unavailable("settle a message that the primary backend delivered");
-    return await this.#commitToFallback(batch);
+    const isOfFallback = batch.operations.some((operation) => this.#marks.isMarked(operation));
+    const result = await this.#switch.run(() =>
+      isOfFallback ? this.#commitToFallback(batch) : this.#commitToServing(batch)
+    );
+    // A message that was delivered by the fallback may be settled when the primary is back already.
+    if (isOfFallback && this.#switch.isPrimary) await this.#switch.follow();
+    return result;
   }
 
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
@@ -192,27 +179,41 @@ export class FallbackBackend implements StorageBackend {
     return this.close();
   }
 
+  async #commitToServing(batch: Batch): Promise<CommitResult> {
+    const hasLease = batch.operations.some((operation) => "token" in operation);
+    if (this.#switch.isPrimary) {
+      try {
+        return await this.#primary.commit(batch);
+      } catch (error) {
+        // What may have happened already may be done again only where that changes nothing.
+        const isRepeatable = !hasLease && (batch.checks ?? []).length === 0;
+        if (!isAway(error) || (error instanceof OutcomeUnknownError && !isRepeatable)) throw error;
+        this.#switch.leavePrimary(error);
+      }
+    }
+    if (hasLease) throw this.#unavailable("settle a message that the primary backend delivered");
+    return await this.#commitToFallback(batch);
+  }
+
   async #commitToFallback(batch: Batch): Promise<CommitResult> {
     if (!this.#queuesToo && batch.operations.some((operation) => "queue" in operation)) {
       throw this.#unavailable("use a queue");
     }
-    const result = await this.#switch.track(this.#journal.commit(this.#marks.unmark(batch)));
-    // A message that was delivered by the fallback may be settled when the primary is back already.
-    if (this.#switch.isPrimary) await this.#switch.follow();
-    return result;
+    return await this.#journal.commit(this.#marks.unmark(batch));
   }
 
   async #read<T>(fromPrimary: () => Promise<T>, fromFallback: () => Promise<T>): Promise<T> {
-    if (!this.#switch.isReady()) await this.#switch.begin();
-    if (this.#switch.isPrimary) {
-      try {
-        return await this.#switch.track(fromPrimary());
-      } catch (error) {
-        if (!isAway(error)) throw error;
-        this.#switch.leavePrimary(error);
+    return await this.#switch.run(async () => {
+      if (this.#switch.isPrimary) {
+        try {
+          return await fromPrimary();
+        } catch (error) {
+          if (!isAway(error)) throw error;
+          this.#switch.leavePrimary(error);
+        }
       }
-    }
-    return await this.#switch.track(fromFallback());
+      return await fromFallback();
+    });
   }
 
   async #readQueue<T>(fromPrimary: () => Promise<T>, fromFallback: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { BackendClosedError, BackendUnavailableError, errorText } from "../../sr
 import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { UnderWay } from "../../src/storage/under_way.ts";
 import type { Journal } from "./journal.ts";
 
 /** Who serves at the moment. */
@@ -42,7 +43,7 @@ const FEW = 50;
 export class Switch {
   readonly #parts: SwitchParts;
   readonly #ending = new AbortController();
-  readonly #underway = new Set<Promise<unknown>>();
+  readonly #underWay = new UnderWay();
   #serving: Serving = "primary";
   #sinceMs: number;
   #reason = "it has always been there";
@@ -75,24 +76,17 @@ export class Switch {
     return this.#isStarted && this.#gate === null;
   }
 
-  /** Waits for what an earlier process left, and for the moment of switching back. */
-  async begin(): Promise<void> {
-    if (!this.#isStarted) await this.#waitForStart();
-    while (this.#gate) await this.#gate;
-    this.requireOpen();
+  /**
+   * Makes a call, once what an earlier process left is there, and not in the moment of switching back. Both that and
+   * `close` wait for it.
+   */
+  run<Result>(call: () => Promise<Result>): Promise<Result> {
+    return this.isReady() ? this.#underWay.run(call) : this.#runLater(call);
   }
 
   /** Throws once it was closed. */
   requireOpen(): void {
     if (this.#ending.signal.aborted) throw new BackendClosedError(this.#parts.name);
-  }
-
-  /** Calls under way are waited for by the switch back and by `close`. */
-  track<Result>(call: Promise<Result>): Promise<Result> {
-    this.#underway.add(call);
-    const done = () => void this.#underway.delete(call);
-    call.then(done, done);
-    return call;
   }
 
   /** The primary is away: the fallback serves from now on. */
@@ -137,7 +131,13 @@ export class Switch {
   async close(): Promise<void> {
     this.#ending.abort();
     await Promise.allSettled([this.#starting, this.#returning]);
-    await Promise.allSettled(this.#underway);
+    await this.#underWay.drain();
+  }
+
+  async #runLater<Result>(call: () => Promise<Result>): Promise<Result> {
+    if (!this.#isStarted) await this.#waitForStart();
+    while (this.#gate) await this.#gate;
+    return await this.run(call); // the next switch back may have begun meanwhile
   }
 
   async #waitForStart(): Promise<void> {
@@ -215,7 +215,7 @@ export class Switch {
     if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
     if (journal.size > FEW) await journal.replay(this.#ending.signal);
     await this.#atTheGate(async () => {
-      await Promise.allSettled(this.#underway);
+      await this.#underWay.drain();
       await this.#replayAll();
       this.#change("primary", "everything is synchronised");
     });
