@@ -17,6 +17,8 @@ await build({
   outDir: OUT,
   // The code uses nothing of Deno that it cannot do without.
   shims: {},
+  // What the code uses, Node has had since version 20.
+  polyfills: false,
   // One copy of each class: two would not be instances of each other. `require` of Node takes modules, too.
   scriptModule: false,
   // The suite runs on the finished package, on several versions of Node: see tests/npm.

@@ -12,6 +12,7 @@ export interface BuildOptions {
   entryPoints: (string | EntryPoint)[];
   outDir: string;
   shims: { deno?: boolean | "dev" };
+  polyfills?: boolean | { [name: string]: boolean };
   typeCheck?: "both" | "single" | false;
   test?: boolean;
   declaration?: "inline" | "separate" | false;
