@@ -1,12 +1,11 @@
 /** Moves messages from one backend to another, each accepted there before it is gone here. @module */
 
-import type { Delivery, EnqueueOperation, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
+import type { Delivery, EnqueueOperation, Lease, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { collect } from "../../src/storage/es2024.ts";
 
-// What is not moved within this time comes into the line again and is moved by the next attempt.
+// What a process held that was killed while it moved it comes into the line again after this time.
 const MOVE_LEASE_MS = 60_000;
-const MOVE_BATCH = 100;
 
 /** So many go to the other backend in one batch: no engine takes fewer than Deno KV does on Node, ten. */
 export const SEND_BATCH = 10;
@@ -23,14 +22,21 @@ export async function moveMessages(from: StorageBackend, to: StorageBackend, que
     await from.commit({ operations: [{ type: "redrive", queue, id }] });
   }
   while (true) {
-    const deliveries = await from.claim(queue, { leaseMs: MOVE_LEASE_MS, limit: MOVE_BATCH });
+    const deliveries = await from.claim(queue, { leaseMs: MOVE_LEASE_MS, limit: SEND_BATCH });
     if (deliveries.length === 0) break;
-    await send(to, queue, deliveries, () => 0);
-    for (const { id, token } of deliveries) await from.commit({ operations: [{ type: "ack", queue, id, token }] });
+    try {
+      await send(to, queue, deliveries, () => 0);
+    } catch (error) {
+      await giveBack(from, deliveries);
+      throw error;
+    }
+    await Promise.all(
+      deliveries.map((delivery) => from.commit({ operations: [{ type: "ack", ...leaseOf(delivery) }] })),
+    );
   }
   const delayed = await collect(from.messages(queue, "delayed"));
-  for (let start = 0; start < delayed.length; start += MOVE_BATCH) {
-    const part = delayed.slice(start, start + MOVE_BATCH);
+  for (let start = 0; start < delayed.length; start += SEND_BATCH) {
+    const part = delayed.slice(start, start + SEND_BATCH);
     await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
     await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
   }
@@ -42,21 +48,33 @@ async function send<Message extends Delivery | StoredMessage>(
   messages: readonly Message[],
   delayMs: (message: Message) => number,
 ): Promise<void> {
-  for (let start = 0; start < messages.length; start += SEND_BATCH) {
-    const operations = messages.slice(start, start + SEND_BATCH).map((message): EnqueueOperation => {
-      const { id, value, priority, maxAttempts } = message;
-      return {
-        type: "enqueue",
-        queue,
-        id,
-        value,
-        priority,
-        maxAttempts,
-        delayMs: delayMs(message),
-        dedupeMs: DEDUPE_MS,
-        capacity: Number.MAX_SAFE_INTEGER, // it was accepted already
-      };
-    });
-    await to.commit({ operations });
+  const operations = messages.map((message): EnqueueOperation => {
+    const { id, value, priority, maxAttempts } = message;
+    return {
+      type: "enqueue",
+      queue,
+      id,
+      value,
+      priority,
+      maxAttempts,
+      delayMs: delayMs(message),
+      dedupeMs: DEDUPE_MS,
+      capacity: Number.MAX_SAFE_INTEGER, // it was accepted already
+    };
+  });
+  await to.commit({ operations });
+}
+
+/** Puts into the line again what could not be moved, also what has been delivered as often as it may be. */
+async function giveBack(from: StorageBackend, deliveries: readonly Delivery[]): Promise<void> {
+  for (const delivery of deliveries) {
+    const { queue, id } = delivery;
+    const result = await from.commit({ operations: [{ type: "retry", ...leaseOf(delivery) }] });
+    const isDead = result.committed && result.results.some((done) => done.type === "retry" && done.state === "dead");
+    if (isDead) await from.commit({ operations: [{ type: "redrive", queue, id }] });
   }
+}
+
+function leaseOf({ queue, id, token }: Delivery): Lease {
+  return { queue, id, token };
 }

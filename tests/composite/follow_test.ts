@@ -6,7 +6,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import { claimIds, claimOne, commit, lease, message, record } from "../../src/testing/steps.ts";
+import { claimIds, claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { standIn } from "../storage/stand_in.ts";
 import { flaky } from "./flaky_backend.ts";
 
@@ -33,8 +33,31 @@ Deno.test("a call goes on where what the fallback was just given back cannot be 
   assertEquals(await claimIds(backend, 10), []);
   assert(failures > 0, "it was tried to bring it over");
   delete methods.commit;
-  await clock.advance(61_000); // for a minute, it is held by what was to bring it over
+  await clock.advance(1000);
   assertEquals(await claimIds(backend, 10), ["a"]);
+});
+
+Deno.test("messages that could not be brought over are served by the fallback again at once, also on their last attempt", async () => {
+  const clock = new ManualClock();
+  const methods: Partial<StorageBackend> = {};
+  const { backend: primary, control } = flaky(standIn(new MemoryBackend({ clock }), methods));
+  const fallback = new MemoryBackend({ clock });
+  await using backend = new FallbackBackend(primary, { fallback, queues: true }, clock, () => {});
+  control.isAway = true;
+  const ids = Array.from({ length: 25 }, (_, n) => `m${n}`);
+  await commit(backend, ids.map((id, n) => message(id, { maxAttempts: 1 + n % 2 })));
+  let commits = 0;
+  methods.commit = () => {
+    control.isAway = true; // it answered, and is gone again
+    commits++;
+    return Promise.reject(new BackendUnavailableError("away"));
+  };
+  control.isAway = false;
+  await clock.advance(1000);
+  assertEquals([backend.status.serving, commits], ["fallback", 1]);
+  const { ready, leased, dead } = await backend.stats(QUEUE);
+  assertEquals([ready, leased, dead], [25, 0, 0]);
+  assertEquals(await claimIds(backend, 25), [...ids.slice(10), ...ids.slice(0, 10)]);
 });
 
 Deno.test("a batch that has no room for its marks comes to the primary whole, messages and records", async () => {
