@@ -1,10 +1,12 @@
 /** The message ids that a queue remembers for its dedupe window, forgotten in whole generations. @module */
 
+import { IdSet } from "./id_set.ts";
+
 /** The ids of one length of window: those of this window, and those of the one before it. */
 interface Generations {
   readonly dedupeMs: number;
-  current: Set<string>;
-  previous: Set<string>;
+  current: IdSet;
+  previous: IdSet;
   turnedAtMs: number;
 }
 
@@ -27,13 +29,11 @@ export class SeenIds {
     if (own === undefined) {
       if (dedupeMs <= 0) return true;
       this.#forgetEmpty(now);
-      own = { dedupeMs, current: new Set(), previous: new Set(), turnedAtMs: now };
+      own = { dedupeMs, current: new IdSet(), previous: new IdSet(), turnedAtMs: now };
       this.#windows.push(own);
     }
     if (own.previous.size > 0 && own.previous.has(id)) return false;
-    // In a large set each look costs more than all the rest: adding tells as well whether it was there.
-    const { size } = own.current;
-    return own.current.add(id).size > size;
+    return own.current.add(id);
   }
 
   /** Whether an id is remembered. */
@@ -72,8 +72,8 @@ function turn(window: Generations, now: number): void {
   const ageMs = now - window.turnedAtMs;
   if (ageMs < window.dedupeMs) return;
   const isLate = ageMs >= 2 * window.dedupeMs;
-  window.previous = isLate ? new Set() : window.current;
-  window.current = new Set();
+  window.previous = isLate ? new IdSet() : window.current;
+  window.current = new IdSet();
   // Counted from when it was to turn, not from when somebody looked: else an id could be kept for three windows.
   window.turnedAtMs = isLate ? now : window.turnedAtMs + window.dedupeMs;
 }

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { Feed } from "../../backends/memory/feed.ts";
+import { IdSet } from "../../backends/memory/id_set.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { Queue } from "../../backends/memory/queue.ts";
 import { SeenIds } from "../../backends/memory/seen_ids.ts";
@@ -73,6 +74,30 @@ Deno.test("SeenIds forgets windows that nobody uses any more, and ids once two w
   assert(seen.has("id 50", 49));
   assertFalse(seen.has("id 50", 100));
   assert(seen.isEmpty(3000));
+});
+
+Deno.test("IdSet.add() tells what is new as a Set does, of any length and of any characters", () => {
+  const [ids, model] = [new IdSet(), new Set<string>()];
+  const characters = ["a", "b", "\u{e9}", "\u{4e00}", "\u{1f600}"];
+  for (let n = 0; n < 30_000; n++) {
+    // Short ones come again; of many lengths, one begins as another does.
+    const id = (characters[n % 7] ?? `${n % 4001}`).repeat(1 + (n * 31) % 128).slice(0, 256);
+    assertEquals(ids.has(id), model.has(id), id);
+    assertEquals(ids.add(id), !model.has(id), id);
+    model.add(id);
+    assert(ids.has(id));
+    assertEquals(ids.size, model.size);
+  }
+});
+
+// In long runs one more than a Set can hold: a mailbox of a busy process gets so many in one window.
+const MANY_IDS = Deno.env.has("TTA_LONG_TESTS") ? 2 ** 24 + 1 : 200_000;
+
+Deno.test(`SeenIds.add() remembers ${MANY_IDS} ids of one window, each once`, () => {
+  const seen = new SeenIds();
+  for (let n = 0; n < MANY_IDS; n++) if (!seen.add(`message-${n}`, 0, 1000)) throw new Error(`${n} was new`);
+  for (let n = 0; n < MANY_IDS; n += 97) if (seen.add(`message-${n}`, 0, 1000)) throw new Error(`${n} was known`);
+  assertFalse(seen.has(`message-${MANY_IDS}`, 0));
 });
 
 Deno.test("Queue settles leased messages alone, and is forgotten when it neither holds nor remembers any", () => {
