@@ -9,30 +9,29 @@ import {
   type ListOptions,
   MAX_BATCH_SIZE,
   type Operation,
+  type OperationResult,
   type SetOperation,
   type StorageBackend,
 } from "../../src/storage/backend.ts";
-import { encodeJson, type JsonObject, type JsonValue } from "../../src/storage/json.ts";
-import { encodeKey, type Key, utf8Length } from "../../src/storage/key.ts";
+import { prepareBatch } from "../../src/storage/batch.ts";
+import { encodeJson } from "../../src/storage/json.ts";
+import { type Key, utf8Length } from "../../src/storage/key.ts";
 import type { CheckedBatch } from "./fallback_marks.ts";
+import {
+  announced,
+  BEHIND_RESERVED,
+  type Mark,
+  type MarkKind,
+  markName,
+  nameOf,
+  newMark,
+  numberOf,
+  readMark,
+  RESERVED,
+  toOperation,
+  withoutMarks,
+} from "./journal_marks.ts";
 import { moveMessages, SEND_BATCH } from "./moving.ts";
-
-/**
- * What is to be brought to the primary. A `record` was written or deleted; one that is `announced` perhaps not: it was marked
- * before the write itself, where both did not fit one batch, or the answer was lost. `queue` holds messages, `cleared` is a
- * prefix.
- */
-type MarkKind = "record" | "announced" | "queue" | "cleared";
-
-interface Mark {
-  readonly kind: MarkKind;
-  readonly target: Key;
-  readonly markKey: Key;
-}
-
-// Sorts before every other first part, so that a listing of everything can begin behind it.
-const RESERVED = "\u0000unsynchronised";
-const BEHIND_RESERVED: Key = [RESERVED, "\u{10FFFF}"];
 
 // So many batches of records are on their way to the primary at once.
 const BATCHES = 10;
@@ -66,11 +65,11 @@ export class Journal {
 
   /** Reads what an earlier process left, before anything else. */
   async load(): Promise<void> {
-    for await (const { key, value } of this.#fallback.list([RESERVED])) {
-      if (!isMark(value)) continue;
-      const { kind, target } = value;
-      this.#remember({ kind, target, markKey: key });
-      this.#sequence = Math.max(this.#sequence, Number(key[1]));
+    for await (const entry of this.#fallback.list([RESERVED])) {
+      const mark = readMark(entry);
+      if (mark === null) continue;
+      this.#remember(mark);
+      this.#sequence = Math.max(this.#sequence, numberOf(mark));
     }
     await this.#countMessages();
   }
@@ -86,21 +85,53 @@ export class Journal {
     const messages = batch.operations.filter((operation) => operation.type === "enqueue").length;
     this.#requireRoom(fresh.length + messages);
     const size = batch.operations.length + batch.checks.length + fresh.length;
-    if (size > MAX_BATCH_SIZE) {
-      await this.#mark(fresh.map(announced));
-      const result = await this.#fallback.commit(batch);
-      if (result.committed) await this.#mark(fresh);
-      return this.#settle(result, batch);
-    }
+    if (size > MAX_BATCH_SIZE) return this.#settle(await this.#commitLarge(batch, fresh), batch);
     const operations = [...batch.operations, ...fresh.map(toOperation)];
-    const result = await this.#fallback.commit({ ...batch, operations }).catch((error) => {
+    const result = await this.#commitMarked({ ...batch, operations }, fresh);
+    if (!result.committed) return result;
+    return this.#settle({ ...result, results: result.results.slice(0, batch.operations.length) }, batch);
+  }
+
+  /**
+   * Commits what has no room for its marks. Those of records that are written come before it, as announced: whether the
+   * record is there tells what became of it. A deletion would leave no trace of itself. But where the fallback has no such
+   * record there is nothing to delete, and the mark takes its place in the batch; and one that is there was written once,
+   * so that its mark may say so beforehand.
+   */
+  async #commitLarge(batch: CheckedBatch, fresh: readonly Mark[]): Promise<CommitResult> {
+    prepareBatch(batch, (value) => value); // nothing is announced of what is refused as a mistake
+    const entries = await this.#fallback.get(fresh.map(({ target }) => target));
+    const absent = new Map(fresh.filter((_, index) => !entries[index]).map((mark) => [nameOf(mark), mark]));
+    const instead = new Map<Operation, Mark>();
+    for (const operation of batch.operations) {
+      const mark = operation.type === "delete" && absent.get(markName("record", operation.key));
+      if (mark) instead.set(operation, mark);
+    }
+    const within = [...instead.values()];
+    const before = fresh.filter((mark) => !within.includes(mark));
+    await this.#mark(before.map((mark) => absent.has(nameOf(mark)) ? announced(mark) : mark));
+    const operations = batch.operations.map((operation) => {
+      const mark = instead.get(operation);
+      return mark ? toOperation(mark) : operation;
+    });
+    const result = await this.#commitMarked({ ...batch, operations }, within);
+    if (!result.committed) return result;
+    await this.#mark(before);
+    const results = batch.operations.map((operation, index): OperationResult | undefined =>
+      instead.has(operation) ? { type: "delete", existed: false } : result.results[index]
+    );
+    return { ...result, results: results.filter((done) => done !== undefined) };
+  }
+
+  /** Commits a batch with marks in it. */
+  async #commitMarked(batch: Batch, marks: readonly Mark[]): Promise<CommitResult> {
+    const result = await this.#fallback.commit(batch).catch((error) => {
       // It may have happened: the next write of such a record must find the mark that is there.
-      for (const mark of fresh) this.#remember(announced(mark));
+      for (const mark of marks) this.#remember(announced(mark));
       throw error;
     });
-    if (!result.committed) return result;
-    for (const mark of fresh) this.#remember(mark);
-    return this.#settle({ ...result, results: result.results.slice(0, batch.operations.length) }, batch);
+    if (result.committed) { for (const mark of marks) this.#remember(mark); }
+    return result;
   }
 
   /** The fallback's records below a prefix, without the marks. */
@@ -140,7 +171,7 @@ export class Journal {
    * there are records or prefixes again, which came meanwhile.
    */
   async replay(signal: AbortSignal): Promise<boolean> {
-    const marks = [...this.#marks.values()].sort((a, b) => Number(a.markKey[1]) - Number(b.markKey[1]));
+    const marks = [...this.#marks.values()].sort((a, b) => numberOf(a) - numberOf(b));
     for (const mark of marks.filter(({ kind }) => kind === "cleared")) {
       signal.throwIfAborted();
       await this.#primary.clear(mark.target);
@@ -229,7 +260,7 @@ export class Journal {
   }
 
   #newMark(kind: MarkKind, target: Key): Mark {
-    return { kind, target, markKey: [RESERVED, String(++this.#sequence).padStart(16, "0")] };
+    return newMark(kind, target, ++this.#sequence);
   }
 
   /** What the primary can never take must not wait for it. */
@@ -278,32 +309,4 @@ export class Journal {
 function toSet(entry: Entry, now: number): SetOperation {
   const { key, value, tracked = false, expiresAtMs = Infinity } = entry;
   return { type: "set", key, value, tracked, expiresInMs: Math.max(1, expiresAtMs - now) };
-}
-
-/** A record has one mark, whichever its fate; queues and prefixes are marked apart from records. */
-function markName(kind: MarkKind, target: Key): string {
-  return (kind === "queue" || kind === "cleared" ? kind : "record") + encodeKey(target);
-}
-
-function nameOf({ kind, target }: Mark): string {
-  return markName(kind, target);
-}
-
-/** The mark of a write that may never happen. */
-function announced(mark: Mark): Mark {
-  return mark.kind === "record" ? { ...mark, kind: "announced" } : mark;
-}
-
-function toOperation({ kind, target, markKey }: Mark): SetOperation {
-  return { type: "set", key: markKey, value: { v: 1, kind, target } };
-}
-
-function isMark(
-  value: JsonValue,
-): value is JsonObject & { readonly kind: MarkKind; readonly target: readonly string[] } {
-  return typeof value === "object" && value !== null && "v" in value && value.v === 1 && "kind" in value;
-}
-
-async function* withoutMarks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
-  for await (const entry of entries) if (entry.key[0] !== RESERVED) yield entry;
 }

@@ -385,3 +385,63 @@ Deno.test("what is written after a clear() that comes during a synchronisation f
   assertEquals(await valuesOf(stores.primary), ["after"]);
   await backend.close();
 });
+
+Deno.test("G7 atomic batches: one that has no room for its marks is done in full or not at all, where the process ends in it", async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `${n}`);
+  // Of nothing, of a record that is in the fallback, and of one of which nobody knows whether it came to be.
+  for (const before of ["none", "written", "refused"]) {
+    for (let fatal = 1; fatal <= 3; fatal++) {
+      const { stores, methods, begin, comeBack } = open();
+      for (const name of names) await stores.primary.commit(put(["k", name], "old"));
+      const first = begin();
+      await first.get([["k", "0"]]);
+      const earlier = names.map((name) => ({ type: "set", key: ["k", name], value: "old" }) as const);
+      if (before === "written") await first.commit({ operations: earlier.slice(0, 60) });
+      if (before === "refused") {
+        await first.commit({ operations: earlier.slice(1), checks: [{ key: ["x"], version: "1" }] });
+      }
+      let commits = 0;
+      methods.fallback.commit = async (batch) => {
+        commits++;
+        const result = await stores.fallback.commit(batch);
+        return commits < fatal ? result : await new Promise(() => {}); // nobody is there any more
+      };
+      void first.commit({
+        operations: names.map((name, n) =>
+          n % 3 === 0 ? { type: "set", key: ["k", name], value: "new" } : { type: "delete", key: ["k", name] }
+        ),
+      });
+      await turn();
+      delete methods.fallback.commit;
+      const second = begin();
+      await second.get([["k", "0"]]);
+      await comeBack(second);
+      const values = await valuesOf(stores.primary);
+      const isWhole = values.length === 34 ? new Set(values).has("new") : values.length === 100;
+      assert(isWhole && new Set(values).size === 1, `${before}, ${fatal}: ${values.length} ${[...new Set(values)]}`);
+      await second.close();
+    }
+  }
+});
+
+Deno.test("a large batch that is refused as a mistake leaves nothing behind that could not be synchronised", async () => {
+  const { stores, begin, comeBack } = open();
+  const backend = begin();
+  await backend.commit(put(["k"], "v"));
+  const keys = [...Array.from({ length: 99 }, (_, n) => ["k", `${n}`]), []];
+  await assertRejects(() => backend.commit({ operations: keys.map((key) => ({ type: "delete", key })) }), RangeError);
+  await comeBack(backend);
+  assertEquals(await valuesOf(stores.primary), ["v"]);
+  await backend.close();
+});
+
+Deno.test("a large batch tells for each deletion whether there was something to delete", async () => {
+  const { begin } = open();
+  const backend = begin();
+  await backend.commit(put(["k", "7"], "v"));
+  const operations = Array.from({ length: 100 }, (_, n) => ({ type: "delete", key: ["k", `${n}`] }) as const);
+  const result = await backend.commit({ operations });
+  const existed = result.committed && result.results.map((done) => done.type === "delete" && done.existed);
+  assertEquals(existed, operations.map((_, n) => n === 7));
+  await backend.close();
+});
