@@ -81,8 +81,8 @@ export interface RouteStatus {
 export class CompositeBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
-  readonly #routes: Routes;
-  readonly #fallbacks: { readonly prefix: Key; readonly name: string; readonly backend: FallbackBackend | null }[] = [];
+  readonly #routes: Routes<Part>;
+  readonly #parts: readonly Part[];
   readonly #listeners = new Set<(status: RouteStatus) => void>();
   readonly #clock: Clock;
   readonly #startedAtMs: number;
@@ -107,23 +107,21 @@ export class CompositeBackend implements StorageBackend {
     const rest = isBackend(given) ? { backend: given } : given;
     requireOwnFallbacks([rest, ...routes]);
     const resolved = routes.map((route) => this.#resolve(route.prefix, route));
-    this.#routes = new Routes(this.#resolve([], rest).backend, resolved);
+    const resolvedRest = this.#resolve([], rest);
+    this.#parts = [...resolved, resolvedRest];
+    this.#routes = new Routes(resolvedRest, resolved);
     this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
     this.traits = combineTraits(this.#routes.children);
   }
 
   /** Who serves each part of the keys, since when and why. */
   status(): RouteStatus[] {
-    return this.#fallbacks.map(({ prefix, name, backend }) => ({
-      prefix,
-      backend: name,
-      ...backend?.status ?? {
-        serving: "primary",
-        sinceMs: this.#startedAtMs,
-        reason: "it has no fallback",
-        journalled: 0,
-      },
-    }));
+    return this.#parts.map((part) => this.#statusOf(part));
+  }
+
+  /** Who serves a key, and what is below it as far as no longer prefix matches. */
+  statusOf(key: Key): RouteStatus {
+    return this.#statusOf(this.#routes.routeOf(key));
   }
 
   /** Calls `listener` whenever another backend serves a part of the keys, until the returned function is called. */
@@ -246,23 +244,36 @@ export class CompositeBackend implements StorageBackend {
   }
 
   /** A child with what stands in front of it: its fallback, and before that its cache. */
-  #resolve(prefix: Key, { backend, fallback, cache }: CompositeChild): ResolvedRoute {
+  #resolve(prefix: Key, { backend, fallback, cache }: CompositeChild): Part {
     requireBackend("backend", backend);
     const { name } = backend;
-    let served = backend;
     let withFallback: FallbackBackend | null = null;
     if (fallback) {
       const options = isBackend(fallback) ? { fallback } : fallback;
       const tell = (change: FallbackChange) => this.#tell({ prefix, backend: name, ...change });
-      served = withFallback = new FallbackBackend(backend, options, this.#clock, tell);
+      withFallback = new FallbackBackend(backend, options, this.#clock, tell);
     }
-    this.#fallbacks.push({ prefix, name, backend: withFallback });
-    return { prefix, backend: cache ? new CachedBackend(served, prefix, cache, this.#clock) : served };
+    const served = withFallback ?? backend;
+    const front = cache ? new CachedBackend(served, prefix, cache, this.#clock) : served;
+    return { prefix, name, fallback: withFallback, backend: front };
+  }
+
+  #statusOf({ prefix, name, fallback }: Part): RouteStatus {
+    const change = fallback?.status ??
+      { serving: "primary", sinceMs: this.#startedAtMs, reason: "it has no fallback", journalled: 0 };
+    return { prefix, backend: name, ...change };
   }
 
   #tell(status: RouteStatus): void {
     for (const listener of this.#listeners) tellSafely(() => listener(status));
   }
+}
+
+/** A part of the keys: who is to serve it, and what stands in front of that. */
+interface Part extends ResolvedRoute {
+  /** The name of the backend that is to serve it. */
+  readonly name: string;
+  readonly fallback: FallbackBackend | null;
 }
 
 /** In the fallback stands what its own part has to catch up on: another part would take that for its own. */

@@ -97,19 +97,15 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
 
 /** Which backend is to hold the entries, and whether a fallback serves in its place: only a composite has any. */
 function holderOf(backend: StorageBackend, entries: Key) {
-  const { name } = backend;
-  const routes = isComposite(backend) ? backend.status() : [];
-  const [route] = routes
-    .filter(({ prefix }) => prefix.every((part, index) => entries[index] === part))
-    .sort((a, b) => b.prefix.length - a.prefix.length);
-  if (route === undefined) return { name, isAway: false, reason: null, pending: 0 };
-  const isAway = route.serving !== "primary";
-  return { name: route.backend, isAway, reason: isAway ? route.reason : null, pending: route.journalled };
+  if (!isComposite(backend)) return { name: backend.name, isAway: false, reason: null, pending: 0 };
+  const { backend: name, serving, reason, journalled: pending } = backend.statusOf(entries);
+  const isAway = serving !== "primary";
+  return { name, isAway, reason: isAway ? reason : null, pending };
 }
 
 /** Told by its method, so that its code is loaded by those alone who use it. */
 function isComposite(backend: StorageBackend): backend is CompositeBackend {
-  return "status" in backend && "onStatus" in backend;
+  return "statusOf" in backend;
 }
 
 function isRedis(name: string): boolean {

@@ -12,16 +12,16 @@ export interface ResolvedRoute {
 }
 
 /** Routes, the longest prefix first; the last has the empty prefix and takes what is left. */
-export class Routes {
-  readonly #routes: readonly ResolvedRoute[];
-  readonly #rest: StorageBackend;
+export class Routes<Route extends ResolvedRoute = ResolvedRoute> {
+  readonly #routes: readonly Route[];
+  readonly #rest: Route;
 
   /**
    * Sorts routes.
    *
    * @throws {TypeError} When two routes have the same prefix.
    */
-  constructor(rest: StorageBackend, routes: readonly ResolvedRoute[]) {
+  constructor(rest: Route, routes: readonly Route[]) {
     const prefixes = routes.map(({ prefix }) => encodeKey(prefix));
     const twice = prefixes.find((prefix, index) => prefix === "" || prefixes.indexOf(prefix) !== index);
     if (twice !== undefined) {
@@ -33,16 +33,21 @@ export class Routes {
 
   /** Every child, each once. */
   get children(): StorageBackend[] {
-    return [...new Set([this.#rest, ...this.#routes.map((route) => route.backend)])];
+    return [...new Set([this.#rest, ...this.#routes].map((route) => route.backend))];
+  }
+
+  /** The route of one key. */
+  routeOf(key: Key): Route {
+    for (let index = 0; index < this.#routes.length; index++) {
+      const route = this.#routes[index];
+      if (route && startsWith(key, route.prefix)) return route;
+    }
+    return this.#rest;
   }
 
   /** Who serves one key. */
   of(key: Key): StorageBackend {
-    for (let index = 0; index < this.#routes.length; index++) {
-      const route = this.#routes[index];
-      if (route && startsWith(key, route.prefix)) return route.backend;
-    }
-    return this.#rest;
+    return this.routeOf(key).backend;
   }
 
   /** Who serves whatever lies below a prefix: several where a route begins below it. */
@@ -58,7 +63,7 @@ export class Routes {
    * @throws {CrossBackendError} When it is several.
    */
   oneBelow(prefix: Key): StorageBackend {
-    const [first = this.#rest, ...others] = this.below(prefix);
+    const [first = this.#rest.backend, ...others] = this.below(prefix);
     if (others.length > 0) {
       throw new CrossBackendError(
         "query below a prefix",
@@ -71,7 +76,7 @@ export class Routes {
   /** Who serves all of these keys, `null` when it is several. */
   ofAll(keys: readonly Key[]): StorageBackend | null {
     const first = keys[0];
-    if (this.#routes.length === 0 || first === undefined) return this.#rest;
+    if (this.#routes.length === 0 || first === undefined) return this.#rest.backend;
     const child = this.of(first);
     for (let index = 1; index < keys.length; index++) if (this.of(keys[index] ?? first) !== child) return null;
     return child;
@@ -85,7 +90,7 @@ export class Routes {
    */
   ofBatch(batch: Batch): StorageBackend {
     const { checks, operations, notify } = requireBatch(batch);
-    if (this.#routes.length === 0) return this.#rest;
+    if (this.#routes.length === 0) return this.#rest.backend;
     let child: StorageBackend | null = null;
     for (let index = 0; index < operations.length; index++) {
       const operation = operations[index];
@@ -93,7 +98,7 @@ export class Routes {
     }
     if (checks) { for (const { key } of checks) child = this.#join(child, key); }
     if (notify) { for (const topic of notify) child = this.#join(child, topic); }
-    return child ?? this.#rest;
+    return child ?? this.#rest.backend;
   }
 
   #join(child: StorageBackend | null, key: Key): StorageBackend {

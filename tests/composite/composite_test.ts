@@ -67,6 +67,29 @@ Deno.test("CompositeBackend routes by the longest prefix, and to the default", a
   assertEquals(await composite.count(["a", "b"]), 1);
 });
 
+Deno.test("CompositeBackend.statusOf() tells who serves a key, by the longest prefix", async () => {
+  const clock = new ManualClock();
+  const named = (name: string) => standIn(new MemoryBackend({ clock }), { name });
+  const { backend: ab, control } = flaky(named("ab"));
+  await using composite = new CompositeBackend({
+    default: named("rest"),
+    routes: [{ prefix: ["a"], backend: named("a") }, { prefix: ["a", "b"], backend: ab, fallback: named("own") }],
+    clock,
+  });
+  control.isAway = true;
+  await composite.commit(put(["a", "b", "c"], "v"));
+  const told = [["x"], ["a"], ["a", "b"], ["a", "b", "c"], []].map((key) => composite.statusOf(key));
+  assertEquals(told.map(({ backend, serving }) => `${backend}: ${serving}`), [
+    "rest: primary",
+    "a: primary",
+    "ab: fallback",
+    "ab: fallback",
+    "rest: primary",
+  ]);
+  assertEquals(composite.status(), [composite.statusOf(["a"]), composite.statusOf(["a", "b"]), composite.statusOf([])]);
+  assertThrows(() => composite.statusOf(JSON.parse('"a"')), TypeError, "key");
+});
+
 Deno.test("CompositeBackend refuses a batch or query that spans children, and nothing is done", async () => {
   const [rest, other] = [new MemoryBackend(), new MemoryBackend()];
   await using composite = new CompositeBackend({ default: rest, routes: [{ prefix: ["a", "b"], backend: other }] });
