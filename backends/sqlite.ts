@@ -33,13 +33,15 @@ import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
-import { type ConnectionOptions, isInMemory } from "./sqlite/connection.ts";
-import { loadSqlite, LockedError, type SqliteDatabase, translate } from "./sqlite/driver.ts";
+import { UnderWay } from "../src/storage/under_way.ts";
+import { isInMemory } from "./sqlite/connection.ts";
+import { isTroubleOfFile, LockedError, translate } from "./sqlite/driver.ts";
+import { Handle } from "./sqlite/handle.ts";
 import type { Stored } from "./sqlite/messages.ts";
 import { SQLITE_OPTIONS, type SqliteBackendOptions } from "./sqlite/options.ts";
 import type { Stats } from "./sqlite/queues.ts";
-import { toDelivery, toStoredMessage } from "./sqlite/shapes.ts";
-import { type Call, Store } from "./sqlite/store.ts";
+import { toStoredMessage } from "./sqlite/shapes.ts";
+import type { Call, Store } from "./sqlite/store.ts";
 import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite/driver.ts";
@@ -92,17 +94,13 @@ interface Submitted {
 export class SqliteBackend implements StorageBackend {
   readonly name: string;
   readonly traits: BackendTraits;
-  readonly #openDatabase: () => SqliteDatabase;
-  readonly #options: ConnectionOptions;
-  readonly #namespace: string;
+  readonly #handle: Handle;
   readonly #clock: Clock;
   readonly #busyTimeoutMs: number;
   readonly #group: GroupCommit<Submitted, true>;
   readonly #wakes: Wakes;
   readonly #turns = new Turns();
-  #opened: Store | null = null;
-  #underWay = 0;
-  #idle: (() => void)[] = [];
+  readonly #calls = new UnderWay();
   #closing: Promise<void> | null = null;
 
   /**
@@ -125,9 +123,8 @@ export class SqliteBackend implements StorageBackend {
       throw new TypeError(`Cannot use synchronous: it must be normal or full, got ${synchronous}`);
     }
     this.name = path === undefined ? "sqlite" : `sqlite:${requireString("path", path, 1, 4096)}`;
-    this.#openDatabase = opener(path, database);
-    this.#options = { name: this.name, synchronous, owned: database === undefined };
-    this.#namespace = encodeKey([namespace]);
+    const connection = { name: this.name, synchronous, owned: database === undefined };
+    this.#handle = new Handle(path, database, encodeKey([namespace]), connection);
     this.#clock = clock;
     this.#busyTimeoutMs = busyTimeoutMs;
     const isAlone = database ? isInMemory(database) : path === ":memory:";
@@ -145,7 +142,7 @@ export class SqliteBackend implements StorageBackend {
       weigh: ({ call }) => weigh(call),
       maxWeight: MAX_GROUP_OPERATIONS,
     });
-    this.#wakes = new Wakes(() => this.#store(), !isAlone);
+    this.#wakes = new Wakes(() => this.#handle.store(), !isAlone);
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
@@ -213,9 +210,9 @@ export class SqliteBackend implements StorageBackend {
     this.#requireOpen();
     const claim = prepareClaim(queue, options);
     while (true) {
-      const call: Call = { type: "claim", claim, result: null };
+      const call: Extract<Call, { type: "claim" }> = { type: "claim", queue, claim, result: null };
       await this.#write(call);
-      if (call.result) return call.result.map((claimed) => toDelivery(claimed, queue));
+      if (call.result) return [...call.result];
       await this.#turns.next();
     }
   }
@@ -303,9 +300,8 @@ export class SqliteBackend implements StorageBackend {
   async #close(): Promise<void> {
     this.#wakes.clear();
     await this.#group.drain();
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    this.#opened?.connection.close();
-    this.#opened = null;
+    await this.#calls.drain();
+    this.#handle.close();
     await this.#turns.end();
   }
 
@@ -313,23 +309,11 @@ export class SqliteBackend implements StorageBackend {
     if (this.#closing) throw new BackendClosedError(this.name);
   }
 
-  /** The open store; opens it where that has not been done, or could not be. */
-  #store(): Store {
-    if (this.#opened) return this.#opened;
-    const database = this.#openDatabase();
-    try {
-      return this.#opened = new Store(database, this.#namespace, this.#options);
-    } catch (error) {
-      if (this.#options.owned) database.close();
-      throw error;
-    }
-  }
-
   /** Looks at the store, at the present time. */
   #read<Result>(look: (store: Store, now: number) => Result): Promise<Result> {
     this.#requireOpen();
     return this.#patiently(
-      () => look(this.#store(), this.#clock.now()),
+      () => look(this.#handle.store(), this.#clock.now()),
       monotonicMs(systemClock) + this.#busyTimeoutMs,
     );
   }
@@ -345,7 +329,7 @@ export class SqliteBackend implements StorageBackend {
       await this.#together(submitted);
       return submitted.map(() => true);
     } catch (error) {
-      if (submitted.length === 1 || this.#opened === null || isFateOfAll(error)) throw error;
+      if (submitted.length === 1 || !this.#handle.isOpen || isFateOfAll(error)) throw error;
     }
     // What one of them met is not the others' fault: a disk may have no room for a message, and enough to acknowledge one.
     const outcomes: (true | Error)[] = [];
@@ -361,14 +345,13 @@ export class SqliteBackend implements StorageBackend {
     // The first one came first. The others of its group give up with it, so that none waits for two groups in turn.
     // deno-coverage-ignore -- the compiler asks for it: a group has a first call
     const deadlineMs = submitted[0]?.deadlineMs ?? 0;
-    const wakes = await this.#patiently(() => this.#store().run(calls, this.#clock.now()), deadlineMs);
+    const wakes = await this.#patiently(() => this.#handle.store().run(calls, this.#clock.now()), deadlineMs);
     for (const [topic, count] of wakes) this.#wakes.wake(topic, count);
   }
 
   /** Does `work`, again and again while another connection holds a lock. */
-  async #patiently<Result>(work: () => Result, deadlineMs: number): Promise<Result> {
-    this.#underWay++;
-    try {
+  #patiently<Result>(work: () => Result, deadlineMs: number): Promise<Result> {
+    return this.#calls.run(async () => {
       while (true) {
         const turn = this.#turns.due();
         if (turn) await turn;
@@ -376,15 +359,14 @@ export class SqliteBackend implements StorageBackend {
           return work();
         } catch (error) {
           const translated = translate(error, this.name);
+          if (isTroubleOfFile(error)) this.#handle.doubt();
           if (!(translated instanceof LockedError)) throw translated;
           if (monotonicMs(systemClock) >= deadlineMs) throw this.#lockedFor(translated);
         }
         // On the system's clock, also where another one decides about leases: other processes live in real time.
         await sleep(systemClock, Math.random() * RETRY_MS);
       }
-    } finally {
-      if (--this.#underWay === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
-    }
+    });
   }
 
   #lockedFor(cause: LockedError): BackendUnavailableError {
@@ -410,14 +392,6 @@ export class SqliteBackend implements StorageBackend {
     await this.#settle(queue);
     return await this.#read(({ queues }) => queues.stats(queue));
   }
-}
-
-/** How to get the database: the caller's, or a new connection to a file. */
-function opener(path: string | undefined, database: SqliteDatabase | undefined): () => SqliteDatabase {
-  if (database) return () => database;
-  const { DatabaseSync } = loadSqlite();
-  // deno-coverage-ignore -- the compiler asks for it: without a database there is a path
-  return () => new DatabaseSync(path ?? "");
 }
 
 /** Whether what failed is no better for each call alone: it may have happened, or a lock was waited for in vain. */

@@ -66,6 +66,15 @@ export function translate(error: unknown, name: string): unknown {
   return error;
 }
 
+/**
+ * Whether the file itself gives trouble, for which a connection may go on telling of it when all is well again: it stays
+ * read-only when the file was so once, and keeps damaged pages in mind.
+ */
+export function isTroubleOfFile(error: unknown): boolean {
+  const code = resultCode(error);
+  return code !== null && TROUBLE.includes(code);
+}
+
 // The names and numbers of https://www.sqlite.org/rescode.html; PROTOCOL is a race for a lock that was lost too often.
 const CODES = [
   "OK",
@@ -88,6 +97,7 @@ const CODES = [
 const NOT_A_DATABASE = 26;
 const LOCKED: readonly string[] = ["BUSY", "LOCKED", "PROTOCOL"];
 const DAMAGED: readonly string[] = ["CORRUPT", "NOTADB"];
+const TROUBLE: readonly string[] = [...DAMAGED, "PERM", "READONLY", "IOERR", "CANTOPEN"];
 const UNAVAILABLE: readonly string[] = ["PERM", "NOMEM", "READONLY", "INTERRUPT", "IOERR", "FULL", "CANTOPEN"];
 
 // Where there is no number, as of `exec` in Deno, SQLite's own words must do.

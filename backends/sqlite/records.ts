@@ -5,6 +5,7 @@ import type { PreparedSet } from "../../src/storage/batch.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
 import type { Connection, Statement } from "./connection.ts";
 import { Feeds } from "./feeds.ts";
+import { parseValue } from "./shapes.ts";
 import { RECORDS } from "./statements.ts";
 
 /** A record as it is stored. */
@@ -168,10 +169,11 @@ export class Records {
     return { from: this.#namespace + from, to: this.#namespace + to };
   }
 
-  #toEntry({ key, value, version, expires_at, feed }: RecordRow): Entry {
+  #toEntry({ key: name, value, version, expires_at, feed }: RecordRow): Entry {
+    const key = decodeKey(name.slice(this.#namespace.length));
     return {
-      key: decodeKey(key.slice(this.#namespace.length)),
-      value: JSON.parse(value),
+      key,
+      value: parseValue(value, key),
       version: String(version),
       ...(expires_at !== null && { expiresAtMs: expires_at }),
       ...(feed !== null && TRACKED),

@@ -3,6 +3,7 @@
 import { systemClock } from "../../src/clock.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
+import type { Connection } from "./connection.ts";
 import type { Store } from "./store.ts";
 
 // A look takes 4 µs, so that 200 a second take a thousandth of a processor.
@@ -17,6 +18,7 @@ export class Wakes {
   readonly #seen = new Map<string, number | null>();
   readonly #store: () => Store;
   readonly #polls: boolean;
+  #connection: Connection | null = null;
   #dataVersion = 0;
   #cancel: (() => void) | null = null;
 
@@ -52,7 +54,10 @@ export class Wakes {
 
   #watch(topic: string): void {
     const { connection, queues } = this.#store();
-    if (this.#cancel === null) this.#dataVersion = connection.dataVersion();
+    if (this.#cancel === null) {
+      this.#connection = connection;
+      this.#dataVersion = connection.dataVersion();
+    }
     this.#seen.set(topic, queues.wakesOf(topic));
     this.#cancel ??= systemClock.setTimer(() => this.#poll(), POLL_MS);
   }
@@ -63,13 +68,15 @@ export class Wakes {
     try {
       const { connection, queues } = this.#store();
       const version = connection.dataVersion();
-      if (version === this.#dataVersion) return;
+      const isNew = connection !== this.#connection; // perhaps of another file, whose numbers say nothing
+      if (version === this.#dataVersion && !isNew) return;
       for (const topic of this.#listeners.topics()) {
         const wakes = queues.wakesOf(topic);
-        if (wakes === this.#seen.get(topic)) continue;
+        if (wakes === this.#seen.get(topic) && !isNew) continue;
         this.#seen.set(topic, wakes);
         this.#listeners.wake(topic);
       }
+      this.#connection = connection;
       this.#dataVersion = version;
     } catch {
       // Locked or out of order: the next look is soon.
