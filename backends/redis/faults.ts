@@ -27,7 +27,18 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 
 /** What a server's error means. */
 export function refusalOf(error: unknown): Refusal {
+  if (isUnsent(error)) return "elsewhere";
   return REFUSALS[codeOf(error)] ?? "final";
+}
+
+/** Whether the server has answered, with an error. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && (error.name === "ReplyError" || codeOf(error) !== "");
+}
+
+/** Whether the client did not even send the command, since the connection is about to end. */
+export function isUnsent(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable");
 }
 
 /** The first word of a server's error, such as `NOSCRIPT`; empty for errors of any other kind. */

@@ -4,7 +4,7 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { Bag, type BagItem } from "../../src/storage/bag.ts";
 import type { Address, Candidate } from "./addresses.ts";
 import type { RedisConnection } from "./driver.ts";
-import { LostError } from "./faults.ts";
+import { isRefusal, isUnsent, LostError, withoutSecrets } from "./faults.ts";
 import type { Script } from "./scripts/script.ts";
 import { type CallScript, scriptCaller } from "./written_command.ts";
 
@@ -28,7 +28,10 @@ interface Waiting extends BagItem {
   readonly fail: (error: Error) => void;
 }
 
-/** A connection. Whatever waits on it fails with a {@linkcode LostError} as soon as it is lost. */
+/**
+ * A connection. Whatever waits on it fails with a {@linkcode LostError} as soon as it is lost, or when the client fails it
+ * for a reason of its own: that may come before it tells that the connection has ended, and after the server has done it.
+ */
 export class Link {
   /** Resolves once the connection is lost or dropped. */
   readonly lost: Promise<void>;
@@ -131,7 +134,11 @@ export class Link {
       };
       const fail = (error: unknown) => {
         settle();
-        reject(error);
+        reject(
+          isRefusal(error) || isUnsent(error)
+            ? error
+            : new LostError(`the connection was lost (${withoutSecrets(error).message})`),
+        );
       };
       const waiting: Waiting = { deadlineMs, fail, bagIndex: 0 };
       this.#waiting.add(waiting);

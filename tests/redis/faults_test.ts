@@ -11,7 +11,12 @@ import {
 } from "../../backends/redis/faults.ts";
 import { RedisBackend, type RedisBackendOptions } from "../../backends/redis.ts";
 import { toWindow } from "../../backends/redis/step.ts";
-import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "../../src/errors.ts";
+import {
+  BackendCorruptError,
+  BackendUnavailableError,
+  OutcomeUnknownError,
+  SchemaNewerError,
+} from "../../src/errors.ts";
 import type { Batch, EnqueueOperation } from "../../src/storage/backend.ts";
 import { type Answers, scriptedServer } from "./scripted_server.ts";
 
@@ -117,6 +122,37 @@ Deno.test("RedisBackend waits while the server refuses for now, and tells of wha
     answers.script = refuse("ERR unknown command, with args beginning with: 'AUTH' 's3cret'");
     const error = await assertRejects(() => backend.count([]), BackendUnavailableError);
     assertFalse(`${error.message}${error.cause}`.includes("s3cret"));
+  });
+});
+
+Deno.test("RedisBackend does not know what became of a write that the client has failed for a reason of its own", async () => {
+  const set: Batch = { operations: [{ type: "set", key: ["k"], value: 1 }] };
+  // As ioredis does, before it tells that the connection has ended; when it cannot read an answer; when a caller's limit is over.
+  for (const reason of ["Connection is closed.", 'Protocol error, got "H" as reply type byte', "Command timed out"]) {
+    await withServer(async (backend, answers) => {
+      let calls = 0;
+      const once = (reply: unknown) => () => {
+        if (calls++ === 0) throw new Error(reason);
+        return reply;
+      };
+      answers.script = once(null);
+      await assertRejects(() => backend.commit(set), OutcomeUnknownError, "the connection was lost");
+      calls = 0;
+      answers.script = once(["ok", 0, 7]);
+      assertEquals(await backend.count([]), 7, "a read is made again");
+    });
+  }
+});
+
+Deno.test("RedisBackend sends a write again that the client did not send", async () => {
+  await withServer(async (backend, answers) => {
+    let calls = 0;
+    answers.script = () => {
+      if (calls++ === 0) throw new Error("Stream isn't writeable and enableOfflineQueue options is false");
+      return ["ok", Date.now(), ["done", "v1"]];
+    };
+    assertEquals((await backend.commit({ operations: [{ type: "set", key: ["k"], value: 1 }] })).committed, true);
+    assertEquals(calls, 2);
   });
 });
 
