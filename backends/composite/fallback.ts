@@ -185,14 +185,24 @@ export class FallbackBackend implements StorageBackend {
       try {
         return await this.#primary.commit(batch);
       } catch (error) {
-        // What may have happened already may be done again only where that changes nothing.
-        const isRepeatable = !hasLease && (batch.checks ?? []).length === 0;
-        if (!isAway(error) || (error instanceof OutcomeUnknownError && !isRepeatable)) throw error;
+        if (!isAway(error)) throw error;
+        if (error instanceof OutcomeUnknownError) return await this.#commitAgain(batch, error);
         this.#switch.leavePrimary(error);
       }
     }
     if (hasLease) throw this.#unavailable("settle a message that the primary backend delivered");
     return await this.#commitToFallback(batch);
+  }
+
+  /** What may have happened already is done again only where that changes nothing. */
+  async #commitAgain(batch: Batch, error: OutcomeUnknownError): Promise<CommitResult> {
+    const isRepeatable = (batch.checks ?? []).length === 0 &&
+      !batch.operations.some((operation) => "token" in operation);
+    if (!isRepeatable) throw error;
+    this.#switch.leavePrimary(error);
+    const result = await this.#commitToFallback(batch).catch(() => null);
+    if (!result?.committed) throw error; // that the fallback has refused it says nothing about the primary
+    return result;
   }
 
   async #commitToFallback(batch: Batch): Promise<CommitResult> {

@@ -1,9 +1,10 @@
 /** What a fallback has that its primary lacks: marks in the fallback itself, written together with what they mark. @module */
 
 import type { Clock } from "../../src/clock.ts";
-import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
+import { JournalFullError, OutcomeUnknownError, ValueTooLargeError } from "../../src/errors.ts";
 import {
   type Batch,
+  type Check,
   type CommitResult,
   type Entry,
   type ListOptions,
@@ -32,6 +33,13 @@ import {
   withoutMarks,
 } from "./journal_marks.ts";
 import { moveMessages, SEND_BATCH } from "./moving.ts";
+
+/** A record, as the fallback has it, and the mark that stands there for it: what happened, that tells. */
+interface MarkedRecord {
+  readonly mark: Mark;
+  readonly entry: Entry | null;
+  readonly stored: Entry | null;
+}
 
 // So many batches of records are on their way to the primary at once.
 const BATCHES = 10;
@@ -116,7 +124,7 @@ export class Journal {
     });
     const result = await this.#commitMarked({ ...batch, operations }, within);
     if (!result.committed) return result;
-    await this.#mark(before);
+    await this.#mark(before).catch(() => {}); // the batch has happened, and what it wrote is there to tell
     const results = batch.operations.map((operation, index): OperationResult | undefined =>
       instead.has(operation) ? { type: "delete", existed: false } : result.results[index]
     );
@@ -126,8 +134,8 @@ export class Journal {
   /** Commits a batch with marks in it. */
   async #commitMarked(batch: Batch, marks: readonly Mark[]): Promise<CommitResult> {
     const result = await this.#fallback.commit(batch).catch((error) => {
-      // It may have happened: the next write of such a record must find the mark that is there.
-      for (const mark of marks) this.#remember(announced(mark));
+      // It may have happened: the next write of such a record must find the mark that is there, and replay looks for it.
+      if (error instanceof OutcomeUnknownError) { for (const mark of marks) this.#remember(announced(mark)); }
       throw error;
     });
     if (result.committed) { for (const mark of marks) this.#remember(mark); }
@@ -206,16 +214,18 @@ export class Journal {
   }
 
   async #replayRecords(marks: readonly Mark[]): Promise<void> {
-    const entries = await this.#fallback.get(marks.map(({ target }) => target));
-    const records = marks.map((mark, index) => ({ mark, entry: entries[index] ?? null }))
-      .filter(({ mark }) => !this.#isToBeCleared(mark.target));
-    const operations: Operation[] = records.flatMap(({ mark, entry }): Operation[] => {
+    const found = await this.#fallback.get(marks.flatMap(({ target, markKey }) => [target, markKey]));
+    const records = marks.map((mark, index): MarkedRecord => {
+      const [entry = null, stored = null] = found.slice(index * 2, index * 2 + 2);
+      return { mark, entry, stored };
+    }).filter(({ mark }) => !this.#isToBeCleared(mark.target));
+    const operations = records.flatMap(({ mark, entry, stored }): Operation[] => {
       if (entry) return [toSet(entry, this.#clock.now())];
       // Overwritten and expired since, it is gone as well; only what may never have happened leaves the old one.
-      return mark.kind === "announced" ? [] : [{ type: "delete", key: mark.target }];
+      return stored && readMark(stored)?.kind === "record" ? [{ type: "delete", key: mark.target }] : [];
     });
     if (operations.length > 0) await this.#primary.commit({ operations });
-    await Promise.all(records.map(({ mark, entry }) => this.#inTurn(() => this.#unmark(mark, entry))));
+    await Promise.all(records.map((record) => this.#inTurn(() => this.#unmarkRecord(record))));
   }
 
   /** Whether a clear has come since the last ones were brought to the primary: what was written after it has to follow it. */
@@ -223,15 +233,19 @@ export class Journal {
     return key.some((_, length) => this.#marks.has(markName("cleared", key.slice(0, length))));
   }
 
-  /** Takes a mark away with its record, unless that was written again since it was read. */
-  async #unmark(mark: Mark, entry?: Entry | null): Promise<void> {
-    const isRecord = entry !== undefined;
+  /** Takes a mark away with its record, unless one of them was written again since they were read. */
+  async #unmarkRecord({ mark, entry, stored }: MarkedRecord): Promise<void> {
+    const checks = [
+      { key: mark.target, version: entry?.version ?? null },
+      { key: mark.markKey, version: stored?.version ?? null },
+    ];
+    await this.#unmark(mark, checks, entry ? [{ type: "delete", key: mark.target }] : []);
+  }
+
+  async #unmark(mark: Mark, checks: readonly Check[] = [], operations: readonly Operation[] = []): Promise<void> {
     const result = await this.#fallback.commit({
-      checks: isRecord ? [{ key: mark.target, version: entry?.version ?? null }] : [],
-      operations: [
-        { type: "delete", key: mark.markKey },
-        ...(entry ? [{ type: "delete" as const, key: mark.target }] : []),
-      ],
+      checks,
+      operations: [{ type: "delete", key: mark.markKey }, ...operations],
     });
     if (result.committed) this.#marks.delete(nameOf(mark));
   }
@@ -239,8 +253,7 @@ export class Journal {
   async #mark(marks: readonly Mark[]): Promise<void> {
     for (let from = 0; from < marks.length; from += MAX_BATCH_SIZE) {
       const part = marks.slice(from, from + MAX_BATCH_SIZE);
-      await this.#fallback.commit({ operations: part.map(toOperation) });
-      for (const mark of part) this.#remember(mark);
+      await this.#commitMarked({ operations: part.map(toOperation) }, part);
     }
   }
 

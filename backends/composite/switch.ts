@@ -203,7 +203,8 @@ export class Switch {
       const health = await unlessAborted(this.#parts.primary.ping(), signal);
       if (health?.healthy) await this.#synchronise();
     } catch (error) {
-      if (signal.aborted) return;
+      // Where the primary serves, it is the fallback's rest that could not be brought over: that is no reason to leave.
+      if (signal.aborted || this.#serving === "primary") return;
       this.#change("fallback", `the synchronisation broke off: ${errorText(error)}`);
     }
   }

@@ -9,13 +9,15 @@ export interface Switch {
   isAway: boolean;
   /** Whether commits happen and their answers are lost. */
   losesAnswers: boolean;
+  /** How many more commits there are before they fail as in an outage. */
+  commitsLeft: number;
   /** How many calls it got. */
   calls: number;
 }
 
 /** Wraps a backend so that a test can switch it off. */
 export function flaky(backend: StorageBackend): { readonly backend: StorageBackend; readonly control: Switch } {
-  const control: Switch = { isAway: false, losesAnswers: false, calls: 0 };
+  const control: Switch = { isAway: false, losesAnswers: false, commitsLeft: Infinity, calls: 0 };
   const wrapped = new Proxy(backend, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
@@ -27,7 +29,9 @@ export function flaky(backend: StorageBackend): { readonly backend: StorageBacke
       return (...given: unknown[]) => {
         control.calls++;
         const error = new BackendUnavailableError("Cannot reach the backend: it was switched off");
-        if (control.isAway) return isListing ? failing(error) : Promise.reject(error);
+        if (control.isAway || (name === "commit" && control.commitsLeft-- <= 0)) {
+          return isListing ? failing(error) : Promise.reject(error);
+        }
         if (name === "commit" && control.losesAnswers) return loseAnswer(method(...given));
         return method(...given);
       };

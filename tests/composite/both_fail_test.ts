@@ -1,0 +1,109 @@
+/** A fallback whose two children fail, each in its turn or both: what is told of a write is true, and it is kept. @module */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FallbackBackend } from "../../backends/composite/fallback.ts";
+import type { FallbackOptions } from "../../backends/composite/options.ts";
+import { MemoryBackend } from "../../backends/memory.ts";
+import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import type { Operation } from "../../src/storage/backend.ts";
+import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
+import { flaky } from "./flaky_backend.ts";
+
+/** A primary and a fallback that can be switched off, each by itself. */
+function open(options: Partial<FallbackOptions> = {}) {
+  const clock = new ManualClock();
+  const stores = { primary: new MemoryBackend({ clock }), fallback: new MemoryBackend({ clock }) };
+  const [primary, fallback] = [flaky(stores.primary), flaky(stores.fallback)];
+  const given = { queues: true, ...options, fallback: fallback.backend };
+  const backend = new FallbackBackend(primary.backend, given, clock, () => {});
+  const comeBack = async () => {
+    for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
+      assert(tries < 50, JSON.stringify(backend.status));
+      await clock.advance(1000);
+    }
+  };
+  return { clock, stores, primary: primary.control, fallback: fallback.control, backend, comeBack };
+}
+
+Deno.test("a write of which the primary's answer was lost is not told to be undone, whatever becomes of it in the fallback", async () => {
+  for (const why of ["no queues", "away", "full"]) {
+    const { backend, primary, fallback, stores } = open({ queues: why !== "no queues" });
+    await backend.get([["any"]]);
+    await commit(stores.fallback, [message("another")]);
+    primary.losesAnswers = true;
+    fallback.isAway = why === "away";
+    await assertRejects(
+      () => commit(backend, [message("a", { capacity: 1 })]),
+      OutcomeUnknownError,
+      "its answer was lost",
+      why,
+    );
+    assertEquals((await stores.primary.stats(QUEUE)).ready, 1, "it has happened");
+    await backend.close();
+  }
+});
+
+Deno.test("a record whose mark went with an answer that was lost is not deleted at the primary", async () => {
+  const { backend, primary, fallback, stores, clock, comeBack } = open();
+  primary.isAway = true;
+  await commit(backend, [record(["k"], "v")]);
+  primary.isAway = false;
+  fallback.losesAnswers = true;
+  await clock.advance(1000);
+  assertEquals([backend.status.serving, await stores.fallback.count([])], ["fallback", 0]);
+  fallback.losesAnswers = false;
+  await comeBack();
+  assertEquals((await stores.primary.get([["k"]]))[0]?.value, "v");
+  await backend.close();
+});
+
+Deno.test("G7 atomic batches: one of which the fallback's answer was lost comes to the primary in full or not at all", async () => {
+  for (const happens of [true, false]) {
+    const { backend, primary, fallback, stores, comeBack } = open();
+    await commit(stores.primary, [record(["gone"], "old"), record(["new"], "old")]);
+    primary.isAway = true;
+    await backend.get([["any"]]);
+    Object.assign(fallback, { losesAnswers: happens, isAway: !happens });
+    const operations: Operation[] = [{ type: "delete", key: ["gone"] }, record(["new"], "new")];
+    await assertRejects(() => commit(backend, operations), happens ? OutcomeUnknownError : BackendUnavailableError);
+    Object.assign(fallback, { losesAnswers: false, isAway: false });
+    primary.isAway = false;
+    await comeBack();
+    const found = (await stores.primary.get([["gone"], ["new"]])).map((entry) => entry?.value);
+    assertEquals(found, happens ? [undefined, "new"] : ["old", "old"]);
+    await backend.close();
+  }
+});
+
+Deno.test("G7 atomic batches: a large one counts as done where only its last marks could not be written", async () => {
+  const { backend, primary, fallback, stores, comeBack } = open();
+  primary.isAway = true;
+  const operations = Array.from({ length: 100 }, (_, n) => record(["k", `${n}`], n));
+  await backend.get([["any"]]);
+  fallback.commitsLeft = 2; // the marks, the batch, but not the marks once more
+  assertEquals((await backend.commit({ operations })).committed, true);
+  fallback.commitsLeft = Infinity;
+  primary.isAway = false;
+  await comeBack();
+  assertEquals(await stores.primary.count(["k"]), 100);
+  await backend.close();
+});
+
+Deno.test("a primary that serves is not left for a fallback that fails with what is leased from it", async () => {
+  const { backend, primary, fallback, clock } = open();
+  primary.isAway = true;
+  await commit(backend, [message("a")]);
+  const delivery = await claimOne(backend);
+  primary.isAway = false;
+  while (backend.status.serving !== "primary") await clock.advance(1000);
+  fallback.isAway = true;
+  await clock.advance(5000);
+  assertEquals(backend.status.serving, "primary");
+  await commit(backend, [record(["k"], "v")]);
+  fallback.isAway = false;
+  await commit(backend, [{ type: "ack", ...lease(delivery) }]);
+  await clock.advance(1000);
+  assertEquals([backend.status.serving, backend.status.journalled], ["primary", 0]);
+  await backend.close();
+});
