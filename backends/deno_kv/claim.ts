@@ -7,9 +7,10 @@ import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { groupBy } from "../../src/storage/es2024.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
 import { decodeKey } from "../../src/storage/key.ts";
+import type { Bundle } from "./bundle.ts";
 import type { Message } from "./codec.ts";
 import { Draft } from "./draft.ts";
-import type { Head } from "./line.ts";
+import { compareInLine, type Head } from "./line.ts";
 import type { Parts } from "./parts.ts";
 import type { Settler } from "./settle.ts";
 import type { Whereabouts } from "./view.ts";
@@ -17,6 +18,8 @@ import type { Whereabouts } from "./view.ts";
 /** A leased message whose value is still to be read. */
 interface Leased {
   readonly queue: string;
+  /** Where it stood in line. */
+  readonly bundle: Bundle;
   readonly message: Message;
   readonly leaseExpiresAtMs: number;
 }
@@ -36,7 +39,8 @@ interface Claiming {
 // With the longest values and errors that stand in an entry, so many messages fit in one atomic.
 const MESSAGES_AN_ATOMIC = 50;
 
-// After a conflict with another process, for so long, claims do not begin at the head of the line, but somewhere near.
+// After a conflict with another process, for so long, claims do not begin at the head of the line, but somewhere near,
+// among what has the same priority.
 const CONTENDED_MS = 250;
 const MAX_WINDOW = 400;
 
@@ -83,8 +87,9 @@ export class Claimer {
   async #flush(calls: readonly Call[]): Promise<(Leased[] | Error)[]> {
     const claims = calls.map((call): Claiming => ({ call, leased: [], error: null, done: false }));
     await this.#serve(claims);
-    // What was leased is delivered, whatever came after it.
-    return claims.map(({ leased, error }) => error && leased.length === 0 ? error : leased);
+    // What was leased is delivered, whatever came after it; in line, of which it was taken in pieces.
+    const inLine = (leased: Leased[]) => leased.sort((a, b) => compareInLine(a.bundle, b.bundle));
+    return claims.map(({ leased, error }) => error && leased.length === 0 ? error : inLine(leased));
   }
 
   async #serve(claims: readonly Claiming[]): Promise<void> {
@@ -165,15 +170,16 @@ export class Claimer {
     if (expired.length > 0) await this.#settler.settle(queue, deadlineMs);
     const head = expired.length > 0 ? await read() : due;
     if (this.#window === 0 || head.bundles.length < 2) return head;
-    const start = Math.floor(Math.random() * head.bundles.length);
-    return { bundles: head.bundles.slice(start), isAll: head.isAll && start === 0 };
+    const [first] = head.bundles;
+    const alike = head.bundles.filter(({ place }) => place.priority === first?.place.priority);
+    return { bundles: alike.slice(Math.floor(Math.random() * alike.length)), isAll: false };
   }
 
   #lease(draft: Draft, { queue, leaseMs }: PreparedClaim, { bundle, message: before }: Whereabouts): Leased {
     draft.take(bundle, before);
     const to = { state: "leased", priority: before.priority, atMs: draft.nowMs + leaseMs } as const;
     const message = draft.lease(queue, to, { ...before, attempts: before.attempts + 1 });
-    return { queue, message, leaseExpiresAtMs: to.atMs };
+    return { queue, bundle, message, leaseExpiresAtMs: to.atMs };
   }
 }
 

@@ -194,12 +194,12 @@ export class Lines {
 }
 
 /** By priority, then by the time of becoming due, then by the event that made it so. */
-function compareInLine(a: Bundle, b: Bundle): number {
+export function compareInLine(a: Bundle, b: Bundle): number {
   return b.place.priority - a.place.priority || compareInTime(a, b);
 }
 
 function compareInTime({ place: a }: Bundle, { place: b }: Bundle): number {
-  return a.atMs - b.atMs || (a.rank < b.rank ? -1 : 1);
+  return a.atMs - b.atMs || (a.rank < b.rank ? -1 : Number(a.rank > b.rank));
 }
 
 /** Bundles whose leases end at the same time as one, with their messages in the order of their delivery. */
