@@ -260,7 +260,8 @@ export class MessageCoordinator {
       const deliveries = leftMs === 0
         ? await claimFrom(this.backend, this.#keys.mailbox(agent), claim)
         : await this.#inboxes.take(this.#keys.mailbox(agent), { ...claim, waitMs: leftMs, signal });
-      const received = await this.accept(deliveries);
+      const accepted = this.accept(deliveries);
+      const received = Array.isArray(accepted) ? accepted : await accepted;
       // What has an unknown format is given up, and does not hide what stands behind it.
       if (received.length === 0 && deliveries.length > 0) continue;
       return options.limit === undefined ? received[0] ?? null : received;

@@ -133,14 +133,25 @@ function list(check: Check, what: string): Check {
 /** Of what is wrong, a field is told before one that there is not. */
 function shape(fields: Readonly<Record<string, Check>>, what: string): Check {
   const checks = Object.entries(fields);
+  const byName = new Map(checks);
+  const required = checks.filter(([, check]) => check(undefined) !== null);
+
+  // Nearly all are right, and have few of the fields that there may be.
+  const isRight = (value: Readonly<Record<string, unknown>>): boolean => {
+    if (Object.getPrototypeOf(value) !== Object.prototype) return false; // a class may have fields that no loop lists
+    for (const name in value) if (byName.get(name)?.(value[name]) !== null) return false;
+    for (const [name] of required) if (value[name] === undefined) return false;
+    return true;
+  };
+
   return (value) => {
     if (!isObject(value)) return { path: "", what };
+    if (isRight(value)) return null;
     for (const [name, check] of checks) {
       const fault = check(value[name]);
       if (fault !== null) return at(name, fault);
     }
-    for (const name in value) if (!Object.hasOwn(fields, name)) return unknownNames(value, fields);
-    return null;
+    return unknownNames(value, fields);
   };
 }
 
