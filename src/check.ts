@@ -73,9 +73,7 @@ export function requireOptions(
   options: object,
   names: Readonly<Record<string, true | OptionCheck>>,
 ): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot use the options of ${taker}: they must be an object, got ${typeName(options)}`);
-  }
+  requireOptionsObject(taker, options);
   for (const name in options) {
     const check = names[name];
     if (check === true) continue;
@@ -86,6 +84,12 @@ export function requireOptions(
     const value: unknown = Reflect.get(options, name);
     if (value !== undefined) check(name, value);
   }
+}
+
+/** Requires an object, whatever it holds: the options of a call that looks at each of them by itself. */
+export function requireOptionsObject(taker: string, options: unknown): void {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  throw new TypeError(`Cannot use the options of ${taker}: they must be an object, got ${typeName(options)}`);
 }
 
 /** Requires a function. */
@@ -101,6 +105,19 @@ export function requireBoolean(field: string, value: unknown): void {
 /** Requires an array. */
 export function requireArray(field: string, value: unknown): void {
   if (!Array.isArray(value)) refuse(field, "an array", value);
+}
+
+/** Requires an array of strings. */
+export function requireStrings(field: string, value: unknown): void {
+  requireArray(field, value);
+  Array.from(value as readonly unknown[], (each, index) => requireString(`${field}[${index}]`, each, 0, Infinity));
+}
+
+/** Requires one of these strings. */
+export function requireOneOf(field: string, value: unknown, allowed: readonly unknown[]): void {
+  if (allowed.includes(value)) return;
+  const got = typeof value === "string" ? value : typeName(value);
+  throw new TypeError(`Cannot use ${field}: it must be one of ${allowed.join(", ")}, got ${got}`);
 }
 
 /** Requires something that can be aborted and listened to. */

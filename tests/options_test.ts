@@ -9,7 +9,9 @@ import { SqliteBackend } from "../backends/sqlite.ts";
 import {
   AgentRegistry,
   CircuitBreaker,
+  mergeBatches,
   MessageCoordinator,
+  porterStem,
   RetryBudget,
   retryWithBackoff,
   serveAgent,
@@ -19,6 +21,7 @@ import {
 
 const AGENT = { type: "writer" };
 const WORK = () => 1;
+const TOKEN = "token~1~message-1";
 
 /** What no call knows. */
 const MISSPELT: object = { delayMS: undefined };
@@ -111,7 +114,7 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
   ["signal: it must be an AbortSignal, got string", () => coordinator.receive(AGENT, { signal: wrong("x") })],
   ["recipients: it must be an array", () => coordinator.broadcastMessage(AGENT, message, { recipients: wrong("x") })],
   ["subscription.agentId: it must be an agent id", () => coordinator.unsubscribe(wrong({}))],
-  ["also: it must be a batch", () => coordinator.ack(AGENT, "token~1~message-1", { also: wrong(5) })],
+  ["also: it must be a batch", () => coordinator.ack(AGENT, TOKEN, { also: wrong(5) })],
   ["where: it must be a function", () => coordinator.redrive(AGENT, { where: wrong(5) })],
   ["agentId: it must be an agent id", () => serveAgent(coordinator, wrong(undefined))],
   ["process: it must be a function", () => serveAgent(coordinator, wrong({ agentId: AGENT }))],
@@ -123,6 +126,33 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
   ["strict: it must be true or false, got string", () => new CircuitBreaker({ strict: wrong("no") })],
   ["reason: it must be a string", () => new CircuitBreaker().isolate(wrong(5))],
   ["listener: it must be a function", () => new CircuitBreaker().on("transition", wrong(5))],
+  ["listener: it must be a function", () => registry.on("lost", wrong(5))],
+  ["type: it must be one of transition, success", () => new CircuitBreaker().on(wrong<"success">(10n), () => {})],
+  ["type: it must be one of lost, rejoined", () => registry.on(wrong<"lost">(10n), () => {})],
+  ["type: it must be one of lost, rejoined", () => registry.on(wrong<"lost">("toString"), () => {})],
+  ["the options of MessageCoordinator: they must be an object", () => new MessageCoordinator(backend, wrong(null))],
+  ["the options of configure(): they must be an object", () => coordinator.configure(wrong(undefined))],
+  ["the options of receive(): they must be an object, got an array", () => coordinator.receive(AGENT, wrong([]))],
+  ["delayMs: it must be a number", () => coordinator.broadcastMessage(AGENT, message, { delayMs: wrong("5") })],
+  ["topics: it must be an array", () => coordinator.subscribeToMessages(AGENT, ["event"], { topics: wrong(null) })],
+  ["agent: it must be an agent id", () => Array.fromAsync(coordinator.subscriptions(wrong(null)))],
+  ["agent: it must be an agent id", () => coordinator.openInbox(wrong(undefined))],
+  [
+    "waitMs: it must be a number",
+    () => coordinator.openInbox(AGENT).take({ leaseMs: 1, limit: 1, waitMs: wrong(undefined) }),
+  ],
+  ["also: it must be a batch", () => coordinator.ack(AGENT, TOKEN, { also: new Array(1) })],
+  ["failure: it must be one of transient", () => coordinator.nack(AGENT, TOKEN, { failure: wrong(Symbol()) })],
+  ["delayMs: it must be a number, got null", () => coordinator.nack(AGENT, TOKEN, { delayMs: wrong(null) })],
+  ["visibilityTimeoutMs: it must be a number", () => coordinator.extend(AGENT, TOKEN, wrong(null))],
+  ["ids[1]: it must be a string", () => coordinator.purge(AGENT, { ids: ["message-1", wrong(5)] })],
+  ["ids[0]: it must be a string", () => coordinator.redrive(AGENT, { ids: new Array(1) })],
+  ["request.sender: it must be an agent id", () => coordinator.prepareReply(wrong(undefined), {})],
+  ["coordinator: it must be a MessageCoordinator", () => serveAgent(wrong(backend), proxy)],
+  ["agent.metadata: it must be a JSON object", () => registry.register(wrong({ id: AGENT, metadata: [] }))],
+  ["wake: it must be a function", () => backend.listen(["topic"], wrong(5))],
+  ["spent: it must be a number", () => new RetryBudget().succeed(wrong("5"))],
+  ["word: it must be a string", () => porterStem(wrong(null))],
   ["fn: it must be a function", () => retryWithBackoff(wrong(5))],
   ["shouldRetry: it must be a function", () => retryWithBackoff(WORK, { shouldRetry: wrong(5) })],
   ["budget: it must be a retry budget", () => retryWithBackoff(WORK, { budget: wrong({}) })],
@@ -138,6 +168,10 @@ for (const [index, [names, call]] of MISTAKES.entries()) {
     assertEquals([await coordinator.stats(), await backend.count([])], [[], 0]);
   });
 }
+
+Deno.test("mergeBatches() refuses what is no batch", () => {
+  assertThrows(() => mergeBatches({ operations: [] }, wrong(undefined)), TypeError, "operations must be an array");
+});
 
 Deno.test("stop() refuses an option that it does not know, and the server goes on", async () => {
   await using server = serveAgent(coordinator, proxy);

@@ -1,5 +1,6 @@
 /** What a registry tells its own process; what happens to agents anywhere, `watch` tells. @module */
 
+import { requireFunction, requireOneOf } from "../check.ts";
 import { tellSafely } from "../errors.ts";
 import type { AgentId } from "../messages/model.ts";
 import type { StaleIncarnationError } from "./stale_incarnation.ts";
@@ -30,8 +31,9 @@ export class RegistryEvents {
 
   /** Adds a listener, and returns the function that takes it away. */
   on<Type extends keyof RegistryEventMap>(type: Type, listener: (event: RegistryEventMap[Type]) => void): () => void {
+    requireOneOf("type", type, Object.keys(this.#listeners));
+    requireFunction("listener", listener);
     const listeners = this.#listeners[type];
-    if (!listeners) throw new TypeError(`Cannot listen to ${JSON.stringify(type)}: a registry has no such event`);
     const own = (event: RegistryEventMap[Type]) => listener(event); // the same function may listen twice
     listeners.add(own);
     return () => void listeners.delete(own);

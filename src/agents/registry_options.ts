@@ -11,7 +11,7 @@ import {
   requireOptions,
 } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Key } from "../storage/key.ts";
+import { type Key, toNamespace } from "../storage/key.ts";
 import type { HoldRule } from "./liveness.ts";
 
 /** How to make an `AgentRegistry`. */
@@ -95,7 +95,7 @@ export function registryConfig(options: AgentRegistryOptions): RegistryConfig {
   requireNumber("holdMinimum", holdMinimum, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
   requireNumber("holdMs", holdMs, POSITIVE_DURATION);
   return {
-    namespace: typeof namespace === "string" ? [namespace] : namespace,
+    namespace: toNamespace(namespace),
     ttlMs,
     intervalMs,
     suspicionMs,

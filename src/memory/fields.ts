@@ -32,11 +32,11 @@ export class FieldFilter {
    * @throws {TypeError} When a value is none that fields can be compared with.
    */
   constructor(where: SearchOptions["where"] = {}) {
-    if (typeof where !== "object" || where === null || Array.isArray(where)) {
-      throw new TypeError(`Cannot use where: it must be an object, got ${typeName(where)}`);
+    if (typeof where !== "object" || where === null || Symbol.iterator in where) { // a Map would let everything pass
+      throw new TypeError(`Cannot use where: it must be an object of fields, got ${typeName(where)}`);
     }
     this.#fields = Object.entries(where).map(([name, given]): [string, ReadonlySet<FieldValue>] => {
-      const values: readonly unknown[] = Array.isArray(given) ? given : [given];
+      const values: readonly unknown[] = Array.isArray(given) ? Array.from(given) : [given];
       if (!values.every(isFieldValue)) {
         throw new TypeError(
           `Cannot use where.${name}: it must be a string, number, boolean or null, or a list of these`,

@@ -80,18 +80,32 @@ export class InMemoryStore {
     while (this.#totalBytes > this.#maxBytes) this.#evict();
   }
 
-  /** A copy of the value with this key. */
+  /**
+   * A copy of the value with this key.
+   *
+   * @throws {TypeError} When the key is no string.
+   */
   get(key: string): JsonValue | undefined {
     const place = this.#places.get(key);
-    if (place === undefined) return undefined;
+    if (place === undefined) {
+      requireString("key", key, 0, Infinity); // one that is there is a string
+      return undefined;
+    }
     this.#recency.touch(place);
     return this.#copyAt(place);
   }
 
-  /** Deletes an entry and tells whether there was one. */
+  /**
+   * Deletes an entry and tells whether there was one.
+   *
+   * @throws {TypeError} When the key is no string.
+   */
   delete(key: string): boolean {
     const place = this.#places.get(key);
-    if (place === undefined) return false;
+    if (place === undefined) {
+      requireString("key", key, 0, Infinity);
+      return false;
+    }
     this.#remove(key, place);
     return true;
   }

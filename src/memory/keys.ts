@@ -1,6 +1,6 @@
 /** Where a memory keeps its records. @module */
 
-import { requireString, typeName } from "../check.ts";
+import { requireString } from "../check.ts";
 import { compareEncoded, encodeKey, type Key } from "../storage/key.ts";
 
 /** The keys of one namespace. The number of its parts comes first, so that no namespace is within another. */
@@ -15,12 +15,9 @@ export class MemoryKeys {
   /**
    * Makes the keys of a namespace.
    *
-   * @throws {TypeError | RangeError} When it is no list of strings, or too long.
+   * @throws {RangeError} When it is too long.
    */
   constructor(namespace: Key) {
-    if (!Array.isArray(namespace) || namespace.some((part) => typeof part !== "string")) {
-      throw new TypeError(`Cannot use namespace: it must be an array of strings, got ${typeName(namespace)}`);
-    }
     this.namespace = [...namespace];
     const parts = [String(namespace.length), ...namespace];
     this.entries = ["memory", ...parts];

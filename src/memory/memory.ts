@@ -5,14 +5,17 @@ import {
   POSITIVE_DURATION,
   requireArray,
   requireClock,
+  requireFunction,
+  requireNamespace,
   requireNumber,
   requireOptions,
+  requireOptionsObject,
 } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { BackendClosedError, BackendUnavailableError, CommitRefusedError } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
-import type { Key } from "../storage/key.ts";
+import { encodeKey, type Key, toNamespace } from "../storage/key.ts";
 import { UnderWay } from "../storage/under_way.ts";
 import { compactEntries } from "./compact.ts";
 import { CheckedEmbedder } from "./embedding.ts";
@@ -43,8 +46,8 @@ import { Watches } from "./watches.ts";
 
 /** How a memory behaves, wherever it is kept. */
 export interface MemoryOptions {
-  /** Only entries of the same namespace are seen: equal in all its parts. @default {[]} */
-  readonly namespace?: Key;
+  /** Only entries of the same namespace are seen: equal in all its parts; a string is one part. @default {[]} */
+  readonly namespace?: string | Key;
   /** Finds by meaning what words do not find. @default {none: words have to do} */
   readonly embedder?: Embedder;
   /** How long the embedder may take for a call, in milliseconds. @default {30_000} */
@@ -73,7 +76,7 @@ export interface MemorySource {
 
 /** The options of a memory, for those who take them with others. */
 export const MEMORY_OPTIONS: OptionNames<MemoryOptions> = {
-  namespace: true,
+  namespace: requireNamespace,
   embedder: true,
   embedTimeoutMs: true,
   analyzer: true,
@@ -110,9 +113,11 @@ export class Memory implements AsyncDisposable {
     requireNumber("embedTimeoutMs", embedTimeoutMs, POSITIVE_DURATION);
     requireNumber("history", history, { min: 0, max: 1000, integer: true });
     requireNumber("compressAbove", compressAbove, { min: 0, max: Infinity });
-    const embedder = options.embedder ? new CheckedEmbedder(options.embedder, embedTimeoutMs, clock) : null;
+    const embedder = options.embedder === undefined
+      ? null
+      : new CheckedEmbedder(options.embedder, embedTimeoutMs, clock);
     const analyzer = new Analyzer(options.analyzer);
-    const keys = new MemoryKeys(namespace);
+    const keys = new MemoryKeys(toNamespace(namespace));
     const backend = () => source.open();
     this.#source = source;
     this.#options = options;
@@ -130,8 +135,9 @@ export class Memory implements AsyncDisposable {
    * @throws {TypeError | RangeError} When JSON cannot carry the value, or an option breaks its rule.
    * @throws {CoordinationError} `EMBEDDING_FAILED`; nothing is stored then. And what the backend throws.
    */
-  add(key: string, value: JsonValue, options: AddOptions = {}): Promise<void> {
-    return this.addMany([{ ...options, key, value }]);
+  async add(key: string, value: JsonValue, options: AddOptions = {}): Promise<void> {
+    requireOptionsObject("add()", options);
+    await this.addMany([{ ...options, key, value }]);
   }
 
   /**
@@ -141,7 +147,9 @@ export class Memory implements AsyncDisposable {
    */
   async addMany(entries: readonly NewEntry[]): Promise<void> {
     requireArray("entries", entries);
-    const checked = entries.map(checkEntry);
+    const checked = Array.from(entries, checkEntry);
+    // A key that no engine takes must not be found out when others are stored already.
+    for (const { key } of checked) encodeKey(this.#store.history > 0 ? this.#keys.history(key) : this.#keys.entry(key));
     await this.#run(async (backend) => {
       if (this.#store.history > 0) {
         for (const entry of checked) await this.#addWithHistory(backend, entry);
@@ -162,6 +170,7 @@ export class Memory implements AsyncDisposable {
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
    */
   async prepareAdd(key: string, value: JsonValue, options: AddOptions = {}): Promise<Batch> {
+    requireOptionsObject("prepareAdd()", options);
     const checked = checkEntry({ ...options, key, value });
     return await this.#run(() => this.#store.prepareAdd(checked));
   }
@@ -173,7 +182,10 @@ export class Memory implements AsyncDisposable {
 
   /** Copies of the values with these keys, `undefined` where there is none. */
   getMany(keys: readonly string[]): Promise<(JsonValue | undefined)[]> {
-    return this.#run(async () => (await this.#store.getMany(keys)).map((entry) => entry?.value));
+    return this.#run(async () => {
+      requireArray("keys", keys);
+      return (await this.#store.getMany(keys)).map((entry) => entry?.value);
+    });
   }
 
   /**
@@ -190,6 +202,7 @@ export class Memory implements AsyncDisposable {
     change: (value: JsonValue | undefined) => JsonValue | undefined | Promise<JsonValue | undefined>,
     options: { readonly ttlMs?: number } = {},
   ): Promise<JsonValue | undefined> {
+    requireFunction("change", change);
     requireOptions("update()", options, { ttlMs: true });
     const { ttlMs } = options;
     if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);
@@ -300,7 +313,8 @@ export class Memory implements AsyncDisposable {
   ): Promise<() => Promise<void>> {
     return this.#run(() => {
       requireOptions("watch()", options, { prefix: true });
-      return this.#watches.add(listener, options.prefix ?? "");
+      const { prefix = "" } = options;
+      return this.#watches.add(listener, prefix);
     });
   }
 

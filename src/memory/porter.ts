@@ -1,5 +1,7 @@
 /** The Porter stemmer: English words without their endings, so that "connected" finds "connection". @module */
 
+import { requireString } from "../check.ts";
+
 /**
  * The stem of a lower-case English word, by M. F. Porter, "An algorithm for suffix stripping" (1980), with the two
  * changes of its author: `-bli` becomes `-ble`, `-logi` becomes `-log`. What is no word of the letters a to z, or shorter
@@ -11,8 +13,11 @@
  *
  * console.log(porterStem("connections"), porterStem("relational")); // connect relat
  * ```
+ *
+ * @throws {TypeError} When it is no string.
  */
 export function porterStem(word: string): string {
+  requireString("word", word, 0, Infinity);
   if (word.length < 3 || !/^[a-z]+$/.test(word)) return word;
   const plain = withoutParticiple(withoutPlural(word));
   const withI = plain.endsWith("y") && hasVowel(plain.slice(0, -1)) ? `${plain.slice(0, -1)}i` : plain;

@@ -1,6 +1,6 @@
 /** The coordinator's settings: their units, defaults and bounds. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber } from "../check.ts";
+import { DURATION, POSITIVE_DURATION, requireNumber, requireOptionsObject } from "../check.ts";
 import { backoffDelayMs } from "../resilience/backoff.ts";
 
 /** What a coordinator can be configured with. */
@@ -51,6 +51,7 @@ export function changeConfiguration(
   configuration: CoordinatorConfiguration,
   changes: Partial<CoordinatorConfiguration>,
 ): CoordinatorConfiguration {
+  requireOptionsObject("configure()", changes);
   const changed: { -readonly [Name in keyof CoordinatorConfiguration]: number } = { ...configuration };
   for (const [name, value] of Object.entries(changes)) {
     if (!isSetting(name)) {

@@ -9,6 +9,7 @@ import {
   requireNamespace,
   requireNumber,
   requireOptions,
+  requireOptionsObject,
   requireString,
 } from "../check.ts";
 import { type Clock, monotonicMs, systemClock } from "../clock.ts";
@@ -19,17 +20,9 @@ import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/
 import type { Batch, CommitResult, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
 import { MAX_CLAIM_LIMIT } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
-import type { Key } from "../storage/key.ts";
+import { type Key, toNamespace } from "../storage/key.ts";
 import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
-import {
-  carryTrace,
-  decodeToken,
-  encodeMessage,
-  MessageKeys,
-  toMessage,
-  toNamespace,
-  toQueueMessage,
-} from "./envelope.ts";
+import { carryTrace, decodeToken, encodeMessage, MessageKeys, toMessage, toQueueMessage } from "./envelope.ts";
 import { claimFrom, Inbox, isOutage, SharedInboxes } from "./inbox.ts";
 import { type DeadLetterFilter, deadLetters, purge, type PurgeFilter, redrive } from "./maintenance.ts";
 import {
@@ -110,6 +103,7 @@ export class MessageCoordinator {
    */
   constructor(backend: StorageBackend, options: MessageCoordinatorOptions = {}) {
     requireBackend("backend", backend);
+    requireOptionsObject("MessageCoordinator", options);
     const { namespace = "ao", metrics = new NullMetrics(), clock = systemClock, ...settings } = options;
     requireNamespace("namespace", namespace);
     requireMetrics("metrics", metrics);
@@ -186,7 +180,9 @@ export class MessageCoordinator {
   ): Promise<MessageResult[]> {
     const options = isRecipients(recipientsOrOptions) ? { recipients: recipientsOrOptions } : recipientsOrOptions;
     requireOptions("broadcastMessage()", options, BROADCAST_OPTIONS);
-    const sendOptions = options.delayMs === undefined ? NO_OPTIONS : { delayMs: options.delayMs };
+    const { delayMs = 0 } = options;
+    requireNumber("delayMs", delayMs, DURATION);
+    const sendOptions = delayMs === 0 ? NO_OPTIONS : { delayMs };
     const checked = { ...checkMessage(message), messageId: message.messageId ?? messageId(this.clock.now()) };
     checkAgentId("sender", sender);
     options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
@@ -222,7 +218,8 @@ export class MessageCoordinator {
   ): Promise<MessageSubscription> {
     checkAgentId("agent", agent);
     requireOptions("subscribeToMessages()", options, SUBSCRIBE_OPTIONS);
-    return await this.#subscriptions.add(agent, messageTypes, options.topics ?? []);
+    const { topics = [] } = options;
+    return await this.#subscriptions.add(agent, messageTypes, topics);
   }
 
   /** Ends a subscription and tells whether it was there. */
@@ -234,6 +231,7 @@ export class MessageCoordinator {
 
   /** The subscriptions of one agent, or of all. */
   subscriptions(agent?: AgentId): AsyncIterable<MessageSubscription> {
+    if (agent !== undefined) checkAgentId("agent", agent);
     return this.#subscriptions.list(agent);
   }
 
@@ -382,6 +380,7 @@ export class MessageCoordinator {
 
   /** The inbox of an agent, for a loop of its own such as `serveAgent`'s. Close it when done. */
   openInbox(agent: AgentId): Inbox {
+    checkAgentId("agent", agent);
     return new Inbox(this.backend, this.#keys.mailbox(agent), this.clock);
   }
 

@@ -66,11 +66,6 @@ export class MessageKeys {
   }
 }
 
-/** What a namespace option comes to: a string is a key of one part. */
-export function toNamespace(namespace: string | Key): Key {
-  return typeof namespace === "string" ? [namespace] : namespace;
-}
-
 /** A message of what the caller gave, with every default filled in. */
 export function toMessage(sender: AgentId, recipient: AgentId, input: AgentMessageInput, now: number): AgentMessage {
   return {

@@ -1,5 +1,6 @@
 /** Waiting for messages of one queue: by wake-up and by the time of the next due message, with a slow floor. @module */
 
+import { DURATION, requireNumber, requireOptionsObject, requireSignal } from "../check.ts";
 import { type Clock, monotonicMs } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
 import { observeReceive } from "../observability/messaging_telemetry.ts";
@@ -48,9 +49,13 @@ export class Inbox {
    * Leases what is due, or waits for it. An outage is waited out as long as there is time; what was leased is returned
    * even when the signal was aborted meanwhile.
    */
-  async take({ leaseMs, limit, waitMs, signal }: TakeOptions): Promise<Delivery[]> {
+  async take(options: TakeOptions): Promise<Delivery[]> {
+    requireOptionsObject("take()", options);
+    const { leaseMs, limit, waitMs, signal } = options;
+    if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
+    if (signal !== undefined) requireSignal("signal", signal);
     signal?.throwIfAborted();
-    if (waitMs <= 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
+    if (waitMs === 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
     const deadline = monotonicMs(this.#clock) + waitMs;
     while (true) {
       const wakes = this.#wakes;

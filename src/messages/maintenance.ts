@@ -1,6 +1,14 @@
 /** What operators do with a mailbox: look at its dead letters, put them back, remove messages. @module */
 
-import { DURATION, type OptionNames, requireArray, requireFunction, requireNumber, requireOptions } from "../check.ts";
+import {
+  DURATION,
+  type OptionNames,
+  requireArray,
+  requireFunction,
+  requireNumber,
+  requireOptions,
+  requireStrings,
+} from "../check.ts";
 import { MAX_BATCH_SIZE, type MessageState, type StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import { toDeadLetter } from "./envelope.ts";
@@ -43,7 +51,7 @@ export async function* deadLetters(
 /** Puts dead letters back into the line and tells how many. */
 export async function redrive(backend: StorageBackend, queue: Key, filter: DeadLetterFilter): Promise<number> {
   const { where, limit = Infinity } = requireFilter("redrive", filter, {
-    ids: requireArray,
+    ids: requireStrings,
     where: requireFunction,
     limit: true,
   });
@@ -65,7 +73,7 @@ export async function redrive(backend: StorageBackend, queue: Key, filter: DeadL
 export async function purge(backend: StorageBackend, queue: Key, filter: PurgeFilter, now: number): Promise<number> {
   const { states, olderThanMs = 0 } = requireFilter("purge", filter, {
     states: requireArray,
-    ids: requireArray,
+    ids: requireStrings,
     olderThanMs: true,
   });
   requireNumber("olderThanMs", olderThanMs, DURATION);

@@ -102,7 +102,7 @@ export interface AckOptions {
 
 /** Requires a batch, or several. */
 const requireBatches: OptionCheck = (field, value) => {
-  const batches = Array.isArray(value) ? value : [value];
+  const batches = Array.isArray(value) ? Array.from(value) : [value]; // a hole would be passed over
   const isBatch = (each: unknown) => typeof each === "object" && each !== null && "operations" in each;
   if (!batches.every(isBatch)) {
     throw new TypeError(`Cannot use ${field}: it must be a batch, with its operations, or an array of batches`);

@@ -1,6 +1,6 @@
 /** Settles deliveries: acknowledges, gives back with a backoff, extends, replies. @module */
 
-import { DURATION, POSITIVE_DURATION, requireNumber, requireOptions } from "../check.ts";
+import { DURATION, POSITIVE_DURATION, requireNumber, requireOneOf, requireOptions } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { CommitRefusedError } from "../errors.ts";
 import { observeSettle } from "../observability/messaging_telemetry.ts";
@@ -11,7 +11,7 @@ import type { JsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import { type CoordinatorConfiguration, retryDelayMs } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
-import { type AgentMessage, checkMessage } from "./model.ts";
+import { type AgentMessage, checkAgentId, checkMessage, FailureType } from "./model.ts";
 import { ACK_OPTIONS, type AckOptions, NACK_OPTIONS, type NackOptions } from "./options.ts";
 import { prepareAnswer } from "./requests.ts";
 
@@ -66,11 +66,9 @@ export class Settler {
   async nack(lease: AttemptLease, message: AgentMessage | null, options: NackOptions): Promise<boolean> {
     requireOptions("nack()", options, NACK_OPTIONS);
     const { queue, id, token, attempt, maxAttempts = Infinity } = lease;
-    const { failure = "transient" } = options;
-    if (!["transient", "permanent", "timeout"].includes(failure)) {
-      throw new TypeError(`Cannot use failure: it must be transient, permanent or timeout, got ${failure}`);
-    }
-    const delayMs = requireNumber("delayMs", options.delayMs ?? retryDelayMs(this.#configuration(), attempt), DURATION);
+    const { failure = "transient", delayMs = retryDelayMs(this.#configuration(), attempt) } = options;
+    requireOneOf("failure", failure, Object.values(FailureType));
+    requireNumber("delayMs", delayMs, DURATION);
     const error = prepareError(options.error); // cut, for the answer carries it too
     const settled = { queue, id, token, ...(error !== null && { error }) };
     const nack: Batch = {
@@ -91,8 +89,10 @@ export class Settler {
   }
 
   /** Moves the end of the lease; `false` when it had ended. */
-  async extend({ queue, id, token }: Lease, visibilityTimeoutMs?: number): Promise<boolean> {
-    const leaseMs = visibilityTimeoutMs ?? this.#configuration().visibilityTimeoutMs;
+  async extend(
+    { queue, id, token }: Lease,
+    leaseMs: number = this.#configuration().visibilityTimeoutMs,
+  ): Promise<boolean> {
     requireNumber("visibilityTimeoutMs", leaseMs, POSITIVE_DURATION);
     const result = await this.#backend.commit({ operations: [{ type: "extend", queue, id, token, leaseMs }] });
     if (!result.committed) this.#metrics.incLeasesLost(1);
@@ -111,6 +111,8 @@ export class Settler {
    * @throws {TypeError} When nobody awaits a reply.
    */
   prepareReply(request: AgentMessage, payload: JsonObject): Batch {
+    checkAgentId("request.sender", request?.sender);
+    checkAgentId("request.recipient", request.recipient);
     const { recipient, sender, correlationId } = request;
     checkMessage({ payload });
     const reply = toMessage(recipient, sender, { messageType: "response", payload, correlationId }, this.#clock.now());

@@ -5,6 +5,7 @@ import {
   type OptionNames,
   POSITIVE_DURATION,
   requireFunction,
+  requireMethods,
   requireNumber,
   requireOptions,
   requireSignal,
@@ -73,6 +74,8 @@ const SERVE_OPTIONS: OptionNames<ServeOptions> = {
   signal: requireSignal,
   onError: requireFunction,
 };
+
+const requireCoordinator = requireMethods("a MessageCoordinator", "openInbox", "accept");
 
 /** A mailbox that is being served. */
 export interface AgentServer extends AsyncDisposable {
@@ -144,6 +147,7 @@ class MailboxServer implements AgentServer {
   #drained: (() => void) | null = null;
 
   constructor(coordinator: MessageCoordinator, proxy: AgentProxy, options: ServeOptions) {
+    requireCoordinator("coordinator", coordinator);
     requireOptions("serveAgent()", options, SERVE_OPTIONS);
     const { concurrency = 1, timeoutMs = Infinity, onError = () => {}, signal } = options;
     const { visibilityTimeoutMs = coordinator.configuration.visibilityTimeoutMs } = options;

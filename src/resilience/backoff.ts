@@ -1,6 +1,6 @@
 /** Delays before the next try: exponential growth up to a cap, and the jitters that spread it. Arithmetic only. @module */
 
-import { DURATION, requireNumber } from "../check.ts";
+import { DURATION, requireFunction, requireNumber, requireOneOf, requireOptionsObject } from "../check.ts";
 
 /** How delays grow. */
 export interface BackoffCurve {
@@ -24,6 +24,9 @@ export type RandomSource = () => number;
 /** How a delay is spread, so that those who failed together do not come back together. */
 export type JitterKind = "none" | "full" | "equal" | "decorrelated";
 
+/** All of them. */
+export const JITTERS: readonly JitterKind[] = ["none", "full", "equal", "decorrelated"];
+
 /**
  * The delay before retry `attempt`: `baseDelayMs * factor ** (attempt - 1)`, at most `maxDelayMs`, however large the
  * attempt is.
@@ -39,7 +42,9 @@ export type JitterKind = "none" | "full" | "equal" | "decorrelated";
  *
  * @throws {TypeError | RangeError} Naming the field that is not a number within its bounds.
  */
-export function backoffDelayMs({ attempt, baseDelayMs, factor, maxDelayMs }: BackoffStep): number {
+export function backoffDelayMs(step: BackoffStep): number {
+  requireOptionsObject("backoffDelayMs()", step);
+  const { attempt, baseDelayMs, factor, maxDelayMs } = step;
   requireNumber("attempt", attempt, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true });
   requireCurve({ baseDelayMs, factor, maxDelayMs });
   // 0 * Infinity would be NaN.
@@ -57,14 +62,29 @@ export function requireCurve({ baseDelayMs, factor, maxDelayMs }: BackoffCurve, 
   requireNumber("maxDelayMs", maxDelayMs, DURATION);
 }
 
-/** Anything from zero to the delay: the best at spreading a crowd. */
+/**
+ * Anything from zero to the delay: the best at spreading a crowd.
+ *
+ * @throws {TypeError | RangeError} Naming what is not as it must be.
+ */
 export function fullJitter(delayMs: number, random: RandomSource): number {
+  requireJitter(delayMs, random);
   return delayMs * random();
 }
 
-/** Anything from half the delay to the delay: never a retry at once. */
+/**
+ * Anything from half the delay to the delay: never a retry at once.
+ *
+ * @throws {TypeError | RangeError} Naming what is not as it must be.
+ */
 export function equalJitter(delayMs: number, random: RandomSource): number {
+  requireJitter(delayMs, random);
   return delayMs / 2 + delayMs / 2 * random();
+}
+
+function requireJitter(delayMs: number, random: RandomSource): void {
+  requireNumber("delayMs", delayMs, DURATION);
+  requireFunction("random", random);
 }
 
 /**
@@ -96,9 +116,12 @@ const MEDIAN_SCALE = 1 / 1.4; // the curve is about 1.4 at t = 0.5
 /**
  * A sequence of delays: each call gives the next one.
  *
- * @throws {TypeError | RangeError} Naming the field that is not a number within its bounds.
+ * @throws {TypeError | RangeError} Naming what is not as it must be.
  */
 export function backoffDelays(curve: BackoffCurve, jitter: JitterKind, random: RandomSource): () => number {
+  requireOptionsObject("backoffDelays()", curve);
+  requireOneOf("jitter", jitter, JITTERS);
+  requireFunction("random", random);
   if (jitter === "decorrelated") return decorrelatedDelays(curve, random);
   requireCurve(curve);
   let attempt = 0;

@@ -1,5 +1,6 @@
 /** What a circuit breaker tells those who watch it. @module */
 
+import { requireFunction, requireOneOf } from "../check.ts";
 import { tellSafely } from "../errors.ts";
 import type { BreakerStateName } from "./breaker_state.ts";
 
@@ -53,8 +54,9 @@ export class BreakerEvents {
 
   /** Adds a listener, and returns the function that takes it away. */
   on<Type extends keyof BreakerEventMap>(type: Type, listener: (event: BreakerEventMap[Type]) => void): () => void {
+    requireOneOf("type", type, Object.keys(this.#listeners));
+    requireFunction("listener", listener);
     const listeners = this.#listeners[type];
-    if (!listeners) throw new TypeError(`Cannot listen to ${JSON.stringify(type)}: a breaker has no such event`);
     const own = (event: BreakerEventMap[Type]) => listener(event); // the same function may listen twice
     listeners.add(own);
     this.watched = true;

@@ -14,7 +14,7 @@ import {
 } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { encodeKey, type Key } from "../storage/key.ts";
+import { encodeKey, type Key, toNamespace } from "../storage/key.ts";
 import { backoffDelayMs, type RandomSource } from "./backoff.ts";
 import type { ProbeRules } from "./breaker_state.ts";
 import type { FailureRate } from "./trip_rule.ts";
@@ -138,7 +138,7 @@ export function breakerConfig(options: CircuitBreakerOptions): BreakerConfig {
   const { strict = false, storeTimeoutMs = 1000, pollIntervalMs = 1000, recordTtlMs = 86_400_000 } = options;
   const { clock = systemClock, random = Math.random } = options;
   requireString("name", name, 1, 256);
-  const key = [...(typeof namespace === "string" ? [namespace] : namespace), "breaker", name];
+  const key = [...toNamespace(namespace), "breaker", name];
   encodeKey([...key, OPEN_TIME]); // a key that no store takes must not pass for an outage
   requireNumber("failureThreshold", failureThreshold, COUNT);
   if (failureRate !== undefined) requireRate(failureRate);

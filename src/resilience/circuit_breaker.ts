@@ -163,7 +163,6 @@ export class CircuitBreaker implements AsyncDisposable {
    * @throws {TypeError} When a breaker has no such event, or the listener is no function.
    */
   on<Type extends keyof BreakerEventMap>(type: Type, listener: (event: BreakerEventMap[Type]) => void): () => void {
-    requireFunction("listener", listener);
     const off = this.#events.on(type, listener);
     this.#gate.touch();
     return off;

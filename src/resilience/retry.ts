@@ -14,7 +14,7 @@ import {
 import { type Clock, monotonicMs, sleep, systemClock } from "../clock.ts";
 import { tellSafely } from "../errors.ts";
 import { recordRetriesExhausted, recordRetry } from "../observability/primitive_telemetry.ts";
-import { backoffDelays, type JitterKind, type RandomSource, requireCurve } from "./backoff.ts";
+import { backoffDelays, type JitterKind, JITTERS, type RandomSource, requireCurve } from "./backoff.ts";
 import { classifyError, isRetryable } from "./error_category.ts";
 import { retryAfterMs } from "./retry_after.ts";
 import type { RetryBudgetLike } from "./retry_budget.ts";
@@ -204,8 +204,6 @@ function planRetries<Fallback>(config: RetryConfig<Fallback>) {
     random,
   };
 }
-
-const JITTERS: readonly JitterKind[] = ["none", "full", "equal", "decorrelated"];
 
 type RetryPlan<Fallback> = ReturnType<typeof planRetries<Fallback>>;
 

@@ -51,6 +51,11 @@ export function budgetRules(options: RetryBudgetOptions): RetryBudgetRules {
 
 const MAX_TOKENS = 1e9;
 
+/** Requires what a retry may have cost: what is no number would be the last that the budget ever counts. */
+export function requireSpent(spent: number): void {
+  requireNumber("spent", spent, { min: 0, max: MAX_TOKENS });
+}
+
 /** What a retry after such an error costs. */
 export function retryCost(rules: RetryBudgetRules, category: ErrorCategory): number {
   return category === "rate_limit" ? rules.rateLimitCost : rules.retryCost;
@@ -96,6 +101,7 @@ export class RetryBudget implements RetryBudgetLike {
   }
 
   succeed(spent: number): void {
+    requireSpent(spent);
     this.#tokens = Math.min(this.#rules.capacity, this.#tokens + (spent || this.#rules.successCredit));
   }
 }

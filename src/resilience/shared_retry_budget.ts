@@ -13,7 +13,7 @@ import {
 import { type Clock, monotonicMs, systemClock } from "../clock.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
-import { encodeKey, type Key } from "../storage/key.ts";
+import { encodeKey, type Key, toNamespace } from "../storage/key.ts";
 import type { ErrorCategory } from "./error_category.ts";
 import {
   BUDGET_OPTIONS,
@@ -82,7 +82,7 @@ export class SharedRetryBudget implements RetryBudgetLike {
     requireString("name", name, 1, 256);
     requireNumber("creditIntervalMs", creditIntervalMs, DURATION);
     this.#backend = backend;
-    this.#key = [...(typeof namespace === "string" ? [namespace] : namespace), "retry_budget", name];
+    this.#key = [...toNamespace(namespace), "retry_budget", name];
     encodeKey(this.#key); // a key that no store takes must not pass for an outage
     this.#rules = budgetRules(rules);
     this.#local = new RetryBudget(rules);

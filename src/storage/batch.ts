@@ -339,8 +339,13 @@ function requireDistinct(operations: readonly PreparedOperation<unknown>[]): voi
   });
 }
 
-/** One batch of several, to be committed as one atomic step. */
+/**
+ * One batch of several, to be committed as one atomic step.
+ *
+ * @throws {TypeError} When one is no batch.
+ */
 export function mergeBatches(...batches: readonly Batch[]): Batch {
+  batches.forEach(requireBatch);
   return {
     checks: batches.flatMap((batch) => batch.checks ?? []),
     operations: batches.flatMap((batch) => batch.operations),

@@ -1,5 +1,7 @@
 /** JSON values: what may be stored, and a clear refusal, naming the path, of what JSON cannot carry. @module */
 
+import { typeName } from "../check.ts";
+
 /** Anything that JSON can carry without loss. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 
@@ -38,6 +40,18 @@ export function encodeJson(value: unknown, path = "value"): string {
  */
 export function requireJson(value: unknown, path = "value"): void {
   if (!isJson(value, 0)) throw refusal(value, path);
+}
+
+/**
+ * Checks what must be a JSON object, and not just any value.
+ *
+ * @throws {TypeError} When it is none, or as {@linkcode copyJson}.
+ */
+export function requireJsonObject(value: unknown, path: string): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(`Cannot use ${path}: it must be a JSON object, got ${typeName(value)}`);
+  }
+  requireJson(value, path);
 }
 
 const { hasOwnProperty } = Object.prototype;

@@ -3,6 +3,11 @@
 /** A key: a tuple of strings. Any string is legal in any part, the empty one too. */
 export type Key = readonly string[];
 
+/** What a namespace option comes to: a string is a key of one part. */
+export function toNamespace(namespace: string | Key): Key {
+  return typeof namespace === "string" ? [namespace] : namespace;
+}
+
 /** The longest key, in bytes of its encoding as UTF-8. */
 export const MAX_KEY_BYTES = 1024;
 

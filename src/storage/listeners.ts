@@ -1,5 +1,6 @@
 /** Who listens to which topic in this process. @module */
 
+import { requireFunction } from "../check.ts";
 import { tellSafely } from "../errors.ts";
 import type { Unlisten } from "./backend.ts";
 
@@ -24,6 +25,7 @@ export class Listeners {
 
   /** Adds a callback; `onLast` is called when the topic has lost its last one. */
   add(topic: string, wake: () => void, onLast?: () => void | Promise<void>): Unlisten {
+    requireFunction("wake", wake);
     let callbacks = this.#byTopic.get(topic);
     if (!callbacks) this.#byTopic.set(topic, callbacks = new Set());
     const own = () => wake(); // the same function may listen twice

@@ -11,7 +11,6 @@ import { Memory } from "../../src/memory/memory.ts";
 import type { CompactOptions, Embedder, MemoryChange, RecallOptions, SearchOptions } from "../../src/memory/model.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import type { JsonValue } from "../../src/storage/json.ts";
-import type { Key } from "../../src/storage/key.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { MEMORY_INFO, openMemory, TWO_WORDS } from "./open_memory.ts";
 
@@ -47,8 +46,6 @@ Deno.test("Memory.within() has the same backend, tells where entries are, and cl
 Deno.test("Memory refuses options that break their rules, naming them", async () => {
   const { memory } = openMemory();
   const none = 5 as unknown;
-  assertThrows(() => new MemoryKeys(none as Key), TypeError, "Cannot use namespace: it must be an array of strings");
-  assertThrows(() => new MemoryKeys([none] as Key), TypeError, "Cannot use namespace");
   await assertRejects(
     () => memory.compact({ olderThanMs: 0, summarize: none } as CompactOptions),
     TypeError,

@@ -120,7 +120,7 @@ Deno.test("nack() refuses a failure that there is not, and the message stays lea
   await assertRejects(
     async () => await received?.nack({ failure }),
     TypeError,
-    "Cannot use failure: it must be transient, permanent or timeout, got weird",
+    "Cannot use failure: it must be one of transient, permanent, timeout, got weird",
   );
   assertEquals((await coordinator.stats(AGENT)).leased, 1);
 });

@@ -107,6 +107,24 @@ Deno.test("backoffDelays() with decorrelated jitter gives zeros for a base of ze
   for (let attempt = 1; attempt <= 2000; attempt++) assertEquals(next(), 0);
 });
 
+/** A value that the types forbid. */
+function wrong<Value>(value: unknown): Value {
+  return value as Value;
+}
+
+Deno.test("backoff and jitter refuse what is of the wrong kind, naming it", () => {
+  const mistakes: readonly (readonly [names: string, call: () => unknown])[] = [
+    ["the options of backoffDelayMs(): they must be an object", () => backoffDelayMs(wrong(undefined))],
+    ["the options of backoffDelays(): they must be an object", () => backoffDelays(wrong(null), "full", Math.random)],
+    ["jitter: it must be one of none, full, equal, decorrelated", () => backoffDelays(CURVE, wrong("half"), seeded(1))],
+    ["random: it must be a function", () => backoffDelays(CURVE, "none", wrong(undefined))],
+    ["random: it must be a function", () => fullJitter(5, wrong(undefined))],
+    ["delayMs: it must be a number", () => equalJitter(wrong("5"), Math.random)],
+  ];
+  for (const [names, call] of mistakes) assertThrows(call, TypeError, `Cannot use ${names}`);
+  assertThrows(() => fullJitter(-1, Math.random), RangeError, "Cannot use delayMs");
+});
+
 Deno.test("backoffDelays() refuses a curve at once, whatever the jitter", () => {
   for (const jitter of JITTERS) {
     assertThrows(() => backoffDelays({ ...CURVE, maxDelayMs: -1 }, jitter, Math.random), RangeError, "maxDelayMs");

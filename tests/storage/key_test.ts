@@ -11,6 +11,7 @@ import {
   type Key,
   MAX_KEY_BYTES,
   prefixRange,
+  toNamespace,
   utf8Length,
 } from "../../src/storage/key.ts";
 import { compareKeys } from "../property/keys.ts";
@@ -101,6 +102,10 @@ Deno.test("encodeKey() takes keys of MAX_KEY_BYTES, counted in UTF-8, and refuse
   }
   // Escapes count, as they take room in the engine.
   assertThrows(() => encodeKey(["\0".repeat(MAX_KEY_BYTES / 2)]), RangeError, "1025 bytes");
+});
+
+Deno.test("toNamespace() makes one part of a string", () => {
+  assertEquals([toNamespace("a:b"), toNamespace(["a", "b"]), toNamespace("")], [["a:b"], ["a", "b"], [""]]);
 });
 
 Deno.test("encodeKey() refuses what is no key, naming the part", () => {
