@@ -236,10 +236,13 @@ export class RedisBackend implements StorageBackend {
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
     this.#begin();
     const claim = prepareClaim(queue, options);
-    const outcome = await this.#steps.run({ type: "claim", claim, deadlineMs: this.#deadline() });
-    // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-    if ("committed" in outcome) throw new Error("Cannot claim: it got the outcome of a batch");
-    return outcome.map((claimed) => readDelivery(queue, claimed));
+    for (;; this.#begin()) {
+      const outcome = await this.#steps.run({ type: "claim", claim, deadlineMs: this.#deadline() });
+      if (outcome === null) continue;
+      // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
+      if ("committed" in outcome) throw new Error("Cannot claim: it got the outcome of a batch");
+      return outcome.map((claimed) => readDelivery(queue, claimed));
+    }
   }
 
   recover(queue?: Key): Promise<number> {
@@ -260,7 +263,7 @@ export class RedisBackend implements StorageBackend {
     const name = encodeKey(queue);
     const kind = kindOf(requireState(state));
     // To a range of Redis, none would be all.
-    const found = limit === 0 ? [] : (await this.#read(PLACES, [name, kind, String(limit)])).map(String);
+    const found = limit === 0 ? [] : (await this.#settled(PLACES, [name, kind, String(limit)])).map(String);
     const places: Place[] = [];
     for (let at = 0; at < found.length; at += 3) {
       places.push(readPlace(state, found[at] ?? "", found[at + 1] ?? "", found[at + 2] ?? ""));
@@ -278,12 +281,10 @@ export class RedisBackend implements StorageBackend {
     this.#begin();
   }
 
-  stats(queue: Key): Promise<QueueStats> {
-    return this.#track(async () => {
-      const [ready = 0, delayed = 0, leased = 0, dead = 0, next = -1] =
-        (await this.#engine.read(STATS, [encodeKey(queue)], this.#deadline())).map(Number);
-      return { ready, delayed, leased, dead, nextDueInMs: next === -1 ? null : next };
-    });
+  async stats(queue: Key): Promise<QueueStats> {
+    const reply = (await this.#settled(STATS, [encodeKey(queue)])).map(Number);
+    const [ready = 0, delayed = 0, leased = 0, dead = 0, next = -1] = reply;
+    return { ready, delayed, leased, dead, nextDueInMs: next === -1 ? null : next };
   }
 
   async *queues(prefix: Key = []): AsyncGenerator<Key> {
@@ -335,8 +336,11 @@ export class RedisBackend implements StorageBackend {
   }
 
   async #recover(names: readonly string[]): Promise<number> {
-    const [recovered] = await this.#engine.read(RECOVER, names, this.#deadline());
-    return Number(recovered);
+    for (let recovered = 0;;) {
+      const [isAll, count] = await this.#engine.read(RECOVER, names, this.#deadline());
+      recovered += Number(count);
+      if (isAll !== 0) return recovered;
+    }
   }
 
   async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<StepOutcome[]> {
@@ -362,6 +366,14 @@ export class RedisBackend implements StorageBackend {
     return await this.#track(() => this.#engine.read(script, args, this.#deadline()));
   }
 
+  /** What a script answers once it has settled all there is to settle, which takes as many round trips as there is much. */
+  async #settled(script: Script, args: readonly string[]): Promise<Reply> {
+    for (;;) {
+      const [isSettled, ...rest] = await this.#read(script, args);
+      if (isSettled !== 0) return rest;
+    }
+  }
+
   /** A call that `close()` waits for; those that travel in groups, it waits for there. */
   async #track<Result>(call: () => Promise<Result>): Promise<Result> {
     this.#begin();
@@ -385,7 +397,7 @@ export class RedisBackend implements StorageBackend {
 
 function toCommitResult(outcome: StepOutcome): CommitResult {
   // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-  if ("committed" in outcome) return outcome;
+  if (outcome !== null && "committed" in outcome) return outcome;
   // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
   throw new Error("Cannot commit the batch: it got the outcome of a claim");
 }

@@ -28,8 +28,8 @@ export interface ClaimedMessage {
   readonly lastError: string | null;
 }
 
-/** What a call came to. */
-export type StepOutcome = CommitResult | readonly ClaimedMessage[];
+/** What a call came to; `null`: a claim that is to be made again, as there is more to settle first than one script does. */
+export type StepOutcome = CommitResult | readonly ClaimedMessage[] | null;
 
 /** What a unit writes, and how its reply tells what its calls came to: `give(call, outcome)`. */
 interface Unit {
@@ -261,10 +261,10 @@ class Claim implements Unit {
   }
 
   read(reply: unknown, give: (call: number, outcome: StepOutcome) => void): void {
-    const messages = readClaimed(requireList(reply));
+    const messages = reply === null ? null : readClaimed(requireList(reply));
     let start = 0;
     for (const { call, limit } of this.#shares) {
-      give(call, messages.slice(start, start + limit));
+      give(call, messages && messages.slice(start, start + limit));
       start += limit;
     }
   }

@@ -10,7 +10,7 @@ end
 
 -- Accepts messages. live() has looked at this queue before.
 local function store(queue, delay, window, ids, bodies)
-  promote(queue)
+  local isDelayed = not promote(queue) or delay > 0
   if queue.size == 0 then call('ZADD', root .. ':queues', 0, queue.name) end
   local messages, lists, states, delayed = {}, {}, {}, {}
   local accepted, due = nowText .. ' ' .. noteOf(window) .. ' ', string.format('%.0f', now + delay)
@@ -19,7 +19,7 @@ local function store(queue, delay, window, ids, bodies)
     local priority = string.sub(body, 1, 1)
     messages[2 * position - 1] = id
     messages[2 * position] = accepted .. body
-    if delay > 0 then
+    if isDelayed then
       local mark = moment() .. priority
       states[2 * position - 1] = id
       states[2 * position] = 'D' .. mark .. '0/' .. string.match(body, '^%d+', 3)
@@ -30,7 +30,7 @@ local function store(queue, delay, window, ids, bodies)
     end
   end
   call('HSET', queue.messages, unpack(messages))
-  if delay > 0 then
+  if isDelayed then
     call('HSET', queue.states, unpack(states))
     call('ZADD', queue.delayed, unpack(delayed))
   else

@@ -5,18 +5,19 @@ import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
 
 /**
- * `ARGV`: the encoded name of a queue, the letter of the state in key names or `r` for ready, the most messages. Returns,
- * in the order of the state, of each message its id or, where the state is a sorted set, its member; its state; and its
- * score; the latter two empty where there is none. O(log n + k) for k messages, beside what settling costs.
+ * `ARGV`: the encoded name of a queue, the letter of the state in key names or `r` for ready, the most messages. Returns
+ * whether all is settled; where it is, in the order of the state, of each message its id or, where the state is a sorted
+ * set, its member; its state; and its score; the latter two empty where there is none. O(log n + k) for k messages, beside what settling costs.
  */
 export const PLACES = script(
   PRELUDE,
   SETTLE,
   `
 local queue, kind, limit = open(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-settle(queue)
+local isSettled = settle(queue)
 remember()
-local reply = {'ok'}
+if not isSettled then return {'ok', 0} end
+local reply = {'ok', 1}
 
 local function add(ids, names, scores)
   for position, state in ipairs(call('HMGET', queue.states, unpack(ids))) do
@@ -28,7 +29,7 @@ end
 
 if kind == 'r' then
   for priority = 9, 0, -1 do
-    local left = limit - (#reply - 1) / 3
+    local left = limit - (#reply - 2) / 3
     if left <= 0 then break end
     parts(call('LRANGE', line(queue, priority), 0, left - 1), function(ids) add(ids, ids, {}) end)
   end

@@ -4,14 +4,21 @@ import { PRELUDE } from "./prelude.ts";
 import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
 
-/** `ARGV`: the encoded names of queues. Returns how many leases it ended. O(q log n + k log n) for q queues, k leases. */
+/**
+ * `ARGV`: the encoded names of queues. Returns whether that is all, and how many leases it ended. O(q log n + k log n) for
+ * q queues, k leases.
+ */
 export const RECOVER = script(
   PRELUDE,
   SETTLE,
   `
-local expired = 0
-for _, name in ipairs(ARGV) do expired = expired + settle(open(name)) end
+local isAll, ended = 1, 0
+for _, name in ipairs(ARGV) do
+  local isSettled, count = settle(open(name))
+  ended = ended + count
+  if not isSettled then isAll = 0 end
+end
 remember()
-return {'ok', expired}
+return {'ok', isAll, ended}
 `,
 );

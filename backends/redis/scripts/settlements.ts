@@ -16,9 +16,15 @@ local function bury(queue, id, token, err)
   setError(queue, id, err)
 end
 
+local function postpone(queue, id, priority, attempts, most, delay)
+  local mark = moment() .. priority
+  call('ZADD', queue.delayed, now + delay, mark .. id)
+  call('HSET', queue.states, id, 'D' .. mark .. attempts .. '/' .. most)
+end
+
 -- Puts one message into the line.
 local function lineUp(queue, id, priority, attempts, most)
-  promote(queue)
+  if not promote(queue) then return postpone(queue, id, priority, attempts, most, 0) end
   call('RPUSH', line(queue, priority), id)
   call('HSET', queue.states, id, 'R' .. nowText .. '.' .. attempts .. '/' .. most)
 end
@@ -35,9 +41,7 @@ local function retry(queue, id, token, delay, err)
     lineUp(queue, id, priority, attempts, most)
     return 'ready'
   end
-  local mark = moment() .. priority
-  call('ZADD', queue.delayed, now + delay, mark .. id)
-  call('HSET', queue.states, id, 'D' .. mark .. attempts .. '/' .. most)
+  postpone(queue, id, priority, attempts, most, delay)
   return 'delayed'
 end
 

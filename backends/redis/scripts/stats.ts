@@ -5,16 +5,17 @@ import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
 
 /**
- * `ARGV`: the encoded name of a queue. Returns the numbers of ready, delayed, leased and dead messages, and how long until
- * the next is due or ends, -1 where there is none. O(1), beside what settling costs.
+ * `ARGV`: the encoded name of a queue. Returns whether all is settled; where it is, the numbers of ready, delayed, leased
+ * and dead messages, and how long until the next is due or ends, -1 where there is none. O(1), beside what settling costs.
  */
 export const STATS = script(
   PRELUDE,
   SETTLE,
   `
 local queue = open(ARGV[1])
-settle(queue)
+local isSettled = settle(queue)
 remember()
+if not isSettled then return {'ok', 0} end
 local delayed, leased, dead = call('ZCARD', queue.delayed), call('ZCARD', queue.leased), call('ZCARD', queue.dead)
 local next
 for _, key in ipairs({queue.delayed, queue.leased}) do
@@ -23,6 +24,6 @@ for _, key in ipairs({queue.delayed, queue.leased}) do
   if at and (not next or at < next) then next = at end
 end
 local ready = call('HLEN', queue.messages) - delayed - leased - dead
-return {'ok', ready, delayed, leased, dead, next and next - now or -1}
+return {'ok', 1, ready, delayed, leased, dead, next and next - now or -1}
 `,
 );

@@ -111,7 +111,7 @@ end
 
 units.claim = function()
   local queue, lease, limit = open(read()), tonumber(read()), tonumber(read())
-  settle(queue)
+  if not settle(queue) then return false end
   local ids, priorities = {}, {}
   local at, of = root .. ':', ':' .. queue.name
   repeat

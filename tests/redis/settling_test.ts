@@ -1,0 +1,126 @@
+/** However much has become due or expired, no script moves more than a bounded part of it, in the order of the line. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import { Redis } from "ioredis";
+import { RedisBackend } from "../../backends/redis.ts";
+import { randomId } from "../../src/ids.ts";
+import { claim, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
+import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { until } from "../until.ts";
+
+const MESSAGES = 2500;
+const HOUR_MS = 3_600_000;
+const SOON_MS = 300;
+/** What one script settles, and a batch beside it. */
+const MOST = 600;
+
+interface Watched {
+  readonly backend: RedisBackend;
+  /** The most messages that one script has put into the line or to the dead since it was asked last. */
+  readonly mostSettled: () => Promise<number>;
+}
+
+/** Does something with a backend whose scripts are watched. */
+function settlingTest(name: string, run: (watched: Watched) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: redisProgram === null, // where no server can be installed
+    fn: async () => {
+      await using server = await RedisServer.start();
+      await using backend = new RedisBackend({ url: server.url });
+      const monitor = await new Redis(server.url, { retryStrategy: () => null }).monitor();
+      const ended = new Promise((resolve) => monitor.once("end", resolve));
+      let [settled, most, seen] = [0, 0, ""];
+      monitor.on("monitor", (_time: string, [command = "", key = "", ...args]: string[]) => {
+        const name = command.toUpperCase();
+        if (name === "EVALSHA" || name === "EVAL") settled = 0;
+        else if (name === "RPUSH") settled += args.length;
+        else if (name === "ZADD" && key.includes(":x:")) settled += args.length / 2;
+        else if (name === "ECHO") seen = key;
+        most = Math.max(most, settled);
+      });
+      let asked = 0;
+      const mostSettled = async () => {
+        const mark = `asked ${++asked}`;
+        await server.command("ECHO", mark);
+        await until("the server has told what it did", () => seen === mark);
+        const result = most;
+        most = settled = 0;
+        return result;
+      };
+      try {
+        await run({ backend, mostSettled });
+      } finally {
+        monitor.disconnect();
+        await ended;
+      }
+    },
+  });
+}
+
+/** Waits until all is due or has ended that was sent or claimed before, with the same delay or lease. */
+async function wait(backend: RedisBackend): Promise<void> {
+  await commit(backend, [message(randomId(), { queue: ["last"], delayMs: SOON_MS })]);
+  await until("the last message is due", async () => (await claim(backend, 1, HOUR_MS, ["last"])).length > 0);
+}
+
+settlingTest(
+  "G8 bounded: claim() puts much that is due into the line by bounded scripts, in the order of the line",
+  async ({ backend, mostSettled }) => {
+    await send(backend, message("retried"), message("dead"));
+    const [retried, dead] = (await claim(backend, 2)).map(lease);
+    assert(retried && dead);
+    await commit(backend, [{ type: "bury", ...dead }]);
+    const messages = Array.from(
+      { length: MESSAGES },
+      (_, index) => message(`m${index}`, { delayMs: SOON_MS, priority: index % 10 }),
+    );
+    await commitMany(backend, messages);
+    await wait(backend);
+    await mostSettled();
+    // What joins the line now stands behind all that was due before, whoever puts that there.
+    await commit(backend, [message("sent"), { type: "retry", ...retried }, {
+      type: "redrive",
+      queue: QUEUE,
+      id: "dead",
+    }]);
+    await commit(backend, [message("sent alone")]);
+    const claims = await Promise.all([1, 2, 3].map((limit) => claim(backend, limit)));
+    const settled = await mostSettled();
+    assert(settled <= MOST, `one script has settled ${settled} messages`);
+    while ((claims.at(-1) ?? []).length > 0) claims.push(await claim(backend, 1000));
+    const later = ["sent", "retried", "dead", "sent alone"].map((id) => message(id));
+    assertEquals(claims.flatMap(idsOf), idsOf([...messages, ...later].toSorted((a, b) => b.priority - a.priority)));
+  },
+);
+
+settlingTest(
+  "G8 bounded: claim(), stats(), messages() and recover() end many leases by bounded scripts, in the order of their ends",
+  async ({ backend, mostSettled }) => {
+    const queues = Array.from({ length: 7 }, (_, index) => [`${index}`]);
+    for (const settle of ["claim", "stats", "messages", "recover"] as const) {
+      const messages = Array.from(
+        { length: MESSAGES },
+        (_, index) => message(`${settle} ${index}`, { queue: [`${index % 7}`] }),
+      );
+      await commitMany(backend, messages);
+      for (const queue of queues) await claim(backend, 1000, SOON_MS, queue);
+      await wait(backend);
+      await mostSettled();
+      if (settle === "recover") assertEquals(await backend.recover(), MESSAGES);
+      const leased = await Promise.all(queues.map(async (queue) => {
+        if (settle === "messages") return (await Array.fromAsync(backend.messages(queue, "leased"))).length;
+        return settle === "stats" ? (await backend.stats(queue)).leased : 0;
+      }));
+      assertEquals(leased, queues.map(() => 0));
+      const claims = await Promise.all(queues.map((queue) => claim(backend, 1000, HOUR_MS, queue)));
+      assertEquals(
+        claims.map(idsOf),
+        queues.map((queue) => idsOf(messages.filter((each) => each.queue[0] === queue[0]))),
+      );
+      const settled = await mostSettled();
+      assert(settled <= MOST, `one script has settled ${settled} messages`);
+      await commitMany(backend, claims.flat().map((each) => ({ type: "ack", ...lease(each) })));
+    }
+  },
+);
