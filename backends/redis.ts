@@ -24,8 +24,10 @@ import type {
 import { listLimit, messagesLimit, prepareBatch, prepareClaim, requireState } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
-import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
+import { UnderWay } from "../src/storage/under_way.ts";
 import { Addresses } from "./redis/addresses.ts";
+import { boundsAfter, boundsOf } from "./redis/bounds.ts";
 import { Connection } from "./redis/connection.ts";
 import { loadClient, type RedisClient, type RedisClusterClient } from "./redis/driver.ts";
 import { Engine, type Reply } from "./redis/engine.ts";
@@ -126,7 +128,7 @@ export class RedisBackend implements StorageBackend {
   readonly #wakeups: Wakeups;
   readonly #steps: GroupCommit<Limited<StepCall>, StepOutcome>;
   readonly #gets: GroupCommit<Limited<Get>, (Entry | null)[]>;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new UnderWay();
   #closed: Promise<void> | null = null;
 
   /**
@@ -312,16 +314,20 @@ export class RedisBackend implements StorageBackend {
   }
 
   close(): Promise<void> {
-    return this.#closed ??= (async () => {
-      await Promise.all([this.#steps.drain(), this.#gets.drain(), Promise.allSettled(this.#running)]);
-      await this.#wakeups.close();
-      await this.#connection.close();
-    })();
+    return this.#closed ??= this.#close();
   }
 
   /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.resolve(); // whoever is woken finds it closed
+    this.#wakeups.wakeAll();
+    await Promise.all([this.#steps.drain(), this.#gets.drain(), this.#calls.drain()]);
+    await this.#wakeups.close();
+    await this.#connection.close();
   }
 
   async *#queueNames(prefix: Key): AsyncGenerator<string[]> {
@@ -377,13 +383,7 @@ export class RedisBackend implements StorageBackend {
   /** A call that `close()` waits for; those that travel in groups, it waits for there. */
   async #track<Result>(call: () => Promise<Result>): Promise<Result> {
     this.#begin();
-    const running = call();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+    return await this.#calls.run(call);
   }
 
   #begin(): void {
@@ -426,24 +426,4 @@ function weightOf(call: StepCall): number {
 function earliest([first]: readonly { readonly deadlineMs: number }[]): number {
   // deno-coverage-ignore -- the compiler asks for it: a group has a first call
   return first?.deadlineMs ?? 0;
-}
-
-/** A range by text, without its bounds. */
-interface Bounds {
-  readonly low: string;
-  readonly high: string;
-}
-
-function boundsOf(prefix: Key): Bounds {
-  const { from, to } = prefixRange(prefix);
-  return { low: from === "" ? "-" : `(${from}`, high: `(${to}` };
-}
-
-/** The bounds behind a key, in the direction of a listing; a key outside of the prefix does not widen them. */
-function boundsAfter(prefix: Key, after: Key, reverse: boolean): Bounds {
-  const { from, to } = prefixRange(prefix);
-  const key = encodeKey(after);
-  const bounds = boundsOf(prefix);
-  if (reverse) return compareEncoded(key, to) < 0 ? { ...bounds, high: `(${key}` } : bounds;
-  return compareEncoded(key, from) > 0 ? { ...bounds, low: `(${key}` } : bounds;
 }

@@ -53,6 +53,11 @@ export class Wakeups {
     }
   }
 
+  /** Wakes everybody who listens. */
+  wakeAll(): void {
+    this.#listeners.wakeAll();
+  }
+
   /** Ends the connection; nobody is woken any more. */
   async close(): Promise<void> {
     this.#stopPolling();
