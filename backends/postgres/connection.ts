@@ -14,6 +14,9 @@ const LONGEST_PAUSE_MS = 250;
 // A transaction whose limit the server enforces ends there a little later than here, where its caller is told.
 const SERVER_GRACE_MS = 500;
 
+/** So long what is better done on another connection waits for one: the caller's own may be all that there are. */
+const OTHER_CONNECTION_MS = 250;
+
 /** How much of the time for a call it may wait for locks. */
 const LOCK_SHARE = 0.8;
 
@@ -58,8 +61,8 @@ export class Connection {
   }
 
   /**
-   * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, and may take
-   * a connection more: the caller's transactions may hold all that there are.
+   * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, where there
+   * is a connection for it: the caller's transactions may hold all.
    *
    * @throws {OutcomeUnknownError} When the answer to its commit was lost.
    */
@@ -70,10 +73,7 @@ export class Connection {
   ): Promise<Result> {
     const { outer } = this.#parts;
     return this.#run(deadlineMs, async (driver, sent) => {
-      const outside: Session = outer
-        ? { query: async (text, parameters) => await (await outer.driver()).query(text, parameters) }
-        : driver;
-      const prepared = await before(driver, outside);
+      const prepared = await before(driver, outer ? outsideOf(driver, outer) : driver);
       return await driver.transaction(async (session) => {
         // Sent first, and answered with the rest.
         const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
@@ -104,7 +104,9 @@ export class Connection {
   async #prepare(driver: Driver): Promise<void> {
     const { schema, name, outer } = this.#parts;
     if (!outer) await prepareSchema(driver, schema, name);
-    else if (!outer.#isPrepared && !await hasSchema(driver, schema, name)) await outer.driver();
+    else if (!outer.#isPrepared && !await hasSchema(driver, schema, name)) {
+      await elsewhere(async () => void await outer.driver(), () => prepareSchema(driver, schema, name));
+    }
     this.#isPrepared = true;
   }
 
@@ -180,5 +182,23 @@ export async function within<Result>(deadlineMs: number, work: () => Promise<Res
     return await Promise.race([work(), late.promise]);
   } finally {
     cancel();
+  }
+}
+
+/** Statements that run outside of the caller's transaction, or in it where there is no connection for them. */
+function outsideOf(driver: Driver, outer: Connection): Session {
+  return {
+    query: (text, parameters) =>
+      elsewhere(async () => (await outer.driver()).query(text, parameters), () => driver.query(text, parameters)),
+  };
+}
+
+/** Does something on another connection, or `here` where none is free in time; that it may be done twice does no harm. */
+async function elsewhere<Result>(there: () => Promise<Result>, here: () => Promise<Result>): Promise<Result> {
+  try {
+    return await within(monotonicMs(systemClock) + OTHER_CONNECTION_MS, there);
+  } catch (error) {
+    if (error instanceof LateError) return await here();
+    throw error;
   }
 }

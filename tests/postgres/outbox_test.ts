@@ -133,6 +133,24 @@ Deno.test({
         await client.end();
       });
 
+      await test.step("makes what is missing in the transaction where there is no other connection", async () => {
+        const queue = ["new"];
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const operations = [{ type: "enqueue", queue, id: "inside", value: 1, ...bounds } as const];
+        const client = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+        const own = new PostgresBackend({ client, schema: "alone" });
+        const send = (fails: boolean) =>
+          client.begin(async (transaction) => {
+            assert((await own.inTransaction(transaction).commit({ operations })).committed);
+            if (fails) throw new Error("no");
+          });
+        await assertRejects(() => send(true), Error, "no");
+        await send(false);
+        assertEquals((await own.stats(queue)).ready, 1);
+        await own.close();
+        await client.end();
+      });
+
       await test.step("cleans up beside the transaction, and not in it", async () => {
         const rows = await sql`SELECT table_schema AS schema FROM information_schema.tables WHERE table_name = 'ids'`;
         const ids = sql(`${rows[0]?.schema}.ids`);
