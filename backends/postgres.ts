@@ -31,6 +31,7 @@ import {
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
+import { UnderWay } from "../src/storage/under_way.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
 import { Connection, within } from "./postgres/connection.ts";
@@ -46,10 +47,12 @@ import {
   type PostgresClient,
   type PostgresTransaction,
 } from "./postgres/driver.ts";
+import { translate } from "./postgres/faults.ts";
 import { QueueNumbers } from "./postgres/queues.ts";
 import { Reads } from "./postgres/reads.ts";
 import { statementsFor } from "./postgres/statements.ts";
 import { Sweep } from "./postgres/sweep.ts";
+import { parseUrl } from "./postgres/url.ts";
 import { POLL_MS, Wakeups } from "./postgres/wakeups.ts";
 
 export type {
@@ -62,7 +65,10 @@ export type {
 
 /** How to make a {@linkcode PostgresBackend}: with a URL or with a client, one of the two. */
 export interface PostgresBackendOptions {
-  /** Where the server is: `postgres://[user[:password]@]host[:port]/database`. Needs `npm:postgres`. */
+  /**
+   * Where the server is: `postgres://[user[:password]@]host[:port]/database`, or `postgres:///database?host=/directory`
+   * for a socket. Needs `npm:postgres`.
+   */
   readonly url?: string;
   /** A client that the caller made, of `npm:postgres` or `npm:@electric-sql/pglite`; `close` leaves it open. */
   readonly client?: PostgresClient | PGliteClient;
@@ -122,8 +128,9 @@ export class PostgresBackend implements StorageBackend {
   readonly #wakeups: Wakeups;
   readonly #commits: GroupCommit<CommitCall, CommitResult>;
   readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[]>;
-  readonly #running = new Set<Promise<unknown>>();
-  #closed: Promise<void> | null = null;
+  readonly #calls = new UnderWay();
+  #isClosed = false;
+  #closing: Promise<void> | null = null;
 
   /**
    * Connects to nothing before the first call.
@@ -145,7 +152,7 @@ export class PostgresBackend implements StorageBackend {
     requireNumber("maxConnections", maxConnections, { min: 1, max: 1000, integer: true });
     this.#options = options;
     this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
-    this.name = url === undefined ? "postgres" : nameOf(url);
+    this.name = url === undefined ? "postgres" : parseUrl(url).name;
     const isEmbedded = client !== undefined && isPGlite(client);
     this.traits = {
       durable: true,
@@ -164,7 +171,7 @@ export class PostgresBackend implements StorageBackend {
       inside?.driver ??
         (client === undefined
           // deno-coverage-ignore -- the compiler asks for it: without a client there is a URL
-          ? await connect({ url: url ?? "", maxConnections, prepare, connectTimeoutMs: this.#limitMs })
+          ? await connect({ server: parseUrl(url ?? ""), maxConnections, prepare, connectTimeoutMs: this.#limitMs })
           : adapt(client, prepare));
     const connection = this.#connection = new Connection({
       name: this.name,
@@ -179,8 +186,9 @@ export class PostgresBackend implements StorageBackend {
     const committing = { statements, queues, namespace: prefix, notify };
     this.#committer = new Committer(committing);
     this.#express = inside ? null : new Express({ ...committing, connection });
-    this.#claims = new Claims({ connection, statements, queues, namespace: prefix });
-    this.#reads = new Reads({ connection, statements, namespace: prefix });
+    const deadline = () => this.#deadline();
+    this.#claims = new Claims({ connection, statements, queues, namespace: prefix, deadline });
+    this.#reads = new Reads({ connection, statements, namespace: prefix, deadline });
     this.#sweep = inside?.sweep ?? new Sweep(connection, statements);
     this.#commits = new GroupCommit<CommitCall, CommitResult>({
       flush: (calls) => this.#flush(calls),
@@ -228,26 +236,25 @@ export class PostgresBackend implements StorageBackend {
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     const encoded = keys.map(encodeKey);
-    return await this.#track(() => this.#reads.get(encoded, this.#deadline()));
+    return await this.#track(() => this.#reads.get(encoded));
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
     const limit = listLimit(options);
-    const pages = this.#reads.list(prefix, { ...options, limit }, () => this.#deadline());
-    yield* this.#pages(pages);
+    yield* this.#pages(this.#reads.list(prefix, { ...options, limit }));
   }
 
   async count(prefix: Key): Promise<number> {
-    return await this.#track(() => this.#reads.count(prefix, this.#deadline()));
+    return await this.#track(() => this.#reads.count(prefix));
   }
 
   async clear(prefix: Key): Promise<number> {
-    return await this.#track(() => this.#reads.clear(prefix, () => this.#deadline()));
+    return await this.#track(() => this.#reads.clear(prefix));
   }
 
   async changes(parent: Key, after?: string): Promise<Changes> {
     const encoded = encodeKey(parent);
-    return await this.#track(() => this.#reads.changes(encoded, after, this.#deadline()));
+    return await this.#track(() => this.#reads.changes(encoded, after));
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
@@ -266,34 +273,32 @@ export class PostgresBackend implements StorageBackend {
 
   async recover(queue?: Key): Promise<number> {
     const name = queue && encodeKey(queue);
-    return await this.#track(() =>
-      name === undefined
-        ? this.#claims.recoverAll(() => this.#deadline())
-        : this.#claims.recover(name, this.#deadline())
-    );
+    return await this.#track(() => name === undefined ? this.#claims.recoverAll() : this.#claims.recover(name));
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
     const limit = messagesLimit(options);
     requireState(state);
     const name = encodeKey(queue);
-    const num = await this.#track(() => this.#claims.settled(name, this.#deadline()));
+    const num = await this.#track(() => this.#claims.settled(name));
     if (num === null) return;
-    yield* this.#pages(this.#reads.messages(queue, num, state, limit, () => this.#deadline()));
+    yield* this.#pages(this.#reads.messages(queue, num, state, limit));
   }
 
   async stats(queue: Key): Promise<QueueStats> {
     const name = encodeKey(queue);
-    return await this.#track(() => this.#claims.stats(name, this.#deadline()));
+    return await this.#track(() => this.#claims.stats(name));
   }
 
   async *queues(prefix: Key = []): AsyncGenerator<Key> {
-    for await (const name of this.#pages(this.#reads.queues(prefix, () => this.#deadline()))) yield decodeKey(name);
+    for await (const name of this.#pages(this.#reads.queues(prefix))) yield decodeKey(name);
   }
 
   async listen(topic: Key, wake: () => void): Promise<Unlisten> {
     const encoded = encodeKey(topic);
-    return await this.#track(() => this.#wakeups.listen(encoded, wake));
+    return await this.#track(() => this.#wakeups.listen(encoded, wake)).catch((error) => {
+      throw translate(this.name, error);
+    });
   }
 
   async ping(): Promise<Health> {
@@ -308,18 +313,22 @@ export class PostgresBackend implements StorageBackend {
   }
 
   close(): Promise<void> {
-    return this.#closed ??= (async () => {
-      await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), Promise.allSettled(this.#running)]);
-      // What does not end in its time is cut off with the connections, or left to the caller's client.
-      const ending = Promise.all([this.#sweep.close(), this.#wakeups.close()]);
-      const limited = within(monotonicMs(systemClock) + this.#limitMs, () => ending).catch(() => {});
-      await Promise.all([limited, this.#connection.close()]);
-    })();
+    this.#isClosed = true;
+    return this.#closing ??= this.#close();
   }
 
   /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#wakeups.wakeAll(); // whoever waits is to learn of it now
+    await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), this.#calls.drain()]);
+    // What does not end in its time is cut off with the connections, or left to the caller's client.
+    const ending = Promise.all([this.#sweep.close(), this.#wakeups.close()]);
+    const limited = within(monotonicMs(systemClock) + this.#limitMs, () => ending).catch(() => {});
+    await Promise.all([limited, this.#connection.close()]);
   }
 
   async #flush(calls: readonly CommitCall[]): Promise<readonly (CommitResult | Error)[]> {
@@ -364,17 +373,11 @@ export class PostgresBackend implements StorageBackend {
   /** A call that `close()` waits for; those that travel in groups, it waits for there. */
   async #track<Result>(call: () => Promise<Result>): Promise<Result> {
     this.#begin();
-    const running = call();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+    return await this.#calls.run(call);
   }
 
   #begin(): void {
-    if (this.#closed) throw new BackendClosedError(this.name);
+    if (this.#isClosed) throw new BackendClosedError(this.name);
   }
 
   #deadline(): number {
@@ -427,14 +430,4 @@ function hashOf(text: string): string {
     high = Math.imul(high ^ text.charCodeAt(index), 0x5bd1e995);
   }
   return (low >>> 0).toString(36) + (high >>> 0).toString(36);
-}
-
-/** What to call a server in logs: the URL without user, password and settings. */
-function nameOf(url: string): string {
-  // No error may repeat the URL.
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || !/^postgres(ql)?:$/.test(parsed.protocol)) {
-    throw new TypeError("Cannot use url: it must be of the form postgres://host:port/database");
-  }
-  return `postgres://${parsed.host}${parsed.pathname}`;
 }

@@ -24,6 +24,8 @@ export interface ClaimsParts {
   readonly statements: Statements;
   readonly queues: QueueNumbers;
   readonly namespace: string;
+  /** Until when a call made now may take. */
+  readonly deadline: () => number;
 }
 
 // Messages that another one takes at the same moment are passed over; so often a claim that got none looks again.
@@ -31,6 +33,9 @@ const MAX_LOOKS = 5;
 
 /** The most messages of one statement; its deliveries are numbered within 1024. */
 const MAX_TOGETHER = 1000;
+
+/** One transaction moves so many messages that are due, and ends so many leases, for which all who use the queue wait. */
+const MAX_SETTLED = 1000;
 
 /** The claims of one namespace. */
 export class Claims {
@@ -62,38 +67,38 @@ export class Claims {
   }
 
   /** Ends the expired leases of a queue, and puts what is due into the line; tells how many leases those were. */
-  async recover(name: string, deadlineMs: number): Promise<number> {
-    const queue = await this.#look(name, deadlineMs);
-    return queue?.due === true ? await this.#settle(Number(queue.num), deadlineMs) : 0;
+  async recover(name: string): Promise<number> {
+    const queue = await this.#look(name);
+    return queue?.due === true ? await this.#settle(Number(queue.num)) : 0;
   }
 
   /** The same in all queues. */
-  async recoverAll(deadline: () => number): Promise<number> {
-    const { connection, statements, namespace } = this.#parts;
+  async recoverAll(): Promise<number> {
+    const { connection, statements, namespace, deadline } = this.#parts;
     const { from, to } = prefixRange([]);
     const rows = await connection.read(
       deadline(),
       (session) => session.query(statements.queuesWithExpired, [namespace + from, namespace + to]),
     );
     let recovered = 0;
-    for (const { num } of rows) recovered += await this.#settle(Number(num), deadline());
+    for (const { num } of rows) recovered += await this.#settle(Number(num));
     return recovered;
   }
 
   /** The number of a queue in which nothing is due any more; `null` where there is no such queue. */
-  async settled(name: string, deadlineMs: number): Promise<number | null> {
-    const queue = await this.#look(name, deadlineMs);
-    if (queue?.due === true) await this.#settle(Number(queue.num), deadlineMs);
+  async settled(name: string): Promise<number | null> {
+    const queue = await this.#look(name);
+    if (queue?.due === true) await this.#settle(Number(queue.num));
     return queue ? Number(queue.num) : null;
   }
 
   /** How many messages a queue holds once nothing is due any more. */
-  async stats(name: string, deadlineMs: number): Promise<QueueStats> {
-    const { connection, statements, namespace } = this.#parts;
-    const count = () => connection.read(deadlineMs, (session) => session.query(statements.stats, [namespace + name]));
+  async stats(name: string): Promise<QueueStats> {
+    const { connection, statements, namespace, deadline } = this.#parts;
+    const count = () => connection.read(deadline(), (session) => session.query(statements.stats, [namespace + name]));
     let [row] = await count();
     if (typeof row?.next === "number" && row.next <= 0) {
-      await this.#settle(Number(row.num), deadlineMs);
+      await this.#settle(Number(row.num));
       [row] = await count();
     }
     return {
@@ -107,42 +112,54 @@ export class Claims {
 
   async #claim({ queue, leaseMs }: PreparedClaim, limit: number, deadlineMs: number): Promise<Row[]> {
     const { connection, statements } = this.#parts;
+    let endMs = deadlineMs; // counts anew from each step that has got something done
     for (let looks = 1;; looks++) {
-      const num = await this.#numberOf(queue, deadlineMs);
+      const num = await this.#numberOf(queue, endMs);
       if (num === null) return [];
       const floors = this.#floors.of(num, looks > 1);
       const { promotions, dueAt } = floors;
       const rows = await connection.write(
-        deadlineMs,
+        endMs,
         (session) =>
           session.query(statements.claim, [num, limit, leaseMs, randomId(), arrayLiteral(dueAt), promotions]),
       );
       this.#floors.learn(num, floors, rows);
       const [first] = rows;
-      if (first?.due === true) await this.#settle(num, deadlineMs);
-      else if (typeof first?.id === "string") return [...rows];
+      if (first?.due === true) {
+        await this.#settle(num);
+        endMs = this.#parts.deadline();
+      } else if (typeof first?.id === "string") return [...rows];
       else if (first?.there !== true) this.#parts.queues.forget(queue); // it may have been made anew
       else if (first.ready !== true) return [];
       if (looks >= MAX_LOOKS) return [];
     }
   }
 
-  async #settle(num: number, deadlineMs: number): Promise<number> {
-    const { connection, statements } = this.#parts;
-    return await connection.transaction(deadlineMs, () => Promise.resolve(), async (session) => {
-      const [, , [expired]] = await Promise.all([
-        session.query(statements.lockQueues, [arrayLiteral([num])]),
-        session.query(statements.promote, [num]),
-        session.query(statements.expire, [num]),
-      ]);
-      return Number(expired?.moved ?? 0); // none where the queue was taken away since it was looked at
-    });
+  /** Settles a queue step by step, each of which has its own time, and tells how many leases were ended. */
+  async #settle(num: number): Promise<number> {
+    const { connection, statements, deadline } = this.#parts;
+    const lock = arrayLiteral([num]);
+    let [dueFrom, expiredFrom] = [0, 0];
+    for (let leases = 0;;) {
+      const [due, expired] = await connection.transaction(deadline(), () => Promise.resolve(), async (session) => {
+        const [, [due], [expired]] = await Promise.all([
+          session.query(statements.lockQueues, [lock]),
+          session.query(statements.promote, [num, dueFrom, MAX_SETTLED]),
+          session.query(statements.expire, [num, expiredFrom, MAX_SETTLED]),
+        ]);
+        return [due, expired];
+      });
+      leases += Number(expired?.moved);
+      if (Number(due?.moved) < MAX_SETTLED && Number(expired?.moved) < MAX_SETTLED) return leases;
+      dueFrom = Math.max(dueFrom, Number(due?.last));
+      expiredFrom = Math.max(expiredFrom, Number(expired?.last));
+    }
   }
 
   /** The number of a queue, and whether something is due in it: not by what is remembered, for it may have been made anew. */
-  async #look(name: string, deadlineMs: number): Promise<Row | undefined> {
-    const { connection, statements, namespace } = this.#parts;
-    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.isDue, [namespace + name]));
+  async #look(name: string): Promise<Row | undefined> {
+    const { connection, statements, namespace, deadline } = this.#parts;
+    const [row] = await connection.read(deadline(), (session) => session.query(statements.isDue, [namespace + name]));
     return row;
   }
 

@@ -3,6 +3,7 @@
 import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { driverMissing } from "../../src/errors.ts";
 import { faultOf, LateError } from "./faults.ts";
+import type { ServerUrl } from "./url.ts";
 
 /** What a statement is given. */
 export type Parameter = string | number | null;
@@ -75,7 +76,7 @@ export interface PGliteClient extends PGliteTransaction {
 
 /** How connections of our own are made. */
 export interface ConnectOptions {
-  readonly url: string;
+  readonly server: ServerUrl;
   readonly maxConnections: number;
   readonly prepare: boolean;
   readonly connectTimeoutMs: number;
@@ -102,7 +103,7 @@ export function isPGlite(client: PostgresClient | PGliteClient): client is PGlit
 }
 
 /** A driver with connections of its own. The package is loaded now, and not before. */
-export async function connect({ url, maxConnections, prepare, connectTimeoutMs }: ConnectOptions): Promise<Driver> {
+export async function connect({ server, maxConnections, prepare, connectTimeoutMs }: ConnectOptions): Promise<Driver> {
   let postgres: typeof import("postgres");
   try {
     ({ default: postgres } = await import("postgres"));
@@ -117,6 +118,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
     const state = { isEnded: false, lostAtMs: -Infinity };
     // Apart from the call, since its types do not know `socket`.
     const options = {
+      ...server.place,
       max: maxConnections,
       prepare,
       connect_timeout: Math.max(1, Math.ceil(connectTimeoutMs / 1000)),
@@ -140,7 +142,7 @@ export async function connect({ url, maxConnections, prepare, connectTimeoutMs }
         return Object.assign(socket, place); // which is what the client does, to check certificates
       },
     };
-    return { client: postgres(url, options), sockets, state };
+    return { client: postgres(server.settings, options), sockets, state };
   };
   let attempts = 0;
   let { client, sockets, state } = make();

@@ -49,8 +49,8 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof StaleError) return "later";
   if (error instanceof LateError) return "lost";
   const code = codeOf(error);
-  // 57P01 and 57P02: the server ended the connection; 25P02 and 25P03: it ended the transaction; 08: the link.
-  if (LOST.has(code) || /^(08...|57P0[12]|25P0[23])$/.test(code)) return "lost";
+  // 57P01, 57P02 and 57P05: the server ended the connection; 25P02 and 25P03: it ended the transaction; 08: the link.
+  if (LOST.has(code) || /^(08...|57P0[125]|25P0[23])$/.test(code)) return "lost";
   if (LATER.has(code)) return "later";
   // Errors of sockets come without a code in some runtimes.
   return code === "" && error instanceof Error && /connection|socket|reset by peer|broken pipe/i.test(error.message)

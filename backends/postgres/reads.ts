@@ -13,6 +13,8 @@ export interface ReadsParts {
   readonly connection: Connection;
   readonly statements: Statements;
   readonly namespace: string;
+  /** Until when a call made now may take. */
+  readonly deadline: () => number;
 }
 
 const LIST_PAGE = 500;
@@ -31,12 +33,12 @@ export class Reads {
   }
 
   /** The records with these encoded keys. */
-  async get(keys: readonly string[], deadlineMs: number): Promise<(Entry | null)[]> {
-    const { connection, statements, namespace } = this.#parts;
+  async get(keys: readonly string[]): Promise<(Entry | null)[]> {
+    const { connection, statements, namespace, deadline } = this.#parts;
     if (keys.length === 0) return [];
     const distinct = [...new Set(keys)].map((key) => namespace + key);
     const rows = await connection.read(
-      deadlineMs,
+      deadline(),
       (session) => session.query(statements.get, [arrayLiteral(distinct)]),
     );
     const found = new Map(rows.map((row) => [String(row.key).slice(namespace.length), row]));
@@ -50,9 +52,8 @@ export class Reads {
   async *list(
     prefix: Key,
     { reverse = false, after, limit = Infinity }: ListOptions,
-    deadline: () => number,
   ): AsyncGenerator<readonly Entry[]> {
-    const { connection, statements, namespace } = this.#parts;
+    const { connection, statements, namespace, deadline } = this.#parts;
     const range = prefixRange(prefix);
     let from = namespace + range.from;
     let to = namespace + range.to;
@@ -75,55 +76,49 @@ export class Reads {
   }
 
   /** How many records are below a prefix. */
-  async count(prefix: Key, deadlineMs: number): Promise<number> {
-    const { connection, statements } = this.#parts;
+  async count(prefix: Key): Promise<number> {
+    const { connection, statements, deadline } = this.#parts;
     const range = this.#range(prefix);
-    const [row] = await connection.read(deadlineMs, (session) => session.query(statements.count, range));
+    const [row] = await connection.read(deadline(), (session) => session.query(statements.count, range));
     return Number(row?.count);
   }
 
   /** What has changed among the tracked records of an encoded parent since a cursor. */
-  async changes(parent: string, after: string | undefined, deadlineMs: number): Promise<Changes> {
-    const { connection, statements, namespace } = this.#parts;
-    return await connection.read(deadlineMs, async (session) => {
-      const [feed] = await session.query(statements.feed, [namespace + parent]);
-      const nowMs = Number(feed?.now);
-      if (!feed || feed.num === null) {
-        return { entries: [], deleted: [], cursor: "", more: false, reset: true, nowMs };
-      }
-      const [num, sequence, floor] = [Number(feed.num), Number(feed.sequence), Number(feed.floor)];
-      // Whoever begins from the start at the change `since` need not be told of deletions before it.
-      const [, known, position, since] = /^(\d{1,15})\.(\d{1,15})\.(\d{1,15})$/.exec(after ?? "")?.map(Number) ?? [];
-      const isKnown = known === num && position !== undefined && since !== undefined && position <= sequence &&
-        Math.max(position, since) >= floor;
-      const start = isKnown ? position : 0;
-      const rows = await session.query(statements.written, [num, start, sequence, LIST_PAGE]);
-      const more = rows.length === LIST_PAGE;
-      const end = more ? Number(rows.at(-1)?.change) : sequence;
-      const deleted = isKnown ? await session.query(statements.deleted, [num, start, end]) : [];
-      return {
-        entries: rows.map((row) => this.#toEntry(row)),
-        deleted: deleted.map(({ key }) => decodeKey(String(key).slice(namespace.length))),
-        cursor: `${num}.${end}.${isKnown ? since : sequence}`,
-        more,
-        reset: !isKnown,
-        nowMs,
-      };
-    });
+  async changes(parent: string, after: string | undefined): Promise<Changes> {
+    const { connection, statements, namespace, deadline } = this.#parts;
+    const [, num = -1, position = 0, since = 0] = /^(\d{1,15})\.(\d{1,15})\.(\d{1,15})$/.exec(after ?? "") ?? [];
+    const rows = await connection.read(
+      deadline(),
+      (session) => session.query(statements.changes, [namespace + parent, num, position, since, LIST_PAGE]),
+    );
+    const [feed] = rows;
+    const nowMs = Number(feed?.now);
+    if (!feed || feed.num === null) return { entries: [], deleted: [], cursor: "", more: false, reset: true, nowMs };
+    const changed = rows.filter(({ key }) => key !== null);
+    const end = changed.length === LIST_PAGE ? changed.at(-1)?.change : feed.sequence;
+    return {
+      entries: changed.filter(({ tracked }) => tracked).map((row) => this.#toEntry(row)),
+      deleted: changed.filter(({ tracked }) => !tracked).map(({ key }) => this.#toKey(key)),
+      cursor: `${feed.num}.${end}.${feed.known ? since : feed.sequence}`,
+      more: end !== feed.sequence,
+      reset: !feed.known,
+      nowMs,
+    };
   }
 
   /** Deletes the records below a prefix, some at a time. */
-  async clear(prefix: Key, deadline: () => number): Promise<number> {
-    const { connection, statements } = this.#parts;
-    const range = this.#range(prefix);
+  async clear(prefix: Key): Promise<number> {
+    const { connection, statements, deadline } = this.#parts;
+    let [from, to] = this.#range(prefix);
     for (let cleared = 0;;) {
       const [row] = await connection.transaction(
         deadline(),
         () => Promise.resolve(),
-        (session) => session.query(statements.clear, [...range, CLEAR_PAGE]),
+        (session) => session.query(statements.clear, [from, to, CLEAR_PAGE]),
       );
       cleared += Number(row?.live);
       if (Number(row?.deleted) < CLEAR_PAGE) return cleared;
+      from = String(row?.last);
     }
   }
 
@@ -133,9 +128,8 @@ export class Reads {
     num: number,
     state: MessageState,
     limit: number,
-    deadline: () => number,
   ): AsyncGenerator<readonly StoredMessage[]> {
-    const { connection, statements } = this.#parts;
+    const { connection, statements, deadline } = this.#parts;
     const { first, last } = placesOf(state);
     if (limit === 0) return;
     const order = await connection.read(
@@ -157,8 +151,8 @@ export class Reads {
   }
 
   /** Pages of the encoded names of queues with messages. */
-  async *queues(prefix: Key, deadline: () => number): AsyncGenerator<readonly string[]> {
-    const { connection, statements, namespace } = this.#parts;
+  async *queues(prefix: Key): AsyncGenerator<readonly string[]> {
+    const { connection, statements, namespace, deadline } = this.#parts;
     let [from, to] = this.#range(prefix);
     for (;;) {
       const rows = await connection.read(
@@ -176,9 +170,13 @@ export class Reads {
     return [this.#parts.namespace + from, this.#parts.namespace + to];
   }
 
+  #toKey(key: unknown): Key {
+    return decodeKey(String(key).slice(this.#parts.namespace.length));
+  }
+
   #toEntry({ key, value, version, expires_at, tracked }: Row): Entry {
     return {
-      key: decodeKey(String(key).slice(this.#parts.namespace.length)),
+      key: this.#toKey(key),
       value: JSON.parse(String(value)),
       version: String(version),
       ...(typeof expires_at === "number" && { expiresAtMs: expires_at }),

@@ -1,6 +1,7 @@
 /** Every statement of the PostgreSQL backend. @module */
 
 import { LEASE_EXPIRED_ERROR } from "../../src/storage/backend.ts";
+import { sweepStatements } from "./sweep_statements.ts";
 import { identifier } from "./text.ts";
 
 const CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::float8";
@@ -219,32 +220,45 @@ export function statementsFor(schemaName: string) {
         CASE WHEN id IS NULL THEN EXISTS (SELECT 1 FROM ${schema}.queues WHERE num = $1::bigint) END AS there,
         id, token, value, priority, attempts, max_attempts, enqueued_at, due_at, last_error, was_place, was_due
       FROM state CROSS JOIN clock CROSS JOIN promotions LEFT JOIN claimed ON true ORDER BY nth`,
+    // So many at a time, each step from where the one before has come to: what that moved lies there still, dead.
     promote: `
-      WITH promoted AS (
+      WITH due AS MATERIALIZED (
+        SELECT num, due_at FROM ${schema}.messages
+        WHERE queue = $1::bigint AND place = 10 AND due_at >= $2::float8 AND due_at <= ${NOW}
+        ORDER BY due_at, sequence LIMIT $3::int
+      ),
+      moved AS (
         UPDATE ${schema}.messages SET place = 9 - priority
-        WHERE queue = $1::bigint AND place = 10 AND due_at <= ${NOW}
-        RETURNING 1
+        WHERE queue = $1::bigint AND num = ANY (ARRAY(SELECT num FROM due))
+      ),
+      counted AS (
+        INSERT INTO ${schema}.promotions AS p (queue, count)
+        SELECT $1::bigint, 1 WHERE EXISTS (SELECT 1 FROM due)
+        ON CONFLICT (queue) DO UPDATE SET count = p.count + 1
       )
-      INSERT INTO ${schema}.promotions AS p (queue, count)
-      SELECT $1::bigint, 1 WHERE EXISTS (SELECT 1 FROM promoted)
-      ON CONFLICT (queue) DO UPDATE SET count = p.count + 1`,
+      SELECT count(*) AS moved, max(due_at) AS last FROM due`,
     expire: `
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
       queue AS MATERIALIZED (SELECT sequence FROM ${schema}.queues WHERE num = $1::bigint),
       expired AS MATERIALIZED (
-        SELECT num, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
-        FROM ${schema}.messages WHERE queue = $1::bigint AND place = 11 AND due_at <= (SELECT now FROM clock)
+        SELECT num, due_at, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
+        FROM ${schema}.messages
+        WHERE queue = $1::bigint AND place = 11 AND due_at >= $2::float8 AND due_at <= (SELECT now FROM clock)
+          AND EXISTS (SELECT 1 FROM queue)
+        ORDER BY due_at, sequence LIMIT $3::int
       ),
       moved AS (
         UPDATE ${schema}.messages AS m
         SET place = CASE WHEN dies THEN 12 ELSE 9 - priority END, due_at = now, sequence = queue.sequence + nth,
           last_error = '${LEASE_EXPIRED_ERROR}'
         FROM expired, clock, queue WHERE m.queue = $1::bigint AND m.num = expired.num
-        RETURNING dies
       ),
-      counted AS (SELECT count(*) AS moved, count(*) FILTER (WHERE dies) AS died FROM moved)
-      UPDATE ${schema}.queues SET sequence = sequence + moved, live = live - died
-      FROM counted WHERE num = $1::bigint RETURNING moved`,
+      counted AS (
+        UPDATE ${schema}.queues SET sequence = sequence + moved, live = live - died
+        FROM (SELECT count(*) AS moved, count(*) FILTER (WHERE dies) AS died FROM expired) AS each
+        WHERE num = $1::bigint
+      )
+      SELECT count(*) AS moved, max(due_at) AS last FROM expired`,
     queuesWithExpired: `
       SELECT num FROM ${schema}.queues WHERE name > $1::text AND name < $2::text AND live > 0 AND EXISTS (
         SELECT 1 FROM ${schema}.messages WHERE queue = queues.num AND place = 11 AND due_at <= ${NOW})`,
@@ -299,83 +313,34 @@ export function statementsFor(schemaName: string) {
         UPDATE ${schema}.feeds SET sequence = sequence + 1, floor = sequence + 1, touched_at = ${NOW}
         WHERE num IN (SELECT feed FROM gone)
       )
-      SELECT count(*) AS deleted, count(*) FILTER (WHERE live) AS live FROM gone`,
+      SELECT count(*) AS deleted, count(*) FILTER (WHERE live) AS live, (SELECT max(key) FROM page) AS last FROM gone`,
 
-    feed: `
-      SELECT ${NOW} AS now, num, sequence, floor
-      FROM (SELECT 1) AS one LEFT JOIN ${schema}.feeds ON parent = $1::text`,
-    written: `
-      SELECT key, value, version, expires_at, change, true AS tracked FROM ${schema}.records
-      WHERE feed = $1::bigint AND change > $2::bigint AND change <= $3::bigint
-        AND (expires_at IS NULL OR expires_at > ${NOW})
-      ORDER BY change LIMIT $4::int`,
-    deleted: `
-      SELECT key FROM ${schema}.deletions WHERE feed = $1::bigint AND change > $2::bigint AND change <= $3::bigint`,
+    // What has changed behind a position, and of what kind it is: at one moment, lest the cleaning of deletions come between.
+    // Whoever began from the start at the change $4 need not be told of deletions before it.
+    changes: `
+      WITH feed AS MATERIALIZED (
+        SELECT num, sequence, num = $2::bigint AND $3::bigint <= sequence AND greatest($3::bigint, $4::bigint) >= floor
+          AS known
+        FROM ${schema}.feeds WHERE parent = $1::text
+      ),
+      start AS MATERIALIZED (SELECT num, known, CASE WHEN known THEN $3::bigint ELSE 0 END AS position FROM feed),
+      changed AS (
+        (SELECT change, key, value, version, expires_at, true AS tracked FROM ${schema}.records
+        WHERE feed = (SELECT num FROM start) AND change > (SELECT position FROM start)
+          AND (expires_at IS NULL OR expires_at > ${NOW})
+        ORDER BY change LIMIT $5::int)
+        UNION ALL
+        (SELECT change, key, NULL, NULL, NULL, false FROM ${schema}.deletions
+        WHERE feed = (SELECT num FROM start WHERE known) AND change > (SELECT position FROM start)
+        ORDER BY change LIMIT $5::int)
+      )
+      SELECT ${NOW} AS now, feed.*, changed.*
+      FROM (SELECT 1) AS one LEFT JOIN feed ON true LEFT JOIN changed ON true ORDER BY change LIMIT $5::int`,
 
     listening: `
       INSERT INTO ${schema}.listeners (namespace, until) VALUES ($1::text, ${NOW} + $2::float8)
       ON CONFLICT (namespace) DO UPDATE SET until = greatest(excluded.until, listeners.until)`,
 
-    sweepRecords: `
-      DELETE FROM ${schema}.records WHERE key IN (
-        SELECT key FROM ${schema}.records WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT $1::int
-        FOR UPDATE SKIP LOCKED)`,
-    // Nobody is waited for: of a feed that somebody writes to, another time.
-    sweepDeletions: `
-      WITH old AS MATERIALIZED (
-        SELECT feed, change FROM ${schema}.deletions WHERE deleted_at < ${NOW} - 3600000
-        ORDER BY deleted_at LIMIT $1::int FOR UPDATE SKIP LOCKED
-      ),
-      free AS MATERIALIZED (
-        SELECT num FROM ${schema}.feeds WHERE num IN (SELECT feed FROM old) FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (
-        DELETE FROM ${schema}.deletions AS d USING old, free
-        WHERE d.feed = old.feed AND d.change = old.change AND old.feed = free.num
-        RETURNING d.feed, d.change
-      ),
-      newest AS (SELECT feed, max(change) AS change FROM gone GROUP BY feed)
-      UPDATE ${schema}.feeds SET floor = greatest(floor, newest.change) FROM newest WHERE num = newest.feed`,
-    // A feed that is used meanwhile has another touched_at, which is looked at again once its row is locked.
-    sweepFeeds: `
-      WITH page AS MATERIALIZED (
-        SELECT num FROM ${schema}.feeds WHERE num > $1::bigint ORDER BY num LIMIT $2::int
-      ),
-      empty AS MATERIALIZED (
-        SELECT num FROM ${schema}.feeds AS f
-        WHERE num IN (SELECT num FROM page) AND touched_at < ${NOW} - 60000
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.records WHERE feed = f.num)
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.deletions WHERE feed = f.num)
-        FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (DELETE FROM ${schema}.feeds WHERE num IN (SELECT num FROM empty))
-      SELECT max(num) AS last FROM page`,
-    // The id of a message that is still there is looked at again later: it may be long until that is gone.
-    sweepIds: `
-      WITH due AS MATERIALIZED (
-        SELECT i.queue, i.id, EXISTS (
-          SELECT 1 FROM ${schema}.messages AS m WHERE m.queue = i.queue AND m.num = i.num) AS present
-        FROM ${schema}.ids AS i WHERE sweep_at <= ${NOW} ORDER BY sweep_at LIMIT $1::int FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (
-        DELETE FROM ${schema}.ids AS i USING due WHERE i.queue = due.queue AND i.id = due.id AND NOT present
-      )
-      UPDATE ${schema}.ids AS i SET sweep_at = ${NOW} + 600000
-      FROM due WHERE i.queue = due.queue AND i.id = due.id AND present`,
-    // A queue that is used meanwhile has another touched_at, which is looked at again once its row is locked.
-    sweepQueues: `
-      WITH page AS MATERIALIZED (
-        SELECT num FROM ${schema}.queues WHERE num > $1::bigint ORDER BY num LIMIT $2::int
-      ),
-      empty AS MATERIALIZED (
-        SELECT num FROM ${schema}.queues AS q
-        WHERE num IN (SELECT num FROM page) AND touched_at < ${NOW} - 60000
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = q.num)
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.ids WHERE queue = q.num)
-        FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (DELETE FROM ${schema}.queues WHERE num IN (SELECT num FROM empty)),
-      forgotten AS (DELETE FROM ${schema}.promotions WHERE queue IN (SELECT num FROM empty))
-      SELECT max(num) AS last FROM page`,
+    ...sweepStatements(schema, NOW),
   } as const;
 }

@@ -7,6 +7,8 @@ import type { Statements } from "./statements.ts";
 // For each new row two are taken away, where so many are over: they can never pile up.
 const ROWS_A_NEW_ONE = 2;
 const NEW_ROWS_A_STEP = 500;
+/** However many are owed, so that nobody waits long for a row that is being taken away. */
+const MAX_ROWS_A_STEP = 2000;
 const QUEUES_A_STEP = 500;
 const LIMIT_MS = 30_000;
 
@@ -30,8 +32,8 @@ export class Sweep {
   pay(newRows: number): void {
     this.#owed += newRows;
     if (this.#owed < NEW_ROWS_A_STEP || this.#running) return;
-    const rows = this.#owed * ROWS_A_NEW_ONE;
-    this.#owed = 0;
+    const rows = Math.min(this.#owed * ROWS_A_NEW_ONE, MAX_ROWS_A_STEP);
+    this.#owed -= rows / ROWS_A_NEW_ONE;
     this.#running = this.#clean(rows).catch(() => {}).finally(() => this.#running = null); // the next one does it
   }
 

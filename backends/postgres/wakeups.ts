@@ -4,6 +4,7 @@ import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
+import { UnderWay } from "../../src/storage/under_way.ts";
 import { type Connection, within } from "./connection.ts";
 import { LateError } from "./faults.ts";
 import type { Statements } from "./statements.ts";
@@ -39,7 +40,7 @@ export class Wakeups {
   #isDeaf = () => false;
   #saidAtMs = -Infinity;
   #saying: Promise<void> | null = null;
-  readonly #running = new Set<Promise<void>>();
+  readonly #polls = new UnderWay();
 
   /** Made of these parts. */
   constructor(parts: WakeupParts) {
@@ -65,6 +66,11 @@ export class Wakeups {
     for (const topic of topics) this.#listeners.wake(topic);
   }
 
+  /** Wakes everybody of this process. */
+  wakeAll(): void {
+    this.#listeners.wakeAll();
+  }
+
   /** What others are told of topics: which, or that there were too many to say. */
   payload(topics: ReadonlySet<string>): string {
     const payload = JSON.stringify([this.#self, ...topics]);
@@ -76,13 +82,12 @@ export class Wakeups {
   async close(): Promise<void> {
     this.#listeners.clear();
     await this.#rest();
-    await Promise.all(this.#running);
+    await this.#polls.drain();
   }
 
   #start(): void {
     const polling = this.#polling = new AbortController();
-    const running = this.#poll(polling.signal).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    void this.#polls.run(() => this.#poll(polling.signal));
     this.#hear();
   }
 
@@ -104,13 +109,17 @@ export class Wakeups {
       const driver = await connection.driver();
       const { resets } = driver;
       this.#isDeaf = () => driver.resets > resets;
-      const listening = driver.listen(channel, (payload) => this.#onPayload(payload), () => this.#listeners.wakeAll());
+      const listening = driver.listen(channel, (payload) => this.#onPayload(payload), () => this.wakeAll());
       // Without it, the poll is left: a proxy may take no listener, and the client tries by itself to connect again.
       return await within(monotonicMs(systemClock) + limitMs, () => listening).catch((error) => {
         if (error instanceof LateError) return () => listening.then((stop) => stop());
         throw error;
       });
-    })();
+    })().catch((error) => {
+      if (error instanceof TypeError) throw error;
+      this.#isDeaf = () => true; // the poll tries again
+      return () => Promise.resolve();
+    });
     hearing.catch(() => {
       if (this.#hearing === hearing) this.#hearing = null; // the poll tries again
     });
@@ -120,7 +129,7 @@ export class Wakeups {
   #onPayload(payload: string): void {
     const [from, ...topics] = parse(payload);
     if (from === this.#self) return;
-    if (topics.length === 0) this.#listeners.wakeAll();
+    if (topics.length === 0) this.wakeAll();
     else this.wake(topics);
   }
 
@@ -144,7 +153,7 @@ export class Wakeups {
     while (!signal.aborted) {
       await sleep(systemClock, POLL_MS, signal).catch(() => {});
       if (signal.aborted) return;
-      this.#listeners.wakeAll();
+      this.wakeAll();
       if (this.#hearing === null || this.#isDeaf()) this.#hear();
       await this.#say().catch(() => {}); // the next round tries again
     }

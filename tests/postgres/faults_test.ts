@@ -73,7 +73,7 @@ function scripted() {
 const soon = (ms = 5000) => monotonicMs(systemClock) + ms;
 
 Deno.test("faultOf() tells lost connections from refusals that may pass, and both from mistakes", () => {
-  for (const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "25P03"]) {
+  for (const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "57P05", "25P03"]) {
     assertEquals(faultOf(withCode(code)), "lost", code);
   }
   for (const code of ["ECONNREFUSED", "40001", "40P01", "57P03", "25006"]) {
@@ -231,8 +231,11 @@ Deno.test("Wakeups.listen() fails where nobody can be told of it, and makes do w
   await assertRejects(() => wakeups.listen("a", () => {}), BackendUnavailableError);
   answers.query = () => [];
   let tries = 0;
-  answers.listen = () =>
-    ++tries === 1 ? Promise.reject(withCode("42501", "may not listen")) : Promise.resolve(async () => {});
+  answers.listen = async () => {
+    if (++tries > 1) return async () => {};
+    await new Promise((resolve) => setTimeout(resolve, 50)); // others have been told by then
+    throw withCode("CONNECTION_DESTROYED", "may not listen");
+  };
   let woken = 0;
   const end = await wakeups.listen("a", () => woken++);
   const deadline = Date.now() + 20_000;

@@ -33,7 +33,14 @@ function partsOn(answer: (text: string) => readonly Row[]): Parts {
   // Of a connection, no more is used here.
   const transaction = (deadlineMs: number, _before: Work, work: Work) => run(deadlineMs, work);
   const connection = Object.assign(Object.create(null), { read: run, write: run, transaction });
-  return { connection, statements, queues: new QueueNumbers("ns", statements), namespace: "ns", notify };
+  return {
+    connection,
+    statements,
+    queues: new QueueNumbers("ns", statements),
+    namespace: "ns",
+    notify,
+    deadline: () => Infinity,
+  };
 }
 
 Deno.test("Claims.run() gives nothing where others take what is ready at each look, and ends", async () => {
@@ -45,11 +52,6 @@ Deno.test("Claims.run() gives nothing where others take what is ready at each lo
   const key = ["queue"];
   const calls = [{ key, claim: prepareClaim(key, { leaseMs: 1000 }) }];
   assertEquals([await new Claims(parts).run(calls, Infinity), looks], [[[]], 5]);
-});
-
-Deno.test("Claims.recover() counts no lease in a queue that is taken away after it was looked at", async () => {
-  const parts = partsOn((text) => text === statements.isDue ? [{ num: 1, due: true }] : []);
-  assertEquals(await new Claims(parts).recover("queue", Infinity), 0);
 });
 
 Deno.test("Express.run() leaves a send to the other way whose id another process has just sent", async () => {
@@ -106,7 +108,7 @@ Deno.test("Reads.messages() leaves out what has left its state between the two r
     last_error: null,
   };
   const reads = new Reads(partsOn((text) => text === statements.order ? [{ num: 1 }, { num: 2 }] : [details]));
-  const pages = await Array.fromAsync(reads.messages(["queue"], 1, "ready", 10, () => Infinity));
+  const pages = await Array.fromAsync(reads.messages(["queue"], 1, "ready", 10));
   assertEquals(pages.flat().map(({ id }) => id), ["b"]);
 });
 

@@ -84,6 +84,21 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G13 clean closing: close() wakes those who listen, who then find the backend closed",
+    run: async ({ backend, until }) => {
+      const found: unknown[] = [];
+      let isClosing = false;
+      await backend.listen(QUEUE, () => {
+        if (!isClosing) return; // a wake may come for nothing
+        backend.stats(QUEUE).then(() => found.push("open"), (error) => found.push(codeOf(error)));
+      });
+      isClosing = true;
+      await backend.close();
+      await until("a listener has looked", () => found.length > 0);
+      assert.deepEqual(found.filter((each) => each !== "BACKEND_CLOSED"), []);
+    },
+  },
+  {
     name: "G13 clean closing: a listing under way ends or fails with BACKEND_CLOSED",
     run: async ({ backend }) => {
       for (let batch = 0; batch < 20; batch++) {

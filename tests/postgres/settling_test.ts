@@ -1,0 +1,160 @@
+/** However much is due, expired or deleted at once, no step does more than a bounded part of it, in its order. @module */
+
+import { assert, assertEquals } from "@std/assert";
+import postgres from "postgres";
+import { PostgresBackend } from "../../backends/postgres.ts";
+import { statementsFor } from "../../backends/postgres/statements.ts";
+import type { Changes } from "../../src/storage/backend.ts";
+import { commitMany, idsOf, message, QUEUE, record } from "../../src/testing/steps.ts";
+import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+
+const SCHEMA = "settling";
+const MESSAGES = 2500;
+const HOUR_MS = 3_600_000;
+
+const ignore = postgresPrograms === null; // no server here
+
+/** What a test has: a backend, and a connection beside it. */
+interface World extends AsyncDisposable {
+  readonly backend: PostgresBackend;
+  readonly sql: postgres.Sql;
+}
+
+async function world(): Promise<World> {
+  const server = await PostgresServer.start({ autovacuum: "off" });
+  const backend = new PostgresBackend({ url: server.url, schema: SCHEMA });
+  const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+  const end = async () => {
+    await backend.close();
+    await sql.end();
+    await server[Symbol.asyncDispose]();
+  };
+  return { backend, sql, [Symbol.asyncDispose]: end };
+}
+
+/** The most messages of real queues that the same transaction has written last. */
+async function mostTogether(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql`
+    SELECT max(count) AS most FROM (
+      SELECT count(*) FROM ${sql(`${SCHEMA}.messages`)} WHERE queue > 0 GROUP BY xmin::text
+    ) AS transactions`;
+  return Number(row?.most);
+}
+
+async function claimAll(backend: PostgresBackend, leaseMs = HOUR_MS): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const held = await backend.claim(QUEUE, { leaseMs, limit: 500 });
+    if (held.length === 0) return ids;
+    ids.push(...idsOf(held));
+  }
+}
+
+Deno.test({
+  name:
+    "G8 bounded: much that is due is put into the line by bounded transactions, and what comes first of all is leased",
+  ignore,
+  fn: async () => {
+    await using its = await world();
+    const { backend, sql } = its;
+    const messages = Array.from(
+      { length: MESSAGES },
+      (_, index) => message(`m${index}`, { delayMs: 1000 * index + 60_000, priority: index % 10 }),
+    );
+    await commitMany(backend, messages.toReversed());
+    await sql`UPDATE ${sql(`${SCHEMA}.messages`)} SET due_at = due_at - ${HOUR_MS} WHERE queue > 0`;
+    const expected = idsOf(messages.toSorted((a, b) => b.priority - a.priority));
+    const [first, stats] = await Promise.all([backend.claim(QUEUE, { leaseMs: HOUR_MS }), backend.stats(QUEUE)]);
+    assertEquals(idsOf(first), expected.slice(0, 1));
+    assertEquals({ ...stats, ready: stats.ready + stats.leased, leased: 0, nextDueInMs: null }, {
+      ready: MESSAGES,
+      delayed: 0,
+      leased: 0,
+      dead: 0,
+      nextDueInMs: null,
+    });
+    const most = await mostTogether(sql);
+    assert(most <= 1000, `one transaction has written ${most} messages`);
+    const rest = await claimAll(backend);
+    const sorted = messages.toSorted((a, b) => b.priority - a.priority || (a.delayMs ?? 0) - (b.delayMs ?? 0));
+    assertEquals([...idsOf(first), ...rest], idsOf(sorted));
+  },
+});
+
+Deno.test({
+  name: "G8 bounded: many leases are ended by bounded transactions, in the order of their ends, and each is counted",
+  ignore,
+  fn: async () => {
+    await using its = await world();
+    const { backend, sql } = its;
+    const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`, { maxAttempts: 2 }));
+    await commitMany(backend, messages);
+    const expire = async () => {
+      // The later they were leased, the sooner they end.
+      await sql`UPDATE ${sql(`${SCHEMA}.messages`)} SET due_at = 1e9 - num WHERE queue > 0 AND place = 11`;
+    };
+    const ids = await claimAll(backend);
+    assertEquals(ids, idsOf(messages));
+    await expire();
+    assertEquals(await backend.recover(QUEUE), MESSAGES);
+    const most = await mostTogether(sql);
+    assert(most <= 1000, `one transaction has written ${most} messages`);
+    assertEquals(await claimAll(backend), ids.toReversed());
+    await expire();
+    assertEquals(await backend.recover(), MESSAGES);
+    assertEquals(await mostTogether(sql), most);
+    const { ready, dead } = await backend.stats(QUEUE);
+    assertEquals({ ready, dead }, { ready: 0, dead: MESSAGES });
+    assertEquals(idsOf(await Array.fromAsync(backend.messages(QUEUE, "dead"))), ids.toReversed());
+  },
+});
+
+Deno.test({
+  name: "no lease is counted in a queue that is taken away after it was looked at",
+  ignore,
+  fn: async () => {
+    await using its = await world();
+    const { backend, sql } = its;
+    await commitMany(backend, [message("a")]);
+    await backend.claim(QUEUE, { leaseMs: 1 });
+    const queues = sql(`${SCHEMA}.queues`);
+    const [row] = await sql`DELETE FROM ${queues} RETURNING num`;
+    const expired = await sql.unsafe(statementsFor(SCHEMA).expire, [row?.num, 0, 10]);
+    assertEquals(expired.map(({ moved }) => Number(moved)), [0]);
+  },
+});
+
+Deno.test({
+  name: "G8 bounded: many deletions come in pages, and who reads them misses none that are cleaned away meanwhile",
+  ignore,
+  fn: async () => {
+    await using its = await world();
+    const { backend, sql } = its;
+    const keys = Array.from({ length: 1200 }, (_, index) => ["agents", String(index).padStart(4, "0")]);
+    await commitMany(backend, keys.map((key) => ({ ...record(key, 1), tracked: true })));
+    const start = await follow(backend);
+    await commitMany(backend, keys.map((key) => ({ type: "delete", key })));
+    await commitMany(backend, [{ ...record(["agents", "last"], 1), tracked: true }]);
+    const pages = await follow(backend, start.at(-1)?.cursor);
+    for (const { deleted, entries } of pages) assert(deleted.length + entries.length <= 500);
+    assertEquals(pages.flatMap(({ deleted }) => deleted), keys);
+    assertEquals(pages.at(-1)?.entries.map(({ key }) => key), [["agents", "last"]]);
+
+    await sql`UPDATE ${sql(`${SCHEMA}.deletions`)} SET deleted_at = 0`;
+    const { sweepDeletions } = statementsFor(SCHEMA);
+    const unsafe: typeof sql.unsafe = (text, ...rest) => {
+      const cleaned = text.includes("deletions") ? sql.unsafe(sweepDeletions, [2000]) : Promise.resolve();
+      return Object.assign(cleaned.then(() => sql.unsafe(text, ...rest)));
+    };
+    await using other = new PostgresBackend({ client: Object.assign(Object.create(sql), { unsafe }), schema: SCHEMA });
+    const page = await other.changes(["agents"], start.at(-1)?.cursor);
+    assert(page.reset || page.deleted.length > 0);
+  },
+});
+
+/** All that has changed below `agents` since a cursor. */
+async function follow(backend: PostgresBackend, after?: string): Promise<Changes[]> {
+  const pages: Changes[] = [];
+  do pages.push(await backend.changes(["agents"], pages.at(-1)?.cursor ?? after)); while (pages.at(-1)?.more);
+  return pages;
+}
