@@ -54,6 +54,8 @@ export class Journal {
   readonly #maxEntries: number;
   readonly #clock: Clock;
   readonly #marks = new Map<string, Mark>();
+  /** Those of which nobody knows whether they stand in the fallback: an answer was lost. They are written again at need. */
+  readonly #unsure = new Set<string>();
   #messages = 0;
   #sequence = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -134,8 +136,7 @@ export class Journal {
   /** Commits a batch with marks in it. */
   async #commitMarked(batch: Batch, marks: readonly Mark[]): Promise<CommitResult> {
     const result = await this.#fallback.commit(batch).catch((error) => {
-      // It may have happened: the next write of such a record must find the mark that is there, and replay looks for it.
-      if (error instanceof OutcomeUnknownError) { for (const mark of marks) this.#remember(announced(mark)); }
+      if (error instanceof OutcomeUnknownError) { for (const mark of marks) this.#remember(mark, false); }
       throw error;
     });
     if (result.committed) { for (const mark of marks) this.#remember(mark); }
@@ -160,9 +161,10 @@ export class Journal {
   }
 
   async #clear(prefix: Key): Promise<number> {
-    if (!this.#marks.has(markName("cleared", prefix))) {
+    const mark = this.#newMark("cleared", prefix);
+    if (mark) {
       this.#requireRoom(1);
-      await this.#mark([this.#newMark("cleared", prefix)]);
+      await this.#mark([mark]);
     }
     if (prefix.length > 0) return await this.#fallback.clear(prefix);
     let cleared = 0;
@@ -182,7 +184,8 @@ export class Journal {
     const marks = [...this.#marks.values()].sort((a, b) => numberOf(a) - numberOf(b));
     for (const mark of marks.filter(({ kind }) => kind === "cleared")) {
       signal.throwIfAborted();
-      await this.#primary.clear(mark.target);
+      const [stored] = await this.#fallback.get([mark.markKey]);
+      if (stored) await this.#primary.clear(mark.target);
       await this.#inTurn(() => this.#unmark(mark));
     }
     const records = marks.filter(({ kind }) => kind !== "cleared" && kind !== "queue");
@@ -243,11 +246,14 @@ export class Journal {
   }
 
   async #unmark(mark: Mark, checks: readonly Check[] = [], operations: readonly Operation[] = []): Promise<void> {
-    const result = await this.#fallback.commit({
-      checks,
-      operations: [{ type: "delete", key: mark.markKey }, ...operations],
+    const unmark: Operation = { type: "delete", key: mark.markKey };
+    const result = await this.#fallback.commit({ checks, operations: [unmark, ...operations] }).catch((error) => {
+      this.#unsure.add(nameOf(mark));
+      throw error;
     });
-    if (result.committed) this.#marks.delete(nameOf(mark));
+    if (!result.committed) return;
+    this.#marks.delete(nameOf(mark));
+    this.#unsure.delete(nameOf(mark));
   }
 
   async #mark(marks: readonly Mark[]): Promise<void> {
@@ -261,19 +267,20 @@ export class Journal {
   #newMarks(operations: readonly Operation[]): Mark[] {
     const fresh = new Map<string, Mark>();
     for (const operation of operations) {
-      const [kind, target]: [MarkKind, Key] = "queue" in operation
-        ? ["queue", operation.queue]
-        : ["record", operation.key];
-      const known = this.#marks.get(markName(kind, target));
-      if (known?.kind === kind) continue;
-      const mark = known ? { ...known, kind } : this.#newMark(kind, target);
-      fresh.set(nameOf(mark), mark);
+      const mark = "queue" in operation
+        ? this.#newMark("queue", operation.queue)
+        : this.#newMark("record", operation.key);
+      if (mark) fresh.set(nameOf(mark), mark);
     }
     return [...fresh.values()];
   }
 
-  #newMark(kind: MarkKind, target: Key): Mark {
-    return newMark(kind, target, ++this.#sequence);
+  /** A mark that is to be written, in place of the one that may be there; `null` where just that is there. */
+  #newMark(kind: MarkKind, target: Key): Mark | null {
+    const name = markName(kind, target);
+    const known = this.#marks.get(name);
+    if (known === undefined) return newMark(kind, target, ++this.#sequence);
+    return known.kind === kind && !this.#unsure.has(name) ? null : { ...known, kind };
   }
 
   /** What the primary can never take must not wait for it. */
@@ -290,8 +297,11 @@ export class Journal {
     if (this.size + entries > this.#maxEntries) throw new JournalFullError(this.#maxEntries);
   }
 
-  #remember(mark: Mark): void {
-    this.#marks.set(nameOf(mark), mark);
+  #remember(mark: Mark, isSure = true): void {
+    const name = nameOf(mark);
+    this.#marks.set(name, mark);
+    if (isSure) this.#unsure.delete(name);
+    else this.#unsure.add(name);
   }
 
   #settle(result: CommitResult, { operations }: Batch): CommitResult {

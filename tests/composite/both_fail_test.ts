@@ -7,23 +7,29 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Operation } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import { claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
+import { claimIds, claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
+import { standIn } from "../storage/stand_in.ts";
 import { flaky } from "./flaky_backend.ts";
 
 /** A primary and a fallback that can be switched off, each by itself. */
 function open(options: Partial<FallbackOptions> = {}) {
   const clock = new ManualClock();
   const stores = { primary: new MemoryBackend({ clock }), fallback: new MemoryBackend({ clock }) };
-  const [primary, fallback] = [flaky(stores.primary), flaky(stores.fallback)];
+  // They outlive those who use them.
+  const [primary, fallback] = [stores.primary, stores.fallback].map((store) =>
+    flaky(standIn(store, { close: () => Promise.resolve() }))
+  );
+  assert(primary && fallback);
   const given = { queues: true, ...options, fallback: fallback.backend };
-  const backend = new FallbackBackend(primary.backend, given, clock, () => {});
-  const comeBack = async () => {
+  const begin = () => new FallbackBackend(primary.backend, given, clock, () => {});
+  const first = begin();
+  const comeBack = async (backend = first) => {
     for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
       assert(tries < 50, JSON.stringify(backend.status));
       await clock.advance(1000);
     }
   };
-  return { clock, stores, primary: primary.control, fallback: fallback.control, backend, comeBack };
+  return { clock, stores, primary: primary.control, fallback: fallback.control, begin, backend: first, comeBack };
 }
 
 Deno.test("a write of which the primary's answer was lost is not told to be undone, whatever becomes of it in the fallback", async () => {
@@ -106,4 +112,29 @@ Deno.test("a primary that serves is not left for a fallback that fails with what
   await clock.advance(1000);
   assertEquals([backend.status.serving, backend.status.journalled], ["primary", 0]);
   await backend.close();
+});
+
+Deno.test("G1 nothing accepted is lost: what is written where its mark may be gone is marked again, for the next process too", async () => {
+  const { begin, backend, primary, fallback, stores, clock, comeBack } = open();
+  await commit(stores.primary, [record(["k"], "old"), record(["c", "k"], "old")]);
+  primary.isAway = true;
+  await commit(backend, [record(["k"], "new"), message("a")]);
+  await backend.clear(["c"]);
+  for (let answers = 0; answers < 4; answers++) { // of the prefix, the record, the message and the queue
+    primary.isAway = false;
+    fallback.losesAnswers = true;
+    await clock.advance(1000);
+    fallback.losesAnswers = false;
+    primary.isAway = true;
+  }
+  await commit(stores.primary, [record(["c", "k"], "of another process")]);
+  await commit(backend, [{ type: "delete", key: ["k"] }, message("b")]);
+  await backend.clear(["c"]);
+  await backend.close();
+  primary.isAway = false;
+  const next = begin();
+  assertEquals(await next.get([["k"], ["c", "k"]]), [null, null]);
+  await comeBack(next);
+  assertEquals((await claimIds(next, 10)).includes("b"), true);
+  await next.close();
 });

@@ -97,7 +97,8 @@ class Ledger {
   }
 }
 
-async function simulate(seed: number): Promise<void> {
+/** Goes through one world, and tells how many messages were handled in it. */
+async function simulate(seed: number): Promise<number> {
   const random = generator(seed);
   const clock = new ManualClock();
   const [primary, fallback] = [new MemoryBackend({ clock }), new MemoryBackend({ clock })];
@@ -227,8 +228,8 @@ async function simulate(seed: number): Promise<void> {
   }
   const lost = [...ledger.sent].filter((id) => !there.has(id) && !ledger.handled.has(id));
   assert(lost.length === 0, `seed ${seed}: ${lost} of ${ledger.sent.size} messages are lost`);
-  assert(ledger.sent.size > 10 && ledger.handled.size > 5, `seed ${seed}: too little has happened`);
   await last.close();
+  return ledger.handled.size;
 }
 
 /** Whether something has happened; `null` when nobody knows. */
@@ -246,8 +247,14 @@ function ignoreKilled(error: unknown): void {
   if (!(error instanceof Killed)) throw error;
 }
 
+// Those that found a fault of their own, beyond what the first few find.
+const REGRESSIONS = [1040, 1044, 1068, 1115];
+
 Deno.test("G1 nothing accepted is lost: a fallback in outages, with lost answers and killed processes", async () => {
   const first = Number(Deno.env.get("TTA_FALLBACK_SEED") ?? 1);
   const runs = Number(Deno.env.get("TTA_FALLBACK_RUNS") ?? 25);
-  for (let seed = first; seed < first + runs; seed++) await simulate(seed);
+  const seeds = [...Array.from({ length: runs }, (_, index) => first + index), ...REGRESSIONS];
+  let handled = 0;
+  for (const seed of seeds) handled += await simulate(seed);
+  assert(handled > 10 * seeds.length, `too little has happened: ${handled} messages in ${seeds.length} worlds`);
 });
