@@ -45,10 +45,11 @@ Deno.serve(address, async (request) => {
 
 /** Sends the body to the agent. Who sends again with the same `Idempotency-Key` sends once. */
 async function send(agent: AgentId, request: Request): Promise<Response> {
-  const payload: JsonObject | null = await request.json().catch(() => null);
+  const payload: JsonObject | undefined = await request.json().catch(() => undefined);
+  if (payload === undefined) return Response.json({ error: "the body must be JSON" }, { status: 400 });
   const messageId = request.headers.get("Idempotency-Key");
   try {
-    const message = { payload: payload ?? {}, ...(messageId && { messageId }) };
+    const message = { payload, ...(messageId && { messageId }) };
     const result = await coordinator.sendMessage({ type: "http" }, agent, message);
     if (result.delivered) return Response.json(result, { status: 202 });
     return Response.json(result, { status: 503, headers: { "Retry-After": "1" } }); // the mailbox is full

@@ -128,7 +128,7 @@ async function runReadme(consumer: Consumer, { program, major }: Node): Promise<
   }));
   const languages = major >= 24 ? ["js", "ts"] : ["js"];
   for (const language of languages) {
-    const blocks = all.filter((each) => each.language === language && !each.code.includes("Deno."));
+    const blocks = all.filter((each) => each.language === language);
     assert(blocks.length > 0, `the README has ${language} for Node`);
     for (const { code } of blocks.filter(({ code }) => major >= 22 || !code.includes("/sqlite"))) {
       const name = `readme.m${language}`;
