@@ -118,6 +118,10 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
   ["where: it must be a function", () => coordinator.redrive(AGENT, { where: wrong(5) })],
   ["agentId: it must be an agent id", () => serveAgent(coordinator, wrong(undefined))],
   ["process: it must be a function", () => serveAgent(coordinator, wrong({ agentId: AGENT }))],
+  [
+    "concurrency: it belongs to the options, the third argument",
+    () => serveAgent(coordinator, wrong({ ...proxy, concurrency: 4 })),
+  ],
   ["onError: it must be a function", () => serveAgent(coordinator, proxy, { onError: wrong(5) })],
   ["fn: it must be a function", () => new CircuitBreaker().call(wrong<() => unknown>(5))],
   ["fn: it must be a function", () => new CircuitBreaker().execute(wrong<() => unknown>(5))],

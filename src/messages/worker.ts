@@ -129,6 +129,13 @@ export function serveAgent(
   return new MailboxServer(coordinator, proxy, options);
 }
 
+/** An option that stands among the fields of the agent would do nothing; what a class holds is its own affair. */
+function refuseOptionsOf(proxy: AgentProxy): void {
+  if (Object.getPrototypeOf(proxy) !== Object.prototype) return;
+  const name = Object.keys(SERVE_OPTIONS).find((name) => Object.hasOwn(proxy, name));
+  if (name !== undefined) throw new TypeError(`Cannot use ${name}: it belongs to the options, the third argument`);
+}
+
 class MailboxServer implements AgentServer {
   readonly finished: Promise<void>;
   readonly #coordinator: MessageCoordinator;
@@ -153,6 +160,7 @@ class MailboxServer implements AgentServer {
     const { visibilityTimeoutMs = coordinator.configuration.visibilityTimeoutMs } = options;
     checkAgentId("agentId", proxy?.agentId);
     requireFunction("process", proxy.process);
+    refuseOptionsOf(proxy);
     this.#concurrency = requireNumber("concurrency", concurrency, { min: 1, max: 1000, integer: true });
     this.#timeoutMs = timeoutMs === Infinity ? Infinity : requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
     this.#leaseMs = requireNumber("visibilityTimeoutMs", visibilityTimeoutMs, POSITIVE_DURATION);
