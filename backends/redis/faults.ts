@@ -31,13 +31,15 @@ export function refusalOf(error: unknown): Refusal {
   return REFUSALS[codeOf(error)] ?? "final";
 }
 
-/** Whether the server has answered, with an error. */
-export function isRefusal(error: unknown): boolean {
-  return error instanceof Error && (error.name === "ReplyError" || codeOf(error) !== "");
+/** What a command failed with: the server's refusal as it is; for any reason of the client's own, that the connection is lost. */
+export function orLost(error: unknown): unknown {
+  const isRefusal = error instanceof Error && (error.name === "ReplyError" || codeOf(error) !== "");
+  if (isRefusal || isUnsent(error) || error instanceof LostError) return error;
+  return new LostError(`the connection was lost (${withoutSecrets(error).message})`);
 }
 
 /** Whether the client did not even send the command, since the connection is about to end. */
-export function isUnsent(error: unknown): boolean {
+function isUnsent(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("Stream isn't writeable");
 }
 

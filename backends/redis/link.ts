@@ -4,7 +4,7 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { Bag, type BagItem } from "../../src/storage/bag.ts";
 import type { Address, Candidate } from "./addresses.ts";
 import type { RedisConnection } from "./driver.ts";
-import { isRefusal, isUnsent, LostError, withoutSecrets } from "./faults.ts";
+import { LostError, orLost } from "./faults.ts";
 import type { Script } from "./scripts/script.ts";
 import { type CallScript, scriptCaller } from "./written_command.ts";
 
@@ -134,11 +134,7 @@ export class Link {
       };
       const fail = (error: unknown) => {
         settle();
-        reject(
-          isRefusal(error) || isUnsent(error)
-            ? error
-            : new LostError(`the connection was lost (${withoutSecrets(error).message})`),
-        );
+        reject(orLost(error));
       };
       const waiting: Waiting = { deadlineMs, fail, bagIndex: 0 };
       this.#waiting.add(waiting);

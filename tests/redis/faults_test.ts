@@ -136,7 +136,7 @@ Deno.test("RedisBackend does not know what became of a write that the client has
         return reply;
       };
       answers.script = once(null);
-      await assertRejects(() => backend.commit(set), OutcomeUnknownError, "the connection was lost");
+      await assertRejects(() => backend.commit(set), OutcomeUnknownError, `: the connection was lost (${reason})`);
       calls = 0;
       answers.script = once(["ok", 0, 7]);
       assertEquals(await backend.count([]), 7, "a read is made again");
