@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { Feed } from "../../backends/memory/feed.ts";
 import { IdSet } from "../../backends/memory/id_set.ts";
+import { IdTable } from "../../backends/memory/id_table.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { Queue } from "../../backends/memory/queue.ts";
 import { SeenIds } from "../../backends/memory/seen_ids.ts";
@@ -90,8 +91,15 @@ Deno.test("IdSet.add() tells what is new as a Set does, of any length and of any
   }
 });
 
+Deno.test("IdTable keeps ids of the same hash apart", () => {
+  const table = new IdTable();
+  const ids = Array.from({ length: 100 }, (_, n) => `${n}`);
+  for (const id of ids) assertEquals([table.has(id, 7), table.add(id, 7), table.add(id, 7)], [false, true, false]);
+  for (const id of ids) assert(table.has(id, 7));
+});
+
 // In long runs one more than a Set can hold: a mailbox of a busy process gets so many in one window.
-const MANY_IDS = Deno.env.has("TTA_LONG_TESTS") ? 2 ** 24 + 1 : 200_000;
+const MANY_IDS = Deno.env.has("TTA_LONG_TESTS") ? 2 ** 24 + 1 : 100_000;
 
 Deno.test(`SeenIds.add() remembers ${MANY_IDS} ids of one window, each once`, () => {
   const seen = new SeenIds();
