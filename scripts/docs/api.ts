@@ -34,8 +34,9 @@ const KINDS = ["class", "function", "variable", "interface", "typeAlias"];
 /** The whole document. `root` begins the names of all files. */
 export function apiText(entryPoints: readonly EntryPoint[], packageName: string, root: string): string {
   const known = new Set<string>();
+  const interfaces = interfacesOf(entryPoints);
   const sections = entryPoints.map(({ name, path, doc }) => {
-    const symbols = asNodes(doc.symbols).map((symbol) => toSymbol(symbol, root));
+    const symbols = asNodes(doc.symbols).map((symbol) => toSymbol(symbol, root, interfaces));
     const own = symbols.filter(({ id }) => !known.has(id));
     const elsewhere = symbols.filter(({ id }) => known.has(id)).map(({ symbol }) => `\`${symbol}\``);
     for (const { id } of own) known.add(id);
@@ -53,6 +54,22 @@ export function apiText(entryPoints: readonly EntryPoint[], packageName: string,
   return [INTRODUCTION, ...sections].join("\n");
 }
 
+/** By the name of an interface, what its members are said to be, by their names. */
+type Interfaces = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+function interfacesOf(entryPoints: readonly EntryPoint[]): Interfaces {
+  const interfaces = new Map<string, Map<string, string>>();
+  for (const symbol of entryPoints.flatMap(({ doc }) => asNodes(doc.symbols))) {
+    for (const { kind, def } of asNodes(symbol.declarations)) {
+      if (kind !== "interface" || !isNode(def)) continue;
+      const members = [...asNodes(def.properties), ...asNodes(def.methods)];
+      const summaries = members.map(({ name, jsDoc }) => [String(name), summaryOf(jsDoc)] as const);
+      interfaces.set(String(symbol.name), new Map(summaries));
+    }
+  }
+  return interfaces;
+}
+
 interface ApiSymbol {
   readonly symbol: string;
   /** Tells the same symbol in two entry points from two with the same name. */
@@ -62,12 +79,12 @@ interface ApiSymbol {
   readonly text: string;
 }
 
-function toSymbol(symbol: DocNode, root: string): ApiSymbol {
+function toSymbol(symbol: DocNode, root: string, interfaces: Interfaces): ApiSymbol {
   const declarations = asNodes(symbol.declarations);
   const [first = {}] = declarations;
   const file = fileOf(first, root);
   const name = String(symbol.name);
-  const texts = declarations.map((declaration) => declarationText(name, declaration));
+  const texts = declarations.map((declaration) => declarationText(name, declaration, interfaces));
   const [, group = "Others"] = GROUPS.find(([folder]) => file.startsWith(folder)) ?? [];
   return {
     symbol: name,
@@ -82,14 +99,14 @@ function byKindThenName(a: ApiSymbol, b: ApiSymbol): number {
   return a.rank - b.rank || (a.symbol < b.symbol ? -1 : 1);
 }
 
-function declarationText(name: string, declaration: DocNode): string {
+function declarationText(name: string, declaration: DocNode, interfaces: Interfaces): string {
   const def = isNode(declaration.def) ? declaration.def : {};
   const summary = `${[firstParagraph(declaration.jsDoc), ...throwsOf(declaration.jsDoc)].join(" ")}\n`;
   switch (declaration.kind) {
     case "function":
       return `${summary}\n${signature(name + signatureText(def))}`;
     case "class":
-      return `${summary}\n${classText(name, def)}`;
+      return `${summary}\n${classText(name, def, interfaces)}`;
     case "interface":
       return `${summary}\n${interfaceText(name, def)}`;
     case "typeAlias":
@@ -101,16 +118,23 @@ function declarationText(name: string, declaration: DocNode): string {
   }
 }
 
-function classText(name: string, def: DocNode): string {
+/** What a class has of an interface, and says nothing else about, stands there. */
+function classText(name: string, def: DocNode, interfaces: Interfaces): string {
   const heritage = typeof def.extends === "string" ? ` extends ${def.extends}` : "";
+  const implemented = asNodes(def.implements).map(typeText).filter((each) => interfaces.has(each));
+  const isOwn = (member: DocNode): boolean =>
+    implemented.every((each) => interfaces.get(each)?.get(String(member.name)) !== summaryOf(member.jsDoc));
+  const links = implemented.map((each) => `[\`${each}\`](#${each.toLowerCase()})`);
   const rows = [
     ...asNodes(def.constructors).map((each) => row(`new ${name}${paramsText(each.params)}`, each)),
-    ...asNodes(def.properties).filter(isPublic).map((each) => row(`${each.name}: ${typeText(each.tsType)}`, each)),
-    ...asNodes(def.methods).filter(isPublic).filter(isCallable).map((each) => {
+    ...asNodes(def.properties).filter(isPublic).filter(isOwn)
+      .map((each) => row(`${each.name}: ${typeText(each.tsType)}`, each)),
+    ...asNodes(def.methods).filter(isPublic).filter(isCallable).filter(isOwn).map((each) => {
       const method = isNode(each.functionDef) ? each.functionDef : {};
       const call = each.kind === "getter" ? `: ${typeText(method.returnType)}` : signatureText(method);
       return row(`${each.isStatic ? `${name}.` : ""}${each.name}${call}`, each);
     }),
+    ...links.map((link) => `- the others as ${link} has them`),
   ];
   return `${signature(`class ${name}${argumentsText(def.typeParams)}${heritage}`)}\n${list(rows)}`;
 }

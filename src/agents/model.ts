@@ -34,7 +34,7 @@ export interface Registration {
  */
 export type Liveness = "alive" | "suspect" | "dead";
 
-/** An agent that some process of this has registered. */
+/** What is known of a registered agent. */
 export interface LocalAgentInfo {
   /** Which agent it is. */
   readonly agentId: AgentId;

@@ -102,7 +102,7 @@ export class AgentRegistry implements AsyncDisposable {
    * registered no more. Where a state of it was saved, it is handed to `importState` before this resolves; an agent of this
    * process that held the name is asked for its present one.
    *
-   * @throws {TypeError} When the agent is none.
+   * @throws {TypeError} When the agent is none, or the registry is closed.
    * @throws What `importState` throws: then the agent is not registered, and its saved state is kept.
    */
   async register(agent: RegistryAgent): Promise<Registration> {
@@ -146,6 +146,8 @@ export class AgentRegistry implements AsyncDisposable {
   /**
    * Sends heartbeats for all agents of this process from now on, and looks after those of the fleet. Resolves once the
    * first heartbeat was tried; an outage is told by the event `heartbeat_failed`, and waited out.
+   *
+   * @throws {TypeError} When the registry is closed.
    */
   async startHeartbeats(): Promise<void> {
     this.#requireOpen("start heartbeats");
@@ -191,9 +193,10 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * Tells a status of the agent to whoever watches or lists: `idle`, `busy`, whatever agents agree on.
+   * Tells a status of the agent to whoever watches or lists, in 1 to 256 characters: `idle`, `busy`, whatever agents
+   * agree on.
    *
-   * @throws {StaleIncarnationError | TypeError} As `heartbeat`.
+   * @throws {StaleIncarnationError | TypeError | RangeError} As `heartbeat`, or when it is no status.
    */
   async setStatus(id: AgentId, status: string): Promise<void> {
     requireString("status", status, 1, 256);
@@ -221,7 +224,11 @@ export class AgentRegistry implements AsyncDisposable {
     };
   }
 
-  /** An agent of any process, `null` when it is not registered. */
+  /**
+   * An agent of any process, `null` when it is not registered.
+   *
+   * @throws {TypeError} When the id is none.
+   */
   async get(id: AgentId): Promise<AgentInfo | null> {
     checkAgentId("id", id);
     const [entry = null] = await this.#roster.get([id]);
@@ -238,7 +245,11 @@ export class AgentRegistry implements AsyncDisposable {
     return await this.#roster.discover(type);
   }
 
-  /** The agents of all processes, or those of one type, read in pages; also those that are dead and about to be removed. */
+  /**
+   * The agents of all processes, or those of one type, read in pages; also those that are dead and about to be removed.
+   *
+   * @throws {TypeError | RangeError} When an option breaks its rule.
+   */
   async *listRegistered(options: ListAgentsOptions = {}): AsyncGenerator<AgentInfo, void, void> {
     requireOptions("listRegistered()", options, { type: requireType });
     for await (const { info } of this.#roster.list(options.type)) yield info;

@@ -18,9 +18,9 @@ import type { HoldRule } from "./liveness.ts";
 export interface AgentRegistryOptions {
   /** What all of its keys begin with; two namespaces never see each other. @default {"ao"} */
   readonly namespace?: string | Key;
-  /** How long an agent counts as alive after a heartbeat, in milliseconds. @default {30_000} */
+  /** How long an agent counts as alive after a heartbeat, in milliseconds; 10 at least. @default {30_000} */
   readonly heartbeatTtlMs?: number;
-  /** How often heartbeats are sent, in milliseconds; less than the TTL. @default {heartbeatTtlMs / 3} */
+  /** How often heartbeats are sent, in milliseconds; at most half the TTL. @default {heartbeatTtlMs / 3} */
   readonly heartbeatIntervalMs?: number;
   /** How long an agent is suspect before it is dead, in milliseconds. @default {heartbeatTtlMs / 2} */
   readonly suspicionMs?: number;

@@ -88,7 +88,12 @@ export const MEMORY_OPTIONS: OptionNames<MemoryOptions> = {
 // Other processes may write in between; each of these fails only when another one's succeeds.
 const MAX_ATTEMPTS = 1000;
 
-/** A memory on a backend that is already known. `MemoryPrimitive` finds one by itself. */
+/**
+ * A memory on a backend that is already known. `MemoryPrimitive` finds one by itself.
+ *
+ * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the field
+ * and the rule; and calls reject with what the backend throws.
+ */
 export class Memory implements AsyncDisposable {
   readonly #source: MemorySource;
   readonly #options: MemoryOptions;

@@ -104,7 +104,7 @@ export interface SearchOptions {
   /**
    * Whether entries that hold no word of the query are found too, where their conversation speaks for them.
    *
-   * @default {where `add` was given the session; not where the key implies it}
+   * @default {where add() was given the session; not where the key implies it}
    */
   readonly neighbours?: boolean;
   /** What words and meaning count in a hybrid search. @default {{ keyword: 0.6, semantic: 0.4 }} */

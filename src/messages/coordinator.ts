@@ -68,6 +68,10 @@ const NO_OPTIONS = Object.freeze({});
  * Mailboxes for agents on any backend. A message that `sendMessage` reports as delivered is handled and acknowledged,
  * or in the dead-letter queue, or purged by name; never lost.
  *
+ * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the field
+ * and the rule. While the backend cannot be reached, calls reject with a {@linkcode BackendUnavailableError}, and writes
+ * that broke off in the middle with an {@linkcode OutcomeUnknownError}.
+ *
  * @example
  * ```ts
  * import { MemoryBackend, MessageCoordinator } from "@tta/agent-coordination";
@@ -171,7 +175,8 @@ export class MessageCoordinator {
    * Sends to every subscriber that matches the message's type and topic, or to the recipients that are named. One result
    * for each, in which failures stand too: what one mailbox cannot take does not keep it from the others.
    *
-   * @throws {TypeError | RangeError} When the message is not one; nothing is sent then.
+   * @throws {TypeError | RangeError} When the message is not one, naming the field and the rule; nothing is sent then.
+   * @throws {BackendUnavailableError} When the subscriptions cannot be read; nothing is sent then.
    */
   async broadcastMessage(
     sender: AgentId,
@@ -197,7 +202,11 @@ export class MessageCoordinator {
     }));
   }
 
-  /** A send as a batch, for an atomic step together with other writes: `received.ack({ also })`, `backend.commit`. */
+  /**
+   * A send as a batch, for an atomic step together with other writes: `received.ack({ also })`, `backend.commit`.
+   *
+   * @throws {TypeError | RangeError} As `sendMessage`.
+   */
   prepareSend(
     sender: AgentId,
     recipient: AgentId,
@@ -210,6 +219,8 @@ export class MessageCoordinator {
   /**
    * Subscribes an agent to broadcasts of some types, and of some topics where they are named. Durable: it holds until
    * `unsubscribe`. The same subscription twice is one.
+   *
+   * @throws {TypeError} Naming what is not as it must be, as when no type is named.
    */
   async subscribeToMessages(
     agent: AgentId,
@@ -237,7 +248,11 @@ export class MessageCoordinator {
 
   /**
    * Takes the next message, or `null` when there is none in `waitMs`. It stays the receiver's for the visibility timeout;
-   * what is not settled by then is delivered again.
+   * what is not settled by then is delivered again. An outage is waited out as long as there is time.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   * @throws {BackendUnavailableError} When the backend cannot be reached, and the time to wait is over.
+   * @throws The reason of `signal`, when it is aborted.
    */
   receive(agent: AgentId, options?: ReceiveOptions & { readonly limit?: undefined }): Promise<ReceivedMessage | null>;
   /** Takes up to `limit` messages, in their order. */
@@ -294,11 +309,12 @@ export class MessageCoordinator {
   }
 
   /**
-   * Sends a request and waits for its reply.
+   * Sends a request and waits for its reply. What nobody has answered in time stays in the recipient's mailbox.
    *
    * @throws {RequestTimeoutError} When none comes in time.
    * @throws {RequestFailedError} When the recipient gives the request up.
    * @throws {QueueFullError} When the recipient's mailbox is full.
+   * @throws The reason of `signal`, when it is aborted.
    */
   async request(recipient: AgentId, payload: JsonObject, options: RequestOptions = {}): Promise<AgentMessage> {
     checkAgentId("recipient", recipient);

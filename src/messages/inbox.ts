@@ -21,9 +21,9 @@ const RACE_MS = 2;
 export interface TakeOptions {
   /** How long the messages are leased, in milliseconds. */
   readonly leaseMs: number;
-  /** At most so many messages. */
+  /** At most so many messages, 1 to 1000. */
   readonly limit: number;
-  /** 0 looks once; `Infinity` waits until `signal` says otherwise. */
+  /** How long to wait, in milliseconds: 0 looks once; `Infinity` waits until `signal` says otherwise. */
   readonly waitMs: number;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
@@ -48,6 +48,10 @@ export class Inbox {
   /**
    * Leases what is due, or waits for it. An outage is waited out as long as there is time; what was leased is returned
    * even when the signal was aborted meanwhile.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   * @throws {BackendUnavailableError} When the backend cannot be reached, and the time to wait is over.
+   * @throws The reason of `signal`, when it is aborted.
    */
   async take(options: TakeOptions): Promise<Delivery[]> {
     requireOptionsObject("take()", options);

@@ -9,7 +9,7 @@ export { checkAgentId, checkMessage, checkSubscription } from "./message_check.t
 export interface AgentId {
   /** What kind of agent it is: any non-empty string. */
   readonly type: string;
-  /** Which one of its kind. @default {"default"} */
+  /** Which one of its kind: any non-empty string. @default {"default"} */
   readonly instance?: string | undefined;
 }
 
@@ -81,9 +81,9 @@ export interface AgentMessage {
   readonly trace?: TraceContext | undefined;
 }
 
-/** A message as it is given to `sendMessage`: all but the payload has a default. */
+/** A message as it is given to `sendMessage`: all of it has a default. */
 export interface AgentMessageInput {
-  /** Names the message. @default {the time and 84 random bits, 22 characters} */
+  /** Names the message: 6 to 256 characters. @default {the time and 84 random bits, 22 characters} */
   readonly messageId?: string | undefined;
   /** Ignored: the sender is the one who sends. Accepted so that a received message can be forwarded. */
   readonly sender?: AgentId | undefined;
@@ -99,7 +99,7 @@ export interface AgentMessageInput {
   readonly routing?: RoutingKey | undefined;
   /** When it was made, ISO 8601. @default {now} */
   readonly timestamp?: string | undefined;
-  /** What ties an answer to its request. */
+  /** What ties an answer to its request: 6 to 256 characters. */
   readonly correlationId?: string | undefined;
   /** Where the answer is to go. */
   readonly replyTo?: string | undefined;

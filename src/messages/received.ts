@@ -53,12 +53,20 @@ export class ReceivedMessage {
     return this.#settler.ack(this.#delivery, options);
   }
 
-  /** Failed: the message is tried again after a delay, or given up when its attempts are used up. */
+  /**
+   * Failed: the message is tried again after a delay, or given up when its attempts are used up.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   */
   nack(options: NackOptions = {}): Promise<boolean> {
     return this.#settler.nack(this.#delivery, this.message, options);
   }
 
-  /** Keeps the message for another `visibilityTimeoutMs` from now. */
+  /**
+   * Keeps the message for another `visibilityTimeoutMs` from now.
+   *
+   * @throws {TypeError | RangeError} When it is no positive duration.
+   */
   extend(visibilityTimeoutMs?: number): Promise<boolean> {
     return this.#settler.extend(this.#delivery, visibilityTimeoutMs);
   }

@@ -24,7 +24,7 @@ export const OPEN_TIME = "open_time";
 
 /** How to make a {@linkcode CircuitBreaker}. */
 export interface CircuitBreakerOptions {
-  /** Names the breaker: all processes that use one name on one backend share it. @default {"default"} */
+  /** Names the breaker, by 1 to 256 characters: who uses one name on one backend shares it. @default {"default"} */
   readonly name?: string;
   /** Where the state is shared; without one, the breaker is this process's own. */
   readonly backend?: StorageBackend;
@@ -66,7 +66,7 @@ export interface CircuitBreakerOptions {
   readonly strict?: boolean;
   /** How long at most a call waits for the store: the first, one that opens it, a probe; in milliseconds. @default {1000} */
   readonly storeTimeoutMs?: number;
-  /** How often at most, while calls are made, the record is looked at though nothing was heard. @default {1000} */
+  /** How often at most, while calls are made, the record is looked at though nothing was heard, in milliseconds. @default {1000} */
   readonly pollIntervalMs?: number;
   /** How long an unused record is kept, in milliseconds. @default {86_400_000} */
   readonly recordTtlMs?: number;

@@ -109,7 +109,7 @@ export class CircuitBreaker implements AsyncDisposable {
     return await this.call(() => fn(...args));
   }
 
-  /** Calls a function through the breaker and tells how that ended. Rejects for nothing but options that are none. */
+  /** Calls a function through the breaker and tells how that ended. Rejects for nothing but a caller's mistake. */
   tryCall<Result>(fn: Callee<Result>, options: CallOptions = NO_OPTIONS): Promise<CallOutcome<Result>> {
     const { isStarted, view } = this.#gate;
     if (options === NO_OPTIONS && this.#isPlain && isStarted && view.state.kind !== "closed") {
@@ -150,6 +150,7 @@ export class CircuitBreaker implements AsyncDisposable {
   /**
    * Rejects all calls of the whole fleet until {@linkcode CircuitBreaker.reset}.
    *
+   * @throws {TypeError} When the reason is no string.
    * @throws The store's error, when the breaker is strict and the store cannot be reached.
    */
   async isolate(reason: string): Promise<void> {
