@@ -182,7 +182,7 @@ export class CompositeBackend implements StorageBackend {
 
   async recover(queue?: Key): Promise<number> {
     this.#requireOpen();
-    if (queue) return await this.#routes.of(queue).recover(queue);
+    if (queue !== undefined) return await this.#routes.of(queue).recover(queue);
     const counts = await Promise.all(this.#routes.children.map((child) => child.recover()));
     return counts.reduce((sum, count) => sum + count, 0);
   }

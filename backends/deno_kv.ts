@@ -27,7 +27,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { listLimit, messagesLimit, prepareClaim, requireState } from "../src/storage/batch.ts";
+import { listLimit, messagesLimit, prepareClaim, requireCursor, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { readChanges } from "./deno_kv/changes.ts";
@@ -203,7 +203,7 @@ export class DenoKvBackend implements StorageBackend {
   }
 
   changes(parent: Key, after?: string): Promise<Changes> {
-    return this.#call(() => readChanges(this.#parts, this.#records, encodeKey(parent), after));
+    return this.#call(() => readChanges(this.#parts, this.#records, encodeKey(parent), requireCursor(after)));
   }
 
   commit(batch: Batch): Promise<CommitResult> {
@@ -218,7 +218,7 @@ export class DenoKvBackend implements StorageBackend {
 
   recover(queue?: Key): Promise<number> {
     return this.#call(async () => {
-      if (queue) return await this.#settler.settle(encodeKey(queue), this.#engine.deadline());
+      if (queue !== undefined) return await this.#settler.settle(encodeKey(queue), this.#engine.deadline());
       const recovered = await this.#queues.recover();
       this.#inBackground(() => this.#contents.sweep(this.#clock.now(), this.#engine.deadline()));
       return recovered;

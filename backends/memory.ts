@@ -30,10 +30,11 @@ import {
   prepareClaim,
   type PreparedBatch,
   type PreparedOperation,
+  requireCursor,
   requireState,
 } from "../src/storage/batch.ts";
 import { copyJson, type JsonValue } from "../src/storage/json.ts";
-import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../src/storage/key.ts";
+import { compareEncoded, decodeKey, encodeKey, encodeKeys, type Key, prefixRange } from "../src/storage/key.ts";
 import { Listeners } from "../src/storage/listeners.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { type Message, Queue } from "./memory/queue.ts";
@@ -103,7 +104,7 @@ export class MemoryBackend implements StorageBackend {
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     this.#begin();
-    return this.#afterTurn(keys.map((key) => this.#records.get(encodeKey(key))));
+    return this.#afterTurn(encodeKeys(keys).map((key) => this.#records.get(key)));
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
@@ -135,7 +136,7 @@ export class MemoryBackend implements StorageBackend {
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
   async changes(parent: Key, after?: string): Promise<Changes> {
     const now = this.#begin();
-    return this.#records.changes(encodeKey(parent), after, now);
+    return this.#records.changes(encodeKey(parent), requireCursor(after), now);
   }
 
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
@@ -161,7 +162,7 @@ export class MemoryBackend implements StorageBackend {
   // deno-lint-ignore require-await -- async so that a mistake rejects instead of throwing
   async recover(queue?: Key): Promise<number> {
     const now = this.#begin();
-    if (queue) return this.#queues.get(encodeKey(queue))?.settle(now) ?? 0;
+    if (queue !== undefined) return this.#queues.get(encodeKey(queue))?.settle(now) ?? 0;
     let recovered = 0;
     for (const each of this.#queues.values()) recovered += each.settle(now);
     return recovered;

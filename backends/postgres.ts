@@ -26,11 +26,12 @@ import {
   prepareBatch,
   prepareClaim,
   type PreparedBatch,
+  requireCursor,
   requireState,
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
@@ -235,7 +236,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
-    const encoded = keys.map(encodeKey);
+    const encoded = encodeKeys(keys);
     return await this.#track(() => this.#reads.get(encoded));
   }
 
@@ -253,8 +254,8 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async changes(parent: Key, after?: string): Promise<Changes> {
-    const encoded = encodeKey(parent);
-    return await this.#track(() => this.#reads.changes(encoded, after));
+    const [encoded, cursor] = [encodeKey(parent), requireCursor(after)];
+    return await this.#track(() => this.#reads.changes(encoded, cursor));
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
@@ -272,7 +273,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async recover(queue?: Key): Promise<number> {
-    const name = queue && encodeKey(queue);
+    const name = queue === undefined ? undefined : encodeKey(queue);
     return await this.#track(() => name === undefined ? this.#claims.recoverAll() : this.#claims.recover(name));
   }
 

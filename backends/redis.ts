@@ -21,10 +21,17 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { listLimit, messagesLimit, prepareBatch, prepareClaim, requireState } from "../src/storage/batch.ts";
+import {
+  listLimit,
+  messagesLimit,
+  prepareBatch,
+  prepareClaim,
+  requireCursor,
+  requireState,
+} from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, type Key, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { Addresses } from "./redis/addresses.ts";
 import { boundsAfter, boundsOf } from "./redis/bounds.ts";
@@ -166,7 +173,7 @@ export class RedisBackend implements StorageBackend {
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     this.#begin();
-    return await this.#gets.run({ keys: keys.map(encodeKey), deadlineMs: this.#deadline() });
+    return await this.#gets.run({ keys: encodeKeys(keys), deadlineMs: this.#deadline() });
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
@@ -207,9 +214,9 @@ export class RedisBackend implements StorageBackend {
     });
   }
 
-  changes(parent: Key, after = ""): Promise<Changes> {
+  changes(parent: Key, after?: string): Promise<Changes> {
     return this.#track(async () => {
-      const [, position = "", since = ""] = CURSOR.exec(after) ?? [];
+      const [, position = "", since = ""] = CURSOR.exec(requireCursor(after) ?? "") ?? [];
       const reply = await this.#engine.read(CHANGES, [encodeKey(parent), position, since], this.#deadline());
       const [now, known, more, reached, began, count, ...rest] = reply;
       const deletions = Number(count);
@@ -249,7 +256,7 @@ export class RedisBackend implements StorageBackend {
 
   recover(queue?: Key): Promise<number> {
     return this.#track(async () => {
-      if (queue) return await this.#recover([encodeKey(queue)]);
+      if (queue !== undefined) return await this.#recover([encodeKey(queue)]);
       let recovered = 0;
       for await (const names of this.#queueNames([])) {
         for (let start = 0; start < names.length; start += RECOVER_PAGE) {

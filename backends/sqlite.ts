@@ -28,10 +28,17 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
-import { listLimit, messagesLimit, prepareBatch, prepareClaim, requireState } from "../src/storage/batch.ts";
+import {
+  listLimit,
+  messagesLimit,
+  prepareBatch,
+  prepareClaim,
+  requireCursor,
+  requireState,
+} from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { isInMemory } from "./sqlite/connection.ts";
@@ -147,7 +154,7 @@ export class SqliteBackend implements StorageBackend {
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     this.#requireOpen();
-    const encoded = keys.map(encodeKey);
+    const encoded = encodeKeys(keys);
     return await this.#read((store, now) => {
       const get = () => encoded.map((key) => store.records.get(key, now));
       return encoded.length > 1 ? store.connection.read(get) : get();
@@ -191,9 +198,9 @@ export class SqliteBackend implements StorageBackend {
 
   async changes(parent: Key, after?: string): Promise<Changes> {
     this.#requireOpen();
-    const encoded = encodeKey(parent);
+    const [encoded, cursor] = [encodeKey(parent), requireCursor(after)];
     return await this.#read(({ records, connection }, now) =>
-      connection.read(() => records.changes(encoded, after, now))
+      connection.read(() => records.changes(encoded, cursor, now))
     );
   }
 
@@ -219,7 +226,7 @@ export class SqliteBackend implements StorageBackend {
 
   async recover(queue?: Key): Promise<number> {
     this.#requireOpen();
-    return await this.#settle(queue ? encodeKey(queue) : null);
+    return await this.#settle(queue === undefined ? null : encodeKey(queue));
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {

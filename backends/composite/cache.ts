@@ -20,7 +20,7 @@ import type {
   Unlisten,
 } from "../../src/storage/backend.ts";
 import { copyJson } from "../../src/storage/json.ts";
-import { encodeKey, type Key } from "../../src/storage/key.ts";
+import { encodeKey, encodeKeys, type Key } from "../../src/storage/key.ts";
 import { CACHE_OPTIONS, type CacheOptions } from "./options.ts";
 
 interface Cached {
@@ -62,7 +62,7 @@ export class CachedBackend implements StorageBackend {
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     await this.#listen();
     const startMs = monotonicMs(this.#clock);
-    const names = keys.map(encodeKey);
+    const names = encodeKeys(keys);
     const found = names.map((name) => this.#look(name, startMs));
     const missing = names.flatMap((_, index) => found[index] === undefined ? [index] : []);
     if (missing.length > 0) {

@@ -21,7 +21,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../../src/storage/backend.ts";
-import { listLimit } from "../../src/storage/batch.ts";
+import { listLimit, requireCursor } from "../../src/storage/batch.ts";
 import { collect } from "../../src/storage/es2024.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
@@ -99,11 +99,12 @@ export class FallbackBackend implements StorageBackend {
   }
 
   /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
-  changes(parent: Key, after = ""): Promise<Changes> {
-    return this.#read(
-      async () => withCursorOf("primary", await this.#primary.changes(parent, cursorFor("primary", after))),
+  async changes(parent: Key, after?: string): Promise<Changes> {
+    const cursor = requireCursor(after) ?? "";
+    return await this.#read(
+      async () => withCursorOf("primary", await this.#primary.changes(parent, cursorFor("primary", cursor))),
       async () => {
-        const changes = await this.#fallback.changes(parent, cursorFor("fallback", after));
+        const changes = await this.#fallback.changes(parent, cursorFor("fallback", cursor));
         return withCursorOf("fallback", {
           ...changes,
           entries: changes.entries.map((entry) => this.#marks.entry(entry)),

@@ -75,7 +75,8 @@ export class Routes<Route extends ResolvedRoute = ResolvedRoute> {
 
   /** Who serves all of these keys, `null` when it is several. */
   ofAll(keys: readonly Key[]): StorageBackend | null {
-    const first = keys[0];
+    // What is no array of keys, any child refuses.
+    const first = Array.isArray(keys) ? keys[0] : undefined;
     if (this.#routes.length === 0 || first === undefined) return this.#rest.backend;
     const child = this.of(first);
     for (let index = 1; index < keys.length; index++) if (this.of(keys[index] ?? first) !== child) return null;

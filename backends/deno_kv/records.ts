@@ -3,7 +3,15 @@
 import { BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Entry, ListOptions } from "../../src/storage/backend.ts";
-import { compareEncoded, decodeKey, encodedParent, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import {
+  compareEncoded,
+  decodeKey,
+  encodedParent,
+  encodeKey,
+  encodeKeys,
+  type Key,
+  prefixRange,
+} from "../../src/storage/key.ts";
 import { decodeFeed, decodeRecord, encodeFeed, type StoredRecord } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { MAX_PAGE } from "./driver.ts";
@@ -35,7 +43,7 @@ export class Records {
   /** The records with these keys. */
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     const deadlineMs = this.#parts.engine.deadline();
-    return await this.#load(await this.#read(keys.map(encodeKey), deadlineMs), deadlineMs);
+    return await this.#load(await this.#read(encodeKeys(keys), deadlineMs), deadlineMs);
   }
 
   /** The records of these changes, without those that have changed again. */

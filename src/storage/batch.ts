@@ -202,6 +202,15 @@ export function messagesLimit(options: MessageListOptions): number {
 const MESSAGE_LIST_OPTIONS: OptionNames<MessageListOptions> = { limit: true };
 
 /**
+ * Checks a cursor of a feed of changes: one that nobody has given is for the engine to tell.
+ *
+ * @throws {TypeError} When it is no string.
+ */
+export function requireCursor(after: string | undefined): string | undefined {
+  return after === undefined ? undefined : requireString("after", after, 0, Infinity);
+}
+
+/**
  * Checks how many items a listing may give.
  *
  * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.

@@ -39,6 +39,16 @@ export function encodeKey(key: Key): string {
   return encoded;
 }
 
+/**
+ * Encodes several keys, as {@linkcode encodeKey} does each.
+ *
+ * @throws {TypeError | RangeError} When they are no array, or one of them is no key.
+ */
+export function encodeKeys(keys: readonly Key[]): string[] {
+  if (!Array.isArray(keys)) throw new TypeError(`Cannot use keys: they must be an array of keys, got ${typeof keys}`);
+  return keys.map((key) => encodeKey(key));
+}
+
 // Most calls are about a queue that was used just before. To find its string costs a fifth of making it anew, and the
 // same string comes with its hash: 40 ns instead of 200 ns a call, a tenth of a whole round trip in memory.
 const MEMO_SLOTS = 64;
