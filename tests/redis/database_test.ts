@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { RedisBackend } from "../../backends/redis.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
+import { message, QUEUE } from "../../src/testing/steps.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
 Deno.test("RedisBackend refuses a URL whose database is no number, or whose login is not encoded", () => {
@@ -27,5 +28,17 @@ Deno.test({
     await using none = new RedisBackend({ url: `${server.url}/999`, commandTimeoutMs: 500 });
     await assertRejects(() => none.commit(set), BackendUnavailableError, "DB index is out of range");
     assertEquals(await server.command("INFO", "keyspace"), used);
+  },
+});
+
+Deno.test({
+  name: "RedisBackend does what a user may who may not publish, and says so",
+  ignore: redisProgram === null, // where no server can be installed
+  fn: async () => {
+    await using server = await RedisServer.start();
+    await server.command("ACL", "SETUSER", "quiet", "on", ">pw", "~*", "resetchannels", "+@all");
+    await using backend = new RedisBackend({ url: server.url.replace("//", "//quiet:pw@") });
+    const { committed } = await backend.commit({ operations: [message("m")] });
+    assertEquals([committed, (await backend.stats(QUEUE)).ready], [true, 1]);
   },
 });

@@ -129,6 +129,8 @@ function redis.call(name, ...)
   return plain(original(name, ...))
 end
 
+redis.pcall = redis.call
+
 local function script()
 `;
 }
