@@ -2,7 +2,7 @@
 
 import { DURATION, requireNumber, requireOptionsObject, requireSignal } from "../check.ts";
 import { type Clock, monotonicMs } from "../clock.ts";
-import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
+import { BackendUnavailableError, OutcomeUnknownError, tellSafely } from "../errors.ts";
 import { observeReceive } from "../observability/messaging_telemetry.ts";
 import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
@@ -27,6 +27,8 @@ export interface TakeOptions {
   readonly waitMs: number;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of an outage that is waited out, once. What it throws is ignored. */
+  readonly onOutage?: (error: Error) => void;
 }
 
 /** One queue, and those of this coordinator who wait at it: they share a listener, which lives from the first wait to `close`. */
@@ -55,13 +57,13 @@ export class Inbox {
    */
   async take(options: TakeOptions): Promise<Delivery[]> {
     requireOptionsObject("take()", options);
-    const { leaseMs, limit, waitMs, signal } = options;
+    const { leaseMs, limit, waitMs, signal, onOutage } = options;
     if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
     if (signal !== undefined) requireSignal("signal", signal);
     signal?.throwIfAborted();
     if (waitMs === 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
     const deadline = monotonicMs(this.#clock) + waitMs;
-    while (true) {
+    for (let isAway = false;;) {
       const wakes = this.#wakes;
       const outcome = await this.#look(leaseMs, limit);
       const remainingMs = deadline - monotonicMs(this.#clock);
@@ -73,6 +75,8 @@ export class Inbox {
         if (outcome.type === "outage") throw outcome.error;
         return [];
       }
+      if (outcome.type === "outage" && !isAway) tellSafely(() => onOutage?.(outcome.error));
+      isAway = outcome.type === "outage";
       await this.#wait(wakes, Math.min(outcome.sleepMs, remainingMs), signal);
     }
   }

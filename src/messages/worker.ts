@@ -63,7 +63,7 @@ export interface ServeOptions {
   readonly visibilityTimeoutMs?: number;
   /** Stops the server when it is aborted, as `stop()` does. */
   readonly signal?: AbortSignal;
-  /** Told of every failure: of a handler, and of the backend. What it throws is ignored. */
+  /** Told of every failure: of a handler, of settling, and of an outage of the backend once. What it throws is ignored. */
   readonly onError?: (error: unknown, message?: AgentMessage) => void;
 }
 
@@ -147,6 +147,7 @@ class MailboxServer implements AgentServer {
   readonly #inbox: Inbox;
   readonly #leases: LeaseKeeper;
   readonly #stopping = new AbortController();
+  readonly #onOutage = (error: Error): void => this.#report(error);
   /** Those whose handler runs, and those that are being settled. */
   readonly #handlings = new Bag<Handling>();
   #running = 0;
@@ -221,7 +222,13 @@ class MailboxServer implements AgentServer {
   async #take(limit: number): Promise<ReceivedMessage[]> {
     const { signal } = this.#stopping;
     try {
-      const deliveries = await this.#inbox.take({ leaseMs: this.#leaseMs, limit, waitMs: Infinity, signal });
+      const deliveries = await this.#inbox.take({
+        leaseMs: this.#leaseMs,
+        limit,
+        waitMs: Infinity,
+        signal,
+        onOutage: this.#onOutage,
+      });
       return await this.#coordinator.accept(deliveries);
     } catch (error) {
       if (signal.aborted) return [];

@@ -56,7 +56,24 @@ Deno.test("serveAgent() stops when its signal is aborted", async () => {
   await memory.close();
 });
 
-Deno.test("serveAgent() goes on after an outage of its claims, and tells of it", async () => {
+Deno.test("serveAgent() goes on after an outage of its claims, and tells of each once", async () => {
+  const handled: unknown[] = [];
+  const { clock, memory, methods, coordinator, errors, server } = serve(({ payload }) => void handled.push(payload.n));
+  for (const outage of [1, 2]) {
+    methods.claim = away;
+    await clock.advance(5000);
+    assertEquals(errors.length, outage);
+    assertInstanceOf(errors.at(-1), BackendUnavailableError);
+    delete methods.claim;
+    await coordinator.sendMessage(SENDER, AGENT, { payload: { n: outage } });
+    await clock.advance(1000);
+  }
+  assertEquals(handled, [1, 2]);
+  await server.stop();
+  await memory.close();
+});
+
+Deno.test("serveAgent() goes on when what it has claimed cannot be given up, and tells of it", async () => {
   const handled: unknown[] = [];
   const { clock, memory, methods, coordinator, errors, server } = serve(({ payload }) => void handled.push(payload.n));
   methods.claim = () => Promise.resolve([{ ...DELIVERY, value: { v: 99 } }]); // accepting it writes
