@@ -1,6 +1,6 @@
 /** Opens a backend by its URL, loading only what that one needs. @module */
 
-import { type OptionNames, requireClock, requireOptions } from "../src/check.ts";
+import { type OptionNames, requireClock, requireOptions, requireString } from "../src/check.ts";
 import type { Clock } from "../src/clock.ts";
 import { CoordinationError } from "../src/errors.ts";
 import type { StorageBackend } from "../src/storage/backend.ts";
@@ -13,7 +13,10 @@ export interface OpenOptions {
   readonly clock?: Clock;
 }
 
-const OPTIONS: OptionNames<OpenOptions> = { namespace: true, clock: requireClock };
+const OPTIONS: OptionNames<OpenOptions> = {
+  namespace: (field, value) => void requireString(field, value, 1, 256), // each engine has a bound of its own
+  clock: requireClock,
+};
 
 type Opener = (rest: string, url: string, options: OpenOptions) => Promise<StorageBackend>;
 
@@ -27,10 +30,12 @@ const OPENERS: Readonly<Record<string, Opener>> = {
     if (rest === "") {
       throw new TypeError('Cannot open the backend: "sqlite:" must be followed by a file, or ":memory:"');
     }
+    requireFile("sqlite:", rest);
     return new SqliteBackend({ path: rest, ...options });
   },
   kv: async (rest, _url, options) => {
     const { DenoKvBackend } = await import("./deno_kv.ts");
+    requireFile("kv:", rest);
     const place = rest === "" ? {} : /^https?:/i.test(rest) ? { url: rest } : { path: rest };
     return new DenoKvBackend({ ...place, ...options });
   },
@@ -39,6 +44,12 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   postgres: openPostgres,
   postgresql: openPostgres,
 };
+
+/** Other libraries have a "//" in their URLs of files, and do not agree on what follows it. */
+function requireFile(scheme: string, rest: string): void {
+  if (!rest.startsWith("//")) return;
+  throw new TypeError(`Cannot open the backend: "${scheme}" is followed by the file itself, without "//" before it`);
+}
 
 async function openRedis(_rest: string, url: string, { namespace }: OpenOptions): Promise<StorageBackend> {
   const { RedisBackend } = await import("./redis.ts");
@@ -69,12 +80,12 @@ async function openPostgres(_rest: string, url: string, { namespace }: OpenOptio
  * console.log((await coordinator.stats()).length); // 0
  * ```
  *
- * @throws {TypeError} When it is no URL, or an option is none.
+ * @throws {TypeError | RangeError} When it is no URL, or an option breaks its rule.
  * @throws {CoordinationError} `UNKNOWN_SCHEME`, `DRIVER_MISSING`, `BACKEND_UNAVAILABLE`; no message has the credentials.
  */
 export async function openBackend(url: string, options: OpenOptions = {}): Promise<StorageBackend> {
   requireOptions("openBackend()", options, OPTIONS);
-  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(String(url)) ?? [];
+  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(requireString("url", url, 0, Infinity)) ?? [];
   if (scheme === "") {
     throw new TypeError('Cannot open the backend: the URL must begin with a scheme, such as "memory:"');
   }

@@ -46,6 +46,17 @@ Deno.test({
 Deno.test("openBackend() refuses what is no URL, and names the schemes that it knows", async () => {
   await assertRejects(() => openBackend("crew.sqlite"), TypeError, "scheme");
   await assertRejects(() => openBackend("sqlite:"), TypeError, "file");
+  const none = (value: unknown) => value as string;
+  await assertRejects(
+    () => openBackend(none(undefined)),
+    TypeError,
+    "Cannot use url: it must be a string, got undefined",
+  );
+  await assertRejects(() => openBackend("memory:", { namespace: none(5) }), TypeError, "Cannot use namespace");
+  // Other libraries' "//" would be the root of the file system here.
+  for (const url of ["sqlite://crew.sqlite", "sqlite:///tmp/crew.sqlite", "kv://crew.kv"]) {
+    await assertRejects(() => openBackend(url), TypeError, "is followed by the file itself, without");
+  }
   const error = await assertRejects(() => openBackend("mysql://root:secret@localhost"), CoordinationError, "redis");
   assertEquals(error.code, "UNKNOWN_SCHEME");
   assertFalse(error.message.includes("secret"));
