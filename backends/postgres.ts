@@ -1,6 +1,5 @@
 /** The PostgreSQL backend: records and queues in tables of a server that one already runs, or of PGlite. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
 import type {
@@ -25,7 +24,6 @@ import {
   messagesLimit,
   prepareBatch,
   prepareClaim,
-  type PreparedBatch,
   requireCursor,
   requireState,
 } from "../src/storage/batch.ts";
@@ -35,6 +33,7 @@ import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/s
 import { UnderWay } from "../src/storage/under_way.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
+import { Commits, deadlineOf } from "./postgres/commits.ts";
 import { Connection, within } from "./postgres/connection.ts";
 import { Express } from "./postgres/express.ts";
 import {
@@ -43,12 +42,11 @@ import {
   connect,
   type Driver,
   isPGlite,
-  type PGliteClient,
   type PGliteTransaction,
-  type PostgresClient,
   type PostgresTransaction,
 } from "./postgres/driver.ts";
 import { translate } from "./postgres/faults.ts";
+import { type PostgresBackendOptions, readOptions } from "./postgres/options.ts";
 import { QueueNumbers } from "./postgres/queues.ts";
 import { Reads } from "./postgres/reads.ts";
 import { statementsFor } from "./postgres/statements.ts";
@@ -56,6 +54,7 @@ import { Sweep } from "./postgres/sweep.ts";
 import { parseUrl } from "./postgres/url.ts";
 import { POLL_MS, Wakeups } from "./postgres/wakeups.ts";
 
+export type { PostgresBackendOptions } from "./postgres/options.ts";
 export type {
   Parameter,
   PGliteClient,
@@ -64,37 +63,10 @@ export type {
   PostgresTransaction,
 } from "./postgres/driver.ts";
 
-/** How to make a {@linkcode PostgresBackend}: with a URL or with a client, one of the two. */
-export interface PostgresBackendOptions {
-  /**
-   * Where the server is: `postgres://[user[:password]@]host[:port]/database`, or `postgres:///database?host=/directory`
-   * for a socket. Needs `npm:postgres`.
-   */
-  readonly url?: string;
-  /** A client that the caller made, of `npm:postgres` or `npm:@electric-sql/pglite`; `close` leaves it open. */
-  readonly client?: PostgresClient | PGliteClient;
-  /** Keeps apart those who share a schema. 1 to 64 characters. @default {"ao"} */
-  readonly namespace?: string;
-  /** The schema of the tables, which is made where there is none. @default {"agent_coordination"} */
-  readonly schema?: string;
-  /** How long a call may take, in milliseconds, waiting for a connection included. @default {5000} */
-  readonly commandTimeoutMs?: number;
-  /** How many connections there are at most, beside one to listen; only with `url`. @default {4} */
-  readonly maxConnections?: number;
-  /** Whether statements are prepared; `false` behind a proxy that cannot tell whose are whose. @default {true} */
-  readonly prepare?: boolean;
-}
-
 /** PostgreSQL takes 1 GB a column; long before that, one value holds up the connection that others share. */
 const MAX_VALUE_BYTES = 16 * 1024 * 1024;
 
-/** A round trip carries no more than so much text, so that none takes long. */
-const MAX_GROUP_LENGTH = 1024 * 1024;
-/** What an operation weighs beside its value. */
-const OPERATION_LENGTH = 250;
-
 type Limited<Call> = Call & { readonly deadlineMs: number };
-type CommitCall = Limited<{ readonly batch: PreparedBatch<string> }>;
 
 /**
  * Records and queues on PostgreSQL 13 or newer, or PGlite. Calls that are made at the same time travel together in one
@@ -120,14 +92,11 @@ export class PostgresBackend implements StorageBackend {
   readonly #options: PostgresBackendOptions;
   readonly #limitMs: number;
   readonly #connection: Connection;
-  readonly #committer: Committer;
-  /** `null` in a transaction of the caller's, which an error would end. */
-  readonly #express: Express | null;
   readonly #claims: Claims;
   readonly #reads: Reads;
   readonly #sweep: Sweep;
   readonly #wakeups: Wakeups;
-  readonly #commits: GroupCommit<CommitCall, CommitResult>;
+  readonly #commits: Commits;
   readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[]>;
   readonly #calls = new UnderWay();
   #isClosed = false;
@@ -139,20 +108,9 @@ export class PostgresBackend implements StorageBackend {
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    */
   constructor(options: PostgresBackendOptions) {
-    const { url, client, maxConnections = 4, prepare = true } = options;
-    const { namespace = "ao", schema = "agent_coordination", commandTimeoutMs = 5000 } = options;
-    if ((url === undefined) === (client === undefined)) {
-      throw new TypeError("Cannot use the options: they must have either url or client");
-    }
-    if (!requireString("namespace", namespace, 1, 64).isWellFormed()) {
-      throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
-    }
-    if (!/^[a-z_][a-z0-9_]*$/.test(requireString("schema", schema, 1, 63))) {
-      throw new TypeError(`Cannot use schema: it must have only a to z, 0 to 9 and _, got ${schema}`);
-    }
-    requireNumber("maxConnections", maxConnections, { min: 1, max: 1000, integer: true });
+    const { url, client, namespace, schema, commandTimeoutMs, maxConnections, prepare } = readOptions(options);
     this.#options = options;
-    this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
+    this.#limitMs = commandTimeoutMs;
     this.name = url === undefined ? "postgres" : parseUrl(url).name;
     const isEmbedded = client !== undefined && isPGlite(client);
     this.traits = {
@@ -185,17 +143,21 @@ export class PostgresBackend implements StorageBackend {
     this.#wakeups = new Wakeups({ connection, statements, namespace: prefix, channel, limitMs: this.#limitMs });
     const notify = { channel, payload: (topics: ReadonlySet<string>) => this.#wakeups.payload(topics) };
     const committing = { statements, queues, namespace: prefix, notify };
-    this.#committer = new Committer(committing);
-    this.#express = inside ? null : new Express({ ...committing, connection });
+    this.#commits = new Commits({
+      connection,
+      committer: new Committer(committing),
+      express: inside ? null : new Express({ ...committing, connection }),
+      tell: ({ topics, added }) => {
+        this.#wakeups.wake(topics);
+        this.#sweep.pay(added);
+      },
+      // Others use connections, too; of a client of the caller's, nobody knows how many it has.
+      maxWaiting: client === undefined ? Math.max(1, maxConnections - 2) : 1,
+    });
     const deadline = () => this.#deadline();
     this.#claims = new Claims({ connection, statements, queues, namespace: prefix, deadline });
     this.#reads = new Reads({ connection, statements, namespace: prefix, deadline });
     this.#sweep = inside?.sweep ?? new Sweep(connection, statements);
-    this.#commits = new GroupCommit<CommitCall, CommitResult>({
-      flush: (calls) => this.#flush(calls),
-      weigh: ({ batch }) => weightOf(batch),
-      maxWeight: MAX_GROUP_LENGTH,
-    });
     this.#claimCalls = new GroupCommit<Limited<ClaimCall>, Delivery[]>({
       flush: (calls) => this.#claims.run(calls, deadlineOf(calls)),
       maxInFlight: isEmbedded ? 1 : 2,
@@ -260,7 +222,7 @@ export class PostgresBackend implements StorageBackend {
 
   async commit(batch: Batch): Promise<CommitResult> {
     this.#begin();
-    return await this.#commits.run({ batch: prepareBatch(batch, encodeValue), deadlineMs: this.#deadline() });
+    return await this.#commits.run(prepareBatch(batch, encodeValue), this.#deadline());
   }
 
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
@@ -332,36 +294,6 @@ export class PostgresBackend implements StorageBackend {
     await Promise.all([limited, this.#connection.close()]);
   }
 
-  async #flush(calls: readonly CommitCall[]): Promise<readonly (CommitResult | Error)[]> {
-    const batches = calls.map(({ batch }) => batch);
-    const deadlineMs = deadlineOf(calls);
-    const sped = await this.#express?.run(batches, deadlineMs);
-    if (!sped) return await this.#commitAll(batches, deadlineMs);
-    this.#tell(sped);
-    const rest = batches.filter((_, index) => !sped.results[index]);
-    if (rest.length === 0) return sped.results.filter((result) => result !== null);
-    // What is done already is not to be told as failed.
-    const others = await this.#commitAll(rest, deadlineMs).catch((error: Error) => rest.map(() => error));
-    let next = 0;
-    // deno-coverage-ignore -- the compiler asks for it: each of the rest has got its outcome
-    return sped.results.map((result) => result ?? others[next++] ?? new Error("Cannot tell what became of the batch"));
-  }
-
-  async #commitAll(batches: readonly PreparedBatch<string>[], deadlineMs: number): Promise<readonly CommitResult[]> {
-    const committed = await this.#connection.transaction(
-      deadlineMs,
-      (session, outside) => this.#committer.prepare(session, outside, batches),
-      (session, numbers) => this.#committer.run(session, batches, numbers),
-    );
-    this.#tell(committed);
-    return committed.results;
-  }
-
-  #tell({ topics, added }: { readonly topics: ReadonlySet<string>; readonly added: number }): void {
-    this.#wakeups.wake(topics);
-    this.#sweep.pay(added);
-  }
-
   /** The items of pages, each of which is a call. */
   async *#pages<Item>(pages: AsyncIterator<readonly Item[]>): AsyncGenerator<Item> {
     for (;;) {
@@ -406,20 +338,6 @@ function encodeValue(value: unknown, path: string): string {
     if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
   }
   return text;
-}
-
-function weightOf({ operations }: PreparedBatch<string>): number {
-  let weight = 0;
-  for (const operation of operations) {
-    weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);
-  }
-  return weight;
-}
-
-/** The first to come is the first whose time is over; with it, the whole round trip is given up. */
-function deadlineOf([first]: readonly { readonly deadlineMs: number }[]): number {
-  // deno-coverage-ignore -- the compiler asks for it: a group has a first call
-  return first?.deadlineMs ?? 0;
 }
 
 /** A short name that is one for one text: 52 bits of it. */

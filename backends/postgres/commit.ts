@@ -64,9 +64,10 @@ export class Committer {
     session: Session,
     outside: Session,
     batches: readonly PreparedBatch<string>[],
+    lockMs: number | null,
   ): Promise<ReadonlyMap<string, number>> {
     const { queues, filled } = scopeOf(batches);
-    return await this.#parts.queues.find(session, queues, filled, outside);
+    return await this.#parts.queues.find(session, queues, filled, lockMs, outside);
   }
 
   /**

@@ -62,7 +62,7 @@ export class Connection {
 
   /**
    * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, where there
-   * is a connection for it: the caller's transactions may hold all.
+   * is a connection for it: the caller's transactions may hold all. It waits for what others hold for `lockMs` at most.
    *
    * @throws {OutcomeUnknownError} When the answer to its commit was lost.
    */
@@ -70,13 +70,14 @@ export class Connection {
     deadlineMs: number,
     before: (session: Session, outside: Session) => Promise<Prepared>,
     work: (session: Session, prepared: Prepared) => Promise<Result>,
+    lockMs: number = lockLimitMs(deadlineMs),
   ): Promise<Result> {
     const { outer } = this.#parts;
     return this.#run(deadlineMs, async (driver, sent) => {
       const prepared = await before(driver, outer ? outsideOf(driver, outer) : driver);
       return await driver.transaction(async (session) => {
         // Sent first, and answered with the rest.
-        const limits = driver.isForeign ? null : this.#limit(session, deadlineMs);
+        const limits = driver.isForeign ? null : this.#limit(session, deadlineMs, lockMs);
         const [result] = await Promise.all([work(session, prepared), limits]);
         // Its caller was told that nothing has happened.
         if (monotonicMs(systemClock) >= deadlineMs) throw new LateError("the transaction took too long");
@@ -117,9 +118,9 @@ export class Connection {
     await driver?.close();
   }
 
-  #limit(session: Session, deadlineMs: number): Promise<unknown> {
+  #limit(session: Session, deadlineMs: number, lockMs: number): Promise<unknown> {
     const limitMs = Math.max(deadlineMs - monotonicMs(systemClock), 0) + SERVER_GRACE_MS;
-    return session.query(this.#parts.statements.limits, [String(lockLimitMs(deadlineMs)), String(Math.ceil(limitMs))]);
+    return session.query(this.#parts.statements.limits, [String(lockMs), String(Math.ceil(limitMs))]);
   }
 
   async #run<Result>(

@@ -3,7 +3,7 @@
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
 import { type CommitterParts, SWEEP_AFTER_MS } from "./commit.ts";
-import { type Connection, lockLimitMs } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Parameter } from "./driver.ts";
 import { codeOf } from "./faults.ts";
 import { numberOf } from "./ledger.ts";
@@ -38,9 +38,9 @@ export class Express {
   }
 
   /** Commits what it can; `null` where a batch in the group is none of the usual ones, so that their order is kept. */
-  async run(batches: readonly PreparedBatch<string>[], deadlineMs: number): Promise<Sped | null> {
+  async run(batches: readonly PreparedBatch<string>[], deadlineMs: number, lockMs: number): Promise<Sped | null> {
     if (!batches.every(isUsual)) return null;
-    const numbers = await this.#numbersOf(batches, deadlineMs);
+    const numbers = await this.#numbersOf(batches, deadlineMs, lockMs);
     const sends: Send[] = [];
     const acks: Ack[] = [];
     const topics = new Set<string>();
@@ -56,7 +56,7 @@ export class Express {
     }
     const results: (CommitResult | null)[] = batches.map(() => null);
     if (hasTwins(sends)) return { results, topics: new Set(), added: 0 };
-    const [sent, acknowledged] = await this.#commit(sends, acks, topics, deadlineMs);
+    const [sent, acknowledged] = await this.#commit(sends, acks, topics, deadlineMs, lockMs);
     // deno-coverage-ignore -- the compiler asks for it: these are the sends that were made
     for (const nth of sent) results[sends[nth - 1]?.index ?? -1] = SENT;
     // deno-coverage-ignore -- the compiler asks for it: these are the acknowledgements that were made
@@ -70,6 +70,7 @@ export class Express {
     acks: readonly Ack[],
     topics: ReadonlySet<string>,
     deadlineMs: number,
+    lockMs: number,
   ): Promise<[sent: readonly number[], acknowledged: readonly number[]]> {
     const { statements, namespace, notify, connection } = this.#parts;
     const nums = new Set([...sends, ...acks].map(({ num }) => num));
@@ -96,7 +97,7 @@ export class Express {
     ];
     const [row] = await connection.write(deadlineMs, async (session) => {
       try {
-        return await session.query(statements.express, [...parameters, String(lockLimitMs(deadlineMs))]);
+        return await session.query(statements.express, [...parameters, String(lockMs)]);
       } catch (error) {
         if (codeOf(error) === UNIQUE_VIOLATION) return [];
         throw error;
@@ -108,6 +109,7 @@ export class Express {
   async #numbersOf(
     batches: readonly PreparedBatch<string>[],
     deadlineMs: number,
+    lockMs: number,
   ): Promise<ReadonlyMap<string, number>> {
     const { connection, queues } = this.#parts;
     const names = new Set<string>();
@@ -120,7 +122,7 @@ export class Express {
       if (operation.type === "enqueue") needed.add(operation.queue);
       isKnown &&= queues.get(operation.queue) !== undefined;
     }
-    if (!isKnown) return await connection.read(deadlineMs, (session) => queues.find(session, names, needed));
+    if (!isKnown) return await connection.read(deadlineMs, (session) => queues.find(session, names, needed, lockMs));
     // deno-coverage-ignore -- the compiler asks for it: each of them is known
     return new Map(Array.from(names, (name) => [name, queues.get(name) ?? 0]));
   }

@@ -12,6 +12,11 @@ export class StaleError extends Error {
   override readonly name = "StaleError";
 }
 
+/** Another transaction has held for too long what a call is about; nothing has happened. */
+export class HeldError extends BackendUnavailableError {
+  override readonly name = "BackendUnavailableError";
+}
+
 /** `lost`: the connection is; `later`: the server refused, and did nothing; `final`: asking again is of no use. */
 export type Fault = "lost" | "later" | "final";
 
@@ -65,7 +70,7 @@ export function translate(name: string, error: unknown): Error {
   if (codeOf(error) === LOCK_TIMEOUT) {
     const message =
       `Cannot use the backend "${name}": another transaction has held for too long what the call is about`;
-    return new BackendUnavailableError(message, { cause });
+    return new HeldError(message, { cause });
   }
   if (/^XX00[12]$/.test(codeOf(error))) {
     return new BackendCorruptError(`Cannot use the backend "${name}": ${cause.message}`, { cause });

@@ -26,11 +26,15 @@ export class QueueNumbers {
     return this.#numbers.get(name);
   }
 
-  /** Looks up the queues that are not remembered, and makes, `outside`, those of `needed` that there are not. */
+  /**
+   * Looks up the queues that are not remembered, and makes, `outside`, those of `needed` that there are not. It waits for
+   * what others hold for `lockMs` at most; `null` leaves that to the transaction.
+   */
   async find(
     session: Session,
     names: Iterable<string>,
     needed: ReadonlySet<string> = NONE,
+    lockMs: number | null = null,
     outside: Session = session,
   ): Promise<ReadonlyMap<string, number>> {
     if (this.#numbers.size > MAX_NAMES) this.#numbers.clear();
@@ -46,7 +50,7 @@ export class QueueNumbers {
     const missing = unknown.filter((name) => needed.has(name) && !found.has(name));
     if (missing.length > 0) {
       const sorted = missing.map((name) => this.#namespace + name).sort();
-      await outside.query(this.#statements.makeQueues, [arrayLiteral(sorted)]);
+      await outside.query(this.#statements.makeQueues, [arrayLiteral(sorted), lockMs === null ? null : String(lockMs)]);
       await this.#look(session, missing, found);
     }
     return found;

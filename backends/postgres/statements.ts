@@ -33,9 +33,13 @@ export function statementsFor(schemaName: string) {
       SELECT num, live, sequence FROM ${schema}.queues WHERE num = ANY ($1::text::bigint[]) ORDER BY num FOR UPDATE`,
     findQueues: `
       SELECT num, name FROM ${schema}.queues WHERE name = ANY ($1::text::text[])`,
+    // Who makes the same in a transaction is waited for.
     makeQueues: `
+      WITH limits AS MATERIALIZED (
+        SELECT set_config('lock_timeout', coalesce($2::text, current_setting('lock_timeout')), true)
+      )
       INSERT INTO ${schema}.queues (name, touched_at)
-      SELECT name, ${NOW} FROM unnest($1::text::text[]) AS name
+      SELECT name, ${NOW} FROM limits, unnest($1::text::text[]) AS name
       ON CONFLICT (name) DO NOTHING`,
     loadRecords: `
       SELECT key, version, expires_at, feed IS NOT NULL AS tracked FROM ${schema}.records

@@ -252,6 +252,15 @@ Deno.test("PostgresBackend refuses options that break their rules, and repeats n
   assertThrows(() => new PostgresBackend({ url: "postgres://h/d", client }), TypeError, "either url or client");
   assertThrows(() => new PostgresBackend({ client, namespace: "\ud800" }), TypeError, "it must be well-formed Unicode");
   assertThrows(() => new PostgresBackend({ client, schema: "a b" }), TypeError, "Cannot use schema");
+  // What is not typed is refused in words, too.
+  for (
+    const options of [undefined, null, "postgres://h/d", { url: Symbol() }, { url: [Symbol()] }, {
+      url: Object.create(null),
+    }]
+  ) {
+    assertThrows(() => Reflect.construct(PostgresBackend, [options]), TypeError, "Cannot use");
+  }
+  assertThrows(() => new PostgresBackend({ url: "postgres://h/d", prepared: true } as object), TypeError, "takes only");
   for (const url of ["http://u:s3cret@h", "s3cret"]) {
     const error = assertThrows(() => new PostgresBackend({ url }), TypeError, "postgres://host:port/database");
     assertFalse(String(error).includes("s3cret"));

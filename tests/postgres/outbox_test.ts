@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
+import type { Operation } from "../../src/storage/backend.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { until } from "../until.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
@@ -101,6 +102,39 @@ Deno.test({
         assertEquals(held.map(({ id }) => id), ["inside"]);
       });
 
+      await test.step("keeps nobody from other queues and records, and those who wait for its own come in their order", async () => {
+        await using patient = new PostgresBackend({ url: server.url, schema: "patient", commandTimeoutMs: 30_000 });
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const send = (
+          queue: string,
+          id: string,
+        ) => ({ type: "enqueue", queue: [queue], id, value: id, ...bounds } as const);
+        const set = (key: string) => ({ type: "set", key: [key, "x"], value: key, tracked: true } as const);
+        await patient.commit({ operations: [send("held", "first")] });
+        let waiting = 0;
+        const wait = async (...operations: Operation[]) => {
+          waiting++;
+          assert((await patient.commit({ operations })).committed);
+          waiting--;
+        };
+        let waited: Promise<void>[] = [];
+        await sql.begin(async (transaction) => {
+          const inside = patient.inTransaction(transaction);
+          await inside.commit({ operations: [send("held", "inside"), set("held")] });
+          waited = ["a", "b"].map((id) => wait(send("held", id)));
+          for (const other of ["c", "d"]) {
+            await patient.commit({ operations: [send(other, other)] });
+            waited.push(wait(send("held", other), send("third", other)), wait(set("held")));
+            await Promise.all([send(other, "more"), set(other)].map((each) => patient.commit({ operations: [each] })));
+          }
+          assertEquals(waiting, 6);
+        });
+        await Promise.all(waited);
+        const held = await patient.claim(["held"], { leaseMs: 60_000, limit: 10 });
+        assertEquals(held.map(({ id }) => id), ["first", "inside", "a", "b", "c", "d"]);
+        await patient.commit({ operations: [send("held", "last")] });
+      });
+
       await test.step("tells a transaction that is too isolated to see its queue, and sends when that is done anew", async () => {
         const queue = ["unseen"];
         const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
@@ -147,6 +181,17 @@ Deno.test({
         await assertRejects(() => send(true), Error, "no");
         await send(false);
         assertEquals((await own.stats(queue)).ready, 1);
+
+        await using beside = new PostgresBackend({ url: server.url, schema: "alone", commandTimeoutMs: 30_000 });
+        const newer = operations.map((operation) => ({ ...operation, queue: ["newer"] }));
+        let waited: Promise<unknown> = Promise.resolve();
+        await client.begin(async (transaction) => {
+          assert((await own.inTransaction(transaction).commit({ operations: newer })).committed);
+          waited = beside.commit({ operations: newer.map((operation) => ({ ...operation, id: "outside" })) });
+          await beside.commit({ operations: newer.map((operation) => ({ ...operation, queue: ["another"] })) });
+        });
+        await waited;
+        assertEquals((await beside.stats(["newer"])).ready, 2);
         await own.close();
         await client.end();
       });

@@ -59,7 +59,7 @@ Deno.test("Express.run() leaves a send to the other way whose id another process
     throw Object.assign(new Error("duplicate key value"), { code: "23505" });
   });
   const batches = [prepareBatch({ operations: [message("a")] }, encodeJson)];
-  assertEquals(await new Express(parts).run(batches, performance.now() + IN_TIME_MS), {
+  assertEquals(await new Express(parts).run(batches, performance.now() + IN_TIME_MS, IN_TIME_MS), {
     results: [null],
     topics: new Set<string>(),
     added: 0,
@@ -71,7 +71,11 @@ Deno.test("Express.run() passes on what else goes wrong", async () => {
     throw Object.assign(new Error("no room"), { code: "53100" });
   });
   const batches = [prepareBatch({ operations: [message("a")] }, encodeJson)];
-  await assertRejects(() => new Express(parts).run(batches, performance.now() + IN_TIME_MS), Error, "no room");
+  await assertRejects(
+    () => new Express(parts).run(batches, performance.now() + IN_TIME_MS, IN_TIME_MS),
+    Error,
+    "no room",
+  );
 });
 
 Deno.test("Wakeups end a listening that the server begins only after its time", async () => {
