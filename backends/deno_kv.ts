@@ -27,6 +27,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import { listLimit, messagesLimit, prepareClaim, requireCursor, requireState } from "../src/storage/batch.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
@@ -34,7 +35,7 @@ import { readChanges } from "./deno_kv/changes.ts";
 import { Claimer } from "./deno_kv/claim.ts";
 import { Committer } from "./deno_kv/commit.ts";
 import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
-import type { DenoKv } from "./deno_kv/driver.ts";
+import { type DenoKv, FEWEST_CHECKS } from "./deno_kv/driver.ts";
 import { Engine, messageOf } from "./deno_kv/engine.ts";
 import { Feeds } from "./deno_kv/feeds.ts";
 import { Layout } from "./deno_kv/layout.ts";
@@ -67,6 +68,11 @@ export interface DenoKvBackendOptions {
   readonly pollMs?: number;
   /** Whether to be told of it besides, which a local file cannot do. @default {true, with `path` false} */
   readonly watch?: boolean;
+  /**
+   * How many checks and operations a batch may have, as the traits tell: 10 to 100, which is what the engine checks in one
+   * atomic operation. @default {100, with `url` or `kv` and on Node 10, as `npm:@deno/kv` and servers of one's own take}
+   */
+  readonly maxBatchSize?: number;
 }
 
 const OPTIONS: OptionNames<DenoKvBackendOptions> = {
@@ -78,6 +84,7 @@ const OPTIONS: OptionNames<DenoKvBackendOptions> = {
   timeoutMs: true,
   pollMs: true,
   watch: requireBoolean,
+  maxBatchSize: true,
 };
 
 // Long before what a call has written ahead could be taken for left behind.
@@ -94,8 +101,8 @@ const ADDED_A_SWEEP = 100;
  * whose keys and values come to more than one atomic takes (80 KiB and 800 KiB) is refused with a `RangeError`; values
  * that are longer than 64 KiB do not count here, as they are stored in pieces beforehand.
  *
- * `npm:@deno/kv` takes ten checks in one atomic where Deno takes a hundred. What can be divided is; a batch that has more
- * checks, records and messages than that is refused there with a `RangeError`.
+ * `npm:@deno/kv` and servers of one's own take ten checks in one atomic where Deno takes a hundred, and a batch that has more
+ * checks, records and messages than that is refused there with a `RangeError`: `traits.maxBatchSize` says what fits.
  *
  * Deno KV has no clock, so the injected one decides, and the clocks of all processes should agree: as far as they differ,
  * delays end early or late, and messages of different processes change places. An early redelivery is harmless, as the
@@ -141,11 +148,14 @@ export class DenoKvBackend implements StorageBackend {
     requireOptions("DenoKvBackend", options, OPTIONS);
     const { path, url, kv, namespace = "ao", clock = systemClock, timeoutMs = 5000 } = options;
     const { pollMs = url === undefined ? 100 : 1000, watch = path === undefined } = options;
+    const mayBeFew = url !== undefined || kv !== undefined || !("Deno" in globalThis);
+    const { maxBatchSize = mayBeFew ? FEWEST_CHECKS : MAX_BATCH_SIZE } = options;
     requireOne({ path, url, kv });
     requireString("namespace", namespace, 1, 64);
     if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
     requireNumber("timeoutMs", timeoutMs, { min: 1, max: MAX_TIMEOUT_MS });
     requireNumber("pollMs", pollMs, { min: 1, max: 600_000 });
+    requireNumber("maxBatchSize", maxBatchSize, { min: FEWEST_CHECKS, max: MAX_BATCH_SIZE, integer: true });
     const inMemory = path === ":memory:";
     this.name = `deno-kv:${path ?? (url === undefined ? "default" : withoutCredentials(url))}`;
     this.traits = {
@@ -156,6 +166,7 @@ export class DenoKvBackend implements StorageBackend {
       clock: "injected",
       timePrecisionMs: 1,
       maxValueBytes: MAX_VALUE_BYTES,
+      maxBatchSize,
     };
     this.#clock = clock;
     const layout = this.#layout = new Layout(namespace);

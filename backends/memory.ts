@@ -23,6 +23,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import {
   listLimit,
   messagesLimit,
@@ -76,6 +77,7 @@ export class MemoryBackend implements StorageBackend {
     clock: "injected",
     timePrecisionMs: 1,
     maxValueBytes: Infinity,
+    maxBatchSize: MAX_BATCH_SIZE,
   };
   readonly #clock: Clock;
   readonly #records = new Records();

@@ -19,6 +19,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import {
   listLimit,
   messagesLimit,
@@ -121,6 +122,7 @@ export class PostgresBackend implements StorageBackend {
       clock: "engine",
       timePrecisionMs: 1,
       maxValueBytes: MAX_VALUE_BYTES,
+      maxBatchSize: MAX_BATCH_SIZE,
     };
     const statements = statementsFor(schema);
     const prefix = encodeKey([namespace]);

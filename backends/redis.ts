@@ -21,6 +21,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import {
   listLimit,
   messagesLimit,
@@ -126,6 +127,7 @@ export class RedisBackend implements StorageBackend {
     clock: "engine",
     timePrecisionMs: 1,
     maxValueBytes: MAX_VALUE_BYTES,
+    maxBatchSize: MAX_BATCH_SIZE,
   };
   /** The first key of every script, from which all others derive: one hash tag for all of a namespace. */
   readonly #root: string;

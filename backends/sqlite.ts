@@ -28,6 +28,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../src/storage/backend.ts";
+import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import {
   listLimit,
   messagesLimit,
@@ -143,6 +144,7 @@ export class SqliteBackend implements StorageBackend {
       clock: "injected",
       timePrecisionMs: 1,
       maxValueBytes: MAX_VALUE_BYTES,
+      maxBatchSize: MAX_BATCH_SIZE,
     };
     this.#group = new GroupCommit({
       flush: (submitted) => this.#flush(submitted),

@@ -2,17 +2,16 @@
 
 import type { Clock } from "../../src/clock.ts";
 import { JournalFullError, OutcomeUnknownError, ValueTooLargeError } from "../../src/errors.ts";
-import {
-  type Batch,
-  type Check,
-  type CommitResult,
-  type Entry,
-  type ListOptions,
-  MAX_BATCH_SIZE,
-  type Operation,
-  type OperationResult,
-  type SetOperation,
-  type StorageBackend,
+import type {
+  Batch,
+  Check,
+  CommitResult,
+  Entry,
+  ListOptions,
+  Operation,
+  OperationResult,
+  SetOperation,
+  StorageBackend,
 } from "../../src/storage/backend.ts";
 import { prepareBatch } from "../../src/storage/batch.ts";
 import { encodeJson } from "../../src/storage/json.ts";
@@ -95,7 +94,7 @@ export class Journal {
     const messages = batch.operations.filter((operation) => operation.type === "enqueue").length;
     this.#requireRoom(fresh.length + messages);
     const size = batch.operations.length + batch.checks.length + fresh.length;
-    if (size > MAX_BATCH_SIZE) return this.#settle(await this.#commitLarge(batch, fresh), batch);
+    if (size > this.#fallback.traits.maxBatchSize) return this.#settle(await this.#commitLarge(batch, fresh), batch);
     const operations = [...batch.operations, ...fresh.map(toOperation)];
     const result = await this.#commitMarked({ ...batch, operations }, fresh);
     if (!result.committed) return result;
@@ -257,8 +256,9 @@ export class Journal {
   }
 
   async #mark(marks: readonly Mark[]): Promise<void> {
-    for (let from = 0; from < marks.length; from += MAX_BATCH_SIZE) {
-      const part = marks.slice(from, from + MAX_BATCH_SIZE);
+    const { maxBatchSize } = this.#fallback.traits;
+    for (let from = 0; from < marks.length; from += maxBatchSize) {
+      const part = marks.slice(from, from + maxBatchSize);
       await this.#commitMarked({ operations: part.map(toOperation) }, part);
     }
   }

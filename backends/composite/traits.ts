@@ -13,5 +13,6 @@ export function combineTraits(backends: readonly StorageBackend[]): BackendTrait
     clock: all.some((traits) => traits.clock === "engine") ? "engine" : "injected",
     timePrecisionMs: Math.max(...all.map((traits) => traits.timePrecisionMs)),
     maxValueBytes: Math.min(...all.map((traits) => traits.maxValueBytes)),
+    maxBatchSize: Math.min(...all.map((traits) => traits.maxBatchSize)),
   };
 }

@@ -2,7 +2,6 @@
 
 import { asError, BackendUnavailableError } from "../errors.ts";
 import type { Check, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";
-import { MAX_BATCH_SIZE } from "../storage/backend.ts";
 import { GroupCommit } from "../storage/group_commit.ts";
 import { encodeKey } from "../storage/key.ts";
 import type { AgentKeys } from "./agent_keys.ts";
@@ -41,8 +40,6 @@ export class EventLog {
   readonly #keys: AgentKeys;
   readonly #retentionMs: number;
   readonly #group: GroupCommit<Change, ChangeResult>;
-  /** How many changes go together at most: fewer once a batch was too much for the engine, as on `npm:@deno/kv`. */
-  #mostTogether = MAX_BATCH_SIZE;
   #head: { readonly version: string | null; readonly last: number } | null = null;
 
   /** The log of one namespace. */
@@ -82,12 +79,8 @@ export class EventLog {
         if (tries >= MAX_TRIES) {
           throw new BackendUnavailableError(`Cannot write the event: ${MAX_TRIES} tries met another process's`);
         }
-        const together = fitting(changes.filter((change) => !outcomes.has(change))).slice(0, this.#mostTogether);
-        const settled = await this.#try(together).catch((error) => {
-          if (!(error instanceof RangeError) || together.length === 1) throw error;
-          this.#mostTogether = together.length >> 1;
-          return new Map<Change, ChangeResult>();
-        });
+        const left = changes.filter((change) => !outcomes.has(change));
+        const settled = await this.#try(fitting(left, this.#backend.traits.maxBatchSize));
         if (settled.size > 0) tries = 0;
         for (const [change, outcome] of settled) outcomes.set(change, outcome);
       }
@@ -136,7 +129,7 @@ export class EventLog {
 }
 
 /** As many changes, at least one, as go into one batch: within its size, and no key twice. */
-function fitting(changes: readonly Change[]): Change[] {
+function fitting(changes: readonly Change[], maxBatchSize: number): Change[] {
   const fit: Change[] = [];
   const keys = new Set<string>();
   let weight = FIXED_WEIGHT;
@@ -145,7 +138,7 @@ function fitting(changes: readonly Change[]): Change[] {
     weight += checks.length + operations.length + events.length;
     // deno-coverage-ignore -- the compiler asks for it: the registry writes records alone
     const own = operations.flatMap((operation) => "key" in operation ? [encodeKey(operation.key)] : []);
-    if (fit.length > 0 && (weight > MAX_BATCH_SIZE || own.some((key) => keys.has(key)))) break;
+    if (fit.length > 0 && (weight > maxBatchSize || own.some((key) => keys.has(key)))) break;
     fit.push(change);
     for (const key of own) keys.add(key);
   }

@@ -3,7 +3,6 @@
 import { sleep } from "../clock.ts";
 import { BackendClosedError, BackendUnavailableError } from "../errors.ts";
 import type { CommitResult, StorageBackend } from "../storage/backend.ts";
-import { MAX_BATCH_SIZE } from "../storage/backend.ts";
 import { type AgentWrite, prepareAgentWrite } from "./agent_write.ts";
 import type { AgentKeys } from "./agent_keys.ts";
 import type { LocalAgent } from "./local_agent.ts";
@@ -36,7 +35,7 @@ export interface HeartbeatParts {
 
 /**
  * Sends a heartbeat for a session and all of these agents, saves their states, and moves those into the session that are
- * not in it. It travels as one batch, and in another one for every 45 or so states that have changed.
+ * not in it. It travels as one batch, and in another one for every 45 or so states that have changed: fewer where batches are small.
  */
 export async function sendHeartbeat(
   parts: HeartbeatParts,
@@ -77,7 +76,7 @@ function inBatches(parts: HeartbeatParts, session: Session, agents: readonly Loc
     const prepared = prepareAgentWrite(local, session, parts.membership, parts.config);
     if (prepared === null) continue;
     const ownSize = prepared.checks.length + prepared.operations.length;
-    if (size + ownSize > MAX_BATCH_SIZE || length + prepared.stateLength > MAX_STATE_LENGTH) {
+    if (size + ownSize > parts.backend.traits.maxBatchSize || length + prepared.stateLength > MAX_STATE_LENGTH) {
       batches.push([]);
       size = 0;
       length = 0;
@@ -89,26 +88,8 @@ function inBatches(parts: HeartbeatParts, session: Session, agents: readonly Loc
   return batches;
 }
 
-/** Commits one batch, or two where it is too much for the engine, as on `npm:@deno/kv`. */
-async function write(
-  parts: HeartbeatParts,
-  session: Session,
-  all: readonly LocalAgent[],
-  some: readonly LocalAgent[],
-  beats: boolean,
-): Promise<void> {
-  try {
-    await writeTogether(parts, session, all, some, beats);
-  } catch (error) {
-    if (!(error instanceof RangeError) || some.length < 2) throw error;
-    const half = some.length >> 1;
-    await write(parts, session, all, some.slice(0, half), beats);
-    await write(parts, session, all, some.slice(half), false);
-  }
-}
-
 /** Commits one batch. Where it is refused, looks which registrations have ended, and commits what is left. */
-async function writeTogether(
+async function write(
   parts: HeartbeatParts,
   session: Session,
   all: readonly LocalAgent[],
@@ -144,7 +125,6 @@ async function commit(
       operations,
     });
   } catch (error) {
-    if (error instanceof RangeError && writes.length > 1) throw error;
     const withState = writes.filter(({ stateLength }) => stateLength > 0);
     if (isOutage(error) || error instanceof BackendClosedError || withState.length === 0) throw error;
     for (const { local } of withState) {

@@ -113,8 +113,9 @@ export class Reaper {
 
   /** Deletes sessions; each requires that it was not heard of, so one that was keeps the others waiting for the next look. */
   async #forget(sessions: readonly (readonly [id: string, session: SeenSession])[]): Promise<void> {
-    for (let from = 0; from < sessions.length; from += SESSIONS_A_BATCH) {
-      const some = sessions.slice(from, from + SESSIONS_A_BATCH);
+    const sessionsABatch = Math.floor(this.#backend.traits.maxBatchSize / 3); // two checks and a deletion for each
+    for (let from = 0; from < sessions.length; from += sessionsABatch) {
+      const some = sessions.slice(from, from + sessionsABatch);
       await this.#backend.commit({
         checks: some.flatMap(([id, { version }]) => [
           { key: this.#keys.session(id), version },
@@ -125,9 +126,6 @@ export class Reaper {
     }
   }
 }
-
-/** Two checks for each: `npm:@deno/kv` takes no more than ten. */
-const SESSIONS_A_BATCH = 5;
 
 /** How far a hold on the deaths of a type has come: one mark expires at its end, the other some time after that. */
 export async function readHold(backend: StorageBackend, keys: AgentKeys, type: string): Promise<HoldState> {

@@ -11,13 +11,10 @@ import {
 } from "../check.ts";
 import type { Clock } from "../clock.ts";
 import { randomId } from "../ids.ts";
-import { MAX_BATCH_SIZE, type StorageBackend } from "../storage/backend.ts";
+import type { StorageBackend } from "../storage/backend.ts";
 import { mergeBatches } from "../storage/batch.ts";
 import { checkEntry, type EntryStore, type ReadEntry, toMemoryEntry } from "./entry_store.ts";
 import type { Compacted, CompactOptions } from "./model.ts";
-
-// A check and two deletions for each entry, two operations for the summary.
-const MAX_GROUP = Math.floor((MAX_BATCH_SIZE - 2) / 3);
 
 const OPTIONS: OptionNames<CompactOptions> = {
   olderThanMs: true,
@@ -55,13 +52,15 @@ export async function compactEntries(
     sessions.set(entry.session, entries);
     entries.push(entry);
   }
+  // A check and two deletions for each entry, two operations for the summary.
+  const maxGroup = Math.floor((backend.traits.maxBatchSize - 2) / 3);
   const summaries: string[] = [];
   let [replaced, skipped] = [0, 0];
   for (const [name, entries] of sessions) {
     if (entries.length < minEntries) continue;
     entries.sort(byPosition);
-    for (let start = 0; start < entries.length; start += MAX_GROUP) {
-      const group = entries.slice(start, start + MAX_GROUP);
+    for (let start = 0; start < entries.length; start += maxGroup) {
+      const group = entries.slice(start, start + maxGroup);
       const key = await replace(store, backend, name, group, options);
       if (key === null) skipped += group.length;
       else {

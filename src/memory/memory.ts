@@ -146,7 +146,7 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * Stores several values in their order, up to 100 in one atomic step; one at a time where former versions are kept.
+   * Stores several values in their order, as many in one atomic step as fit, up to 100; one at a time where former versions are kept.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
    */
@@ -160,7 +160,8 @@ export class Memory implements AsyncDisposable {
         for (const entry of checked) await this.#addWithHistory(backend, entry);
         return;
       }
-      for (const batch of groupBatches(await this.#store.prepareMany(checked))) {
+      const prepared = await this.#store.prepareMany(checked);
+      for (const batch of groupBatches(prepared, backend.traits.maxBatchSize)) {
         const result = await backend.commit(batch);
         if (!result.committed) throw new CommitRefusedError("add to the memory", result.reason);
       }

@@ -9,7 +9,7 @@ import {
   requireOptions,
   requireStrings,
 } from "../check.ts";
-import { MAX_BATCH_SIZE, type MessageState, type StorageBackend } from "../storage/backend.ts";
+import type { MessageState, StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import { toDeadLetter } from "./envelope.ts";
 import type { DeadLetter } from "./model.ts";
@@ -110,8 +110,9 @@ async function forEachId(
   ids: readonly string[],
 ): Promise<number> {
   let found = 0;
-  for (let from = 0; from < ids.length; from += MAX_BATCH_SIZE) {
-    const operations = ids.slice(from, from + MAX_BATCH_SIZE).map((id) => ({ type, queue, id }));
+  const { maxBatchSize } = backend.traits;
+  for (let from = 0; from < ids.length; from += maxBatchSize) {
+    const operations = ids.slice(from, from + maxBatchSize).map((id) => ({ type, queue, id }));
     const result = await backend.commit({ operations });
     if (result.committed) found += result.results.filter((each) => each.type === type && each.found).length;
   }

@@ -19,6 +19,11 @@ export interface BackendTraits {
   readonly timePrecisionMs: number;
   /** The largest value, in bytes of JSON text as UTF-8. */
   readonly maxValueBytes: number;
+  /**
+   * How many checks and operations, together, a batch may have: {@linkcode MAX_BATCH_SIZE}, or fewer, but not below 10,
+   * where the engine takes no more for certain. A larger batch may be refused with a `RangeError`.
+   */
+  readonly maxBatchSize: number;
 }
 
 /** A stored record. */
@@ -45,7 +50,7 @@ export interface ListOptions {
   readonly after?: Key;
 }
 
-/** Everything that one atomic step does. At most {@linkcode MAX_BATCH_SIZE} checks and operations. */
+/** Everything that one atomic step does. At most `traits.maxBatchSize` checks and operations. */
 export interface Batch {
   /** What must hold, or nothing happens. */
   readonly checks?: readonly Check[];
@@ -316,7 +321,7 @@ export type Unlisten = () => Promise<void>;
 /** The error that a message carries whose lease ended before it was settled. */
 export const LEASE_EXPIRED_ERROR = "the lease expired before the message was settled";
 
-/** The most checks and operations, together, in one batch. */
+/** The most checks and operations, together, in one batch; some engines take fewer, as their traits say. */
 export const MAX_BATCH_SIZE = 100;
 
 /**

@@ -64,10 +64,11 @@ export async function commit(
   return result.results;
 }
 
-/** Commits any number of operations, in batches of the greatest size. */
+/** Commits any number of operations, in batches of the greatest size that the backend is sure to take. */
 export async function commitMany(backend: StorageBackend, operations: readonly Operation[]): Promise<void> {
-  for (let start = 0; start < operations.length; start += 100) {
-    await commit(backend, operations.slice(start, start + 100));
+  const { maxBatchSize } = backend.traits;
+  for (let start = 0; start < operations.length; start += maxBatchSize) {
+    await commit(backend, operations.slice(start, start + maxBatchSize));
   }
 }
 

@@ -257,9 +257,10 @@ async function* failing(error: Error): AsyncGenerator<never> {
   throw error;
 }
 
-Deno.test("AgentRegistry divides what is too much for the engine at once", async () => {
+Deno.test("AgentRegistry commits no more at once than the engine takes", async () => {
   const { registry, memory, methods, clock } = open({ heartbeatTtlMs: 30_000 });
   // As npm:@deno/kv, which checks each record that it writes, and checks no more than ten.
+  Object.assign(methods, { traits: { ...memory.traits, maxBatchSize: 10 } });
   methods.commit = ({ checks = [], operations, ...rest }) => {
     const keys = new Set([...checks, ...operations].map((each) => "key" in each ? encodeKey(each.key) : ""));
     if (keys.size > 10) return Promise.reject(new RangeError("too many checks"));

@@ -15,7 +15,7 @@ conformance({
     const open = async (namespace = "ao") => {
       const kv = await FaultyKv.open(`${directory}/kv.db`);
       clients.push(kv);
-      return new DenoKvBackend({ kv, namespace, clock, pollMs: 10, timeoutMs: 2000 });
+      return new DenoKvBackend({ kv, namespace, clock, pollMs: 10, timeoutMs: 2000, maxBatchSize: 100 });
     };
     const setAll = (fault: "none" | "broken") => {
       for (const client of clients) {

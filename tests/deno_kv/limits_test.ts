@@ -1,6 +1,7 @@
 /** The Deno KV backend stays within the engine's limits. @module */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { DenoKvBackend } from "../../backends/deno_kv.ts";
 import { MAX_KEY_BYTES, utf8Length } from "../../src/storage/key.ts";
 import { LONG_MS } from "../../src/testing/case.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
@@ -229,4 +230,13 @@ Deno.test("a client that takes ten checks at once, as npm:@deno/kv, is given no 
     const sets = all.slice(0, 11).map((index) => ({ type: "set", key: ["set", `${index}`], value: 1 }) as const);
     await assertRejects(() => backend.commit({ operations: sets }), RangeError, "TooManyChecks");
   });
+});
+
+Deno.test("DenoKvBackend says ten to a batch where the engine may check no more, and what it was told", async () => {
+  const kv = await Deno.openKv(":memory:");
+  const sizes = [{ path: ":memory:" }, { kv }, { url: "https://kv.example/db" }, { kv, maxBatchSize: 50 }]
+    .map((options) => new DenoKvBackend(options).traits.maxBatchSize);
+  assertEquals(sizes, [100, 10, 10, 50]);
+  for (const maxBatchSize of [9, 101, 10.5]) assertThrows(() => new DenoKvBackend({ maxBatchSize }), RangeError);
+  kv.close();
 });

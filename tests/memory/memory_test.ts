@@ -239,7 +239,7 @@ Deno.test("groupBatches() puts batches together as far as a batch goes, and no k
     checks: [{ key: [key], version: null }],
     operations: Array.from({ length: count }, (_, n) => ({ type: "set", key: [`${key}${n}`], value: n })),
   });
-  const sizes = (batches: readonly Batch[]) => groupBatches(batches).map(({ operations }) => operations.length);
+  const sizes = (batches: readonly Batch[]) => groupBatches(batches, 100).map(({ operations }) => operations.length);
   assertEquals(sizes([set("a", 40), set("b", 40), set("c", 40)]), [80, 40]);
   assertEquals(sizes([set("a"), set("b"), set("a")]), [2, 1]);
   const ack: Batch = { operations: [{ type: "ack", queue: ["q"], id: "1", token: "t" }] };

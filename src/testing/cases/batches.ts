@@ -1,12 +1,13 @@
 /** Cases: a batch happens as a whole or not at all, across queues and records. @module */
 
 import assert from "node:assert/strict";
-import type { Operation } from "../../storage/backend.ts";
+import { MAX_BATCH_SIZE, type Operation } from "../../storage/backend.ts";
 import type { Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import {
   claimIds,
   claimOne,
+  collect,
   commit,
   counts,
   entryOf,
@@ -143,24 +144,45 @@ export const batchCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "commit() takes an empty batch, checks alone, and 100 checks and operations",
+    name: "commit() takes an empty batch, checks alone, and as many checks and operations as its traits say",
     run: async ({ backend }) => {
+      const { maxBatchSize } = backend.traits;
+      assert.ok(maxBatchSize >= 10 && maxBatchSize <= MAX_BATCH_SIZE);
+      const third = Math.floor(maxBatchSize * 0.3);
       assert.deepEqual(await backend.commit({ operations: [] }), { committed: true, results: [] });
-      const checks = Array.from({ length: 40 }, (_, index) => ({ key: ["c", String(index)], version: null }));
+      const checks = Array.from(
+        { length: maxBatchSize - 2 * third },
+        (_, index) => ({ key: ["c", String(index)], version: null }),
+      );
       assert.deepEqual(await backend.commit({ checks, operations: [] }), { committed: true, results: [] });
-      const records = Array.from({ length: 30 }, (_, index) => record(["c", String(index)], index));
+      const records = Array.from({ length: third }, (_, index) => record(["c", String(index)], index));
       const messages = Array.from(
-        { length: 30 },
+        { length: third },
         (_, index) => message(`m${index}`, { queue: ["q", String(index % 3)] }),
       );
       await commit(backend, [...records, ...messages], checks);
-      assert.equal(await backend.count(["c"]), 30);
-      assert.deepEqual(await counts(backend, ["q", "1"]), only({ ready: 10 }));
+      assert.equal(await backend.count(["c"]), third);
+      assert.deepEqual(await counts(backend, ["q", "1"]), only({ ready: third / 3 }));
       assert.deepEqual(await backend.commit({ checks, operations: [] }), {
         committed: false,
         reason: "conflict",
         index: 0,
       });
+    },
+  },
+  {
+    name: "commit() sends, settles and removes as many messages of as many queues as its traits say",
+    run: async ({ backend }) => {
+      const queues = Array.from({ length: backend.traits.maxBatchSize }, (_, index): Key => ["q", String(index)]);
+      await commit(backend, queues.map((queue) => message("m", { queue, capacity: 10 })));
+      const held = await Promise.all(queues.map((queue) => claimOne(backend, LONG_MS, queue)));
+      await commit(backend, held.map((each) => ({ type: "extend", leaseMs: LONG_MS, ...lease(each) })));
+      const again = held.map((each) => ({ ...lease(each), type: "retry" as const }));
+      await commit(backend, again);
+      const [first] = queues;
+      assert.deepEqual(await counts(backend, first), only({ ready: 1 }));
+      await commit(backend, queues.map((queue) => ({ type: "purge", queue, id: "m" })));
+      assert.deepEqual(await collect(backend.queues()), []);
     },
   },
   {

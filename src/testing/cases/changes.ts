@@ -5,7 +5,7 @@ import type { Changes, DeleteOperation, Entry, SetOperation, StorageBackend } fr
 import type { JsonValue } from "../../storage/json.ts";
 import { encodeKey, type Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { collect, commit, record, refuse } from "../steps.ts";
+import { collect, commit, commitMany, record, refuse } from "../steps.ts";
 
 const PARENT: Key = ["memory", "a"];
 
@@ -133,7 +133,7 @@ export const changeCases: readonly ConformanceCase[] = [
     name: "changes() comes in pages, to which writes in the meantime do no harm",
     run: async ({ backend }) => {
       const all = Array.from({ length: 2300 }, (_, index) => tracked(`k${index}`, index));
-      for (let start = 0; start < all.length; start += 100) await commit(backend, all.slice(start, start + 100));
+      await commitMany(backend, all);
       const mirror = new Mirror(backend);
       let pages = 1;
       while (await mirror.step()) {
@@ -155,8 +155,8 @@ export const changeCases: readonly ConformanceCase[] = [
       const [slow, late] = [new Mirror(backend), new Mirror(backend)];
       await slow.follow();
       for (let round = 0; round < 60; round++) {
-        await commit(backend, Array.from({ length: 100 }, (_, index) => tracked(`k${index}`, round)));
-        await commit(backend, Array.from({ length: 100 }, (_, index) => remove(`k${index}`)));
+        await commitMany(backend, Array.from({ length: 100 }, (_, index) => tracked(`k${index}`, round)));
+        await commitMany(backend, Array.from({ length: 100 }, (_, index) => remove(`k${index}`)));
       }
       await slow.follow();
       await late.follow();

@@ -5,7 +5,7 @@ import { systemClock } from "../../clock.ts";
 import type { StorageBackend } from "../../storage/backend.ts";
 import type { Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { claim, commit, lease, message } from "../steps.ts";
+import { claim, commit, commitMany, lease, message } from "../steps.ts";
 
 const CROWD = 10_000;
 const ROUNDS = 5;
@@ -36,7 +36,7 @@ async function compare(
 ): Promise<void> {
   for (let start = 0; start < CROWD; start += 1000) {
     await Promise.all(Array.from({ length: 10 }, (_, batch) =>
-      commit(
+      commitMany(
         backend,
         Array.from({ length: 100 }, (_, index) =>
           message(`m${start + batch * 100 + index}`, { queue: crowded, priority: 1, dedupeMs: 0 })),

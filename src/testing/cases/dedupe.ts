@@ -8,6 +8,7 @@ import {
   claimIds,
   claimOne,
   commit,
+  commitMany,
   counts,
   dump,
   lease,
@@ -157,7 +158,7 @@ export const dedupeCases: readonly ConformanceCase[] = [
     name: "messages of the same content are as many messages",
     run: async ({ backend }) => {
       const value = { same: ["content"] };
-      await commit(backend, Array.from({ length: 50 }, (_, index) => message(`m${index}`, { value })));
+      await commitMany(backend, Array.from({ length: 50 }, (_, index) => message(`m${index}`, { value })));
       const deliveries = await claim(backend, 100);
       assert.deepEqual(deliveries.map((delivery) => delivery.value), Array.from({ length: 50 }, () => value));
       await commit(backend, deliveries.slice(0, 1).map((held) => ({ type: "ack", ...lease(held) })));

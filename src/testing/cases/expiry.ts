@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { MAX_DURATION_MS } from "../../check.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { collect, commit, dump, entryOf, listKeys, record, refuse, valueOf } from "../steps.ts";
+import { collect, commit, commitMany, dump, entryOf, listKeys, record, refuse, valueOf } from "../steps.ts";
 
 /** Cases about records that expire. */
 export const expiryCases: readonly ConformanceCase[] = [
@@ -48,9 +48,7 @@ export const expiryCases: readonly ConformanceCase[] = [
         { length: 300 },
         (_, index) => record(["n", String(index).padStart(4, "0")], 1, shortMs),
       );
-      for (let start = 0; start < fleeting.length; start += 100) {
-        await commit(backend, fleeting.slice(start, start + 100));
-      }
+      await commitMany(backend, fleeting);
       await commit(backend, [record(["n", "last"], 2), record(["m"], 3)]);
       await elapse(shortMs);
       assert.deepEqual(await listKeys(backend, []), [["m"], ["n", "last"]]);

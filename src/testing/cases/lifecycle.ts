@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { StorageBackend } from "../../storage/backend.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { claim, codeOf, collect, commit, message, QUEUE, record, rejection, send } from "../steps.ts";
+import { claim, codeOf, collect, commitMany, message, QUEUE, record, rejection, send } from "../steps.ts";
 
 /** Cases about a backend's life. */
 export const lifecycleCases: readonly ConformanceCase[] = [
@@ -103,7 +103,7 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     run: async ({ backend }) => {
       for (let batch = 0; batch < 20; batch++) {
         const records = Array.from({ length: 100 }, (_, index) => record(["n", `${batch}`, `${index}`], index));
-        await commit(backend, records);
+        await commitMany(backend, records);
       }
       await send(backend, message("a"), message("b"));
       const listings = [backend.list([]), backend.messages(QUEUE, "ready"), backend.queues()];

@@ -203,13 +203,14 @@ export const memoryCases: readonly ConformanceCase[] = [
           return { text: `${entries.length} turns of ${session}` };
         },
       });
-      assert.deepEqual([outcome.replaced, outcome.skipped, outcome.summaries.length], [40, 0, 2]);
+      const summaries = Math.ceil(40 / Math.floor((backend.traits.maxBatchSize - 2) / 3));
+      assert.deepEqual([outcome.replaced, outcome.skipped, outcome.summaries.length], [40, 0, summaries]);
       assert.deepEqual(asked.flat(), Array.from({ length: 40 }, (_, turn) => `chat:${turn}`));
-      assert.deepEqual(await memory.size(), 4);
+      assert.deepEqual(await memory.size(), summaries + 2);
       assert.deepEqual((await memory.search("otters")).length, 0);
       const [summary] = await collect(memory.entries({ prefix: "chat:" }));
       assert.equal(summary?.session, "chat");
-      const matching = (await memory.search("turns of")).map(({ key }) => key).sort();
+      const matching = (await memory.search("turns of", { limit: 100 })).map(({ key }) => key).sort();
       assert.deepEqual(matching, [...outcome.summaries].sort(), "a session that keys imply stays one");
     },
   },

@@ -136,7 +136,9 @@ export const registryCases: readonly ConformanceCase[] = [
     name: "registry: processes that register many agents at the same time tell each join once",
     run: (context) =>
       withAgentFleet(context, async ({ start }) => {
-        const processes = [await start(), await start(), await start(), await start()];
+        // However slow the machine is, nobody is taken for dead meanwhile.
+        const slow = { heartbeatTtlMs: LONG_MS, heartbeatIntervalMs: LONG_MS / 2 };
+        const processes = [await start(slow), await start(slow), await start(slow), await start(slow)];
         await Promise.all(processes.map(async ({ registry }, index) => {
           await registry.startHeartbeats();
           await Promise.all(agents("worker", 30, `${index}-`).map((agent) => registry.register(agent)));
