@@ -10,7 +10,7 @@ import type { Row } from "./driver.ts";
 import { QueueFloors } from "./floors.ts";
 import type { QueueNumbers } from "./queues.ts";
 import type { Statements } from "./statements.ts";
-import { arrayLiteral, unescapeText } from "./text.ts";
+import { arrayLiteral, parseValue, unescapeText } from "./text.ts";
 
 /** A claim that waits for its round trip. */
 export interface ClaimCall {
@@ -200,11 +200,12 @@ function groupsOf(calls: readonly ClaimCall[]): ClaimGroup[] {
 }
 
 function toDelivery(row: Row, queue: Key): Delivery {
+  const id = unescapeText(String(row.id));
   return {
     queue,
-    id: unescapeText(String(row.id)),
+    id,
     token: String(row.token),
-    value: JSON.parse(String(row.value)),
+    value: parseValue(row.value, id),
     priority: Number(row.priority),
     attempt: Number(row.attempts),
     maxAttempts: Number(row.max_attempts),

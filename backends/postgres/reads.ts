@@ -6,7 +6,7 @@ import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { placesOf, stateAt } from "../../src/storage/place.ts";
 import type { Statements } from "./statements.ts";
-import { arrayLiteral, unescapeText } from "./text.ts";
+import { arrayLiteral, parseValue, unescapeText } from "./text.ts";
 
 /** What reads work with. */
 export interface ReadsParts {
@@ -174,10 +174,11 @@ export class Reads {
     return decodeKey(String(key).slice(this.#parts.namespace.length));
   }
 
-  #toEntry({ key, value, version, expires_at, tracked }: Row): Entry {
+  #toEntry({ key: stored, value, version, expires_at, tracked }: Row): Entry {
+    const key = this.#toKey(stored);
     return {
-      key: this.#toKey(key),
-      value: JSON.parse(String(value)),
+      key,
+      value: parseValue(value, key),
       version: String(version),
       ...(typeof expires_at === "number" && { expiresAtMs: expires_at }),
       ...(tracked === true && { tracked }),
@@ -186,10 +187,11 @@ export class Reads {
 }
 
 function toStoredMessage(row: Row, queue: Key): StoredMessage {
+  const id = unescapeText(String(row.id));
   return {
     queue,
-    id: unescapeText(String(row.id)),
-    value: JSON.parse(String(row.value)),
+    id,
+    value: parseValue(row.value, id),
     priority: Number(row.priority),
     state: stateAt(Number(row.place)),
     attempts: Number(row.attempts),

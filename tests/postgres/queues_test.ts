@@ -1,8 +1,9 @@
-/** Queues that were taken away because they were empty, and are made anew. @module */
+/** What has changed in the tables since the backend looked: queues that were made anew, and values that are damaged. @module */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
-import type { PostgresBackend } from "../../backends/postgres.ts";
+import { PostgresBackend } from "../../backends/postgres.ts";
+import { BackendCorruptError } from "../../src/errors.ts";
 import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];
@@ -41,5 +42,28 @@ Deno.test({
       assertEquals(await look(backend), expected, name);
     }
     await sql.end();
+  },
+});
+
+Deno.test({
+  name: "PostgresBackend tells of a value that is damaged, whichever way it is read",
+  ignore: postgresPrograms === null, // no server here
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = new PostgresBackend({ url: server.url, schema: "damaged" });
+    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const key = ["agents", "a"];
+    await send(backend, "damaged");
+    await backend.commit({ operations: [{ type: "set", key, value: 1, tracked: true }] });
+    for (const table of ["messages", "records"]) await sql.unsafe(`UPDATE damaged.${table} SET value = '{'`);
+    await sql.end();
+    const reads: (() => Promise<unknown>)[] = [
+      () => backend.get([key]),
+      () => Array.fromAsync(backend.list([])),
+      () => backend.changes(["agents"]),
+      () => Array.fromAsync(backend.messages(QUEUE, "ready")),
+      () => backend.claim(QUEUE, { leaseMs: 60_000 }),
+    ];
+    for (const read of reads) await assertRejects(read, BackendCorruptError, "its value is damaged");
   },
 });
