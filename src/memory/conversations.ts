@@ -1,5 +1,6 @@
 /** Which entries belong to one conversation, and in which order. @module */
 
+import { type Cohesion, ENOUGH_PAIRS, isLoose, NO_COHESION, plus } from "./cohesion.ts";
 import { FlatNumbers } from "./flat_numbers.ts";
 
 /** Where an entry stands in its conversation: by the first that differs. */
@@ -28,12 +29,15 @@ interface Session {
   length: number;
   /** Its group; `null` when it is no conversation and each of its entries is a group by itself. */
   group: number | null;
+  /** How alike its neighbours were when that was last looked at. */
+  cohesion: Cohesion;
 }
 
 // Keys such as "doc:17" say that everything belongs together. More entries than this are a folder, not a conversation,
 // unless the caller gave the session: then what stands beside an entry says nothing about it. So are texts that are long
 // on average: these are documents. Turns of a conversation have some 20 terms (LoCoMo), abstracts a hundred (Cranfield),
-// and 450 abstracts that were taken for a conversation lost .01 to .05 nDCG@10.
+// and 450 abstracts that were taken for a conversation lost .01 to .05 nDCG@10. And so are those whose neighbours are hardly
+// more alike than any two of them.
 const MAX_IMPLIED = 500;
 const MAX_IMPLIED_LENGTH = 64;
 
@@ -60,8 +64,18 @@ export class Conversations {
   // By group.
   readonly #sizes: number[] = [];
   readonly #freeGroups: number[] = [];
+  readonly #cohesionOf: (places: readonly number[]) => Cohesion;
+  /** Sessions whose entries have changed since their cohesion was looked at. */
+  readonly #unsettled = new Set<Session>();
+  /** The cohesion of all those together that are too small to tell by themselves. */
+  #small = NO_COHESION;
   #count = 0;
   #crowded = 0;
+
+  /** Looks with `cohesionOf` at entries that follow one another. */
+  constructor(cohesionOf: (places: readonly number[]) => Cohesion = () => NO_COHESION) {
+    this.#cohesionOf = cohesionOf;
+  }
 
   /** How many groups there are. */
   get count(): number {
@@ -73,8 +87,9 @@ export class Conversations {
     return this.#sizes.length;
   }
 
-  /** Whether any entry has another one beside it. */
+  /** Whether any entry has another one beside it. Settles which sessions are conversations: to be asked before a ranking. */
   get hasNeighbours(): boolean {
+    if (this.#unsettled.size > 0) this.#settle();
     return this.#crowded > 0;
   }
 
@@ -139,15 +154,38 @@ export class Conversations {
   #session(name: string): Session {
     let session = this.#sessions.get(name);
     if (session === undefined) {
-      this.#sessions.set(name, session = { name, given: 0, places: [], length: 0, group: this.#newGroup() });
+      session = { name, given: 0, places: [], length: 0, group: this.#newGroup(), cohesion: NO_COHESION };
+      this.#sessions.set(name, session);
     }
     return session;
   }
 
-  /** Looks whether a session still is what it was: a conversation, or a folder. */
+  /** Looks whether a session whose entries have changed still is what it was. */
   #reconsider(session: Session): void {
-    const { given, places: { length: count }, length } = session;
-    const isFolder = given === 0 && (count > MAX_IMPLIED || (count > 1 && length > MAX_IMPLIED_LENGTH * count));
+    this.#unsettled.add(session);
+    this.#judge(session);
+  }
+
+  /** Looks at the neighbours in sessions whose entries have changed. */
+  #settle(): void {
+    const wasLoose = isLoose(this.#small);
+    for (const session of this.#unsettled) {
+      const { given, places, cohesion: before } = session;
+      const isClear = given > 0 || places.length < 2 || isLarge(session);
+      const now = session.cohesion = isClear ? NO_COHESION : this.#cohesionOf(places);
+      if (before.pairs < ENOUGH_PAIRS) this.#small = plus(this.#small, before, -1);
+      if (now.pairs < ENOUGH_PAIRS) this.#small = plus(this.#small, now, 1);
+    }
+    const changed = isLoose(this.#small) === wasLoose ? this.#unsettled : this.#sessions.values();
+    for (const session of changed) this.#judge(session);
+    this.#unsettled.clear();
+  }
+
+  /** Makes a session what it is: a conversation, or a folder. */
+  #judge(session: Session): void {
+    const { given, places, cohesion } = session;
+    const evidence = cohesion.pairs >= ENOUGH_PAIRS ? cohesion : this.#small;
+    const isFolder = given === 0 && places.length > 1 && (isLarge(session) || isLoose(evidence));
     if (isFolder && session.group !== null) this.#scatter(session);
     else if (!isFolder && session.group === null) this.#gather(session);
   }
@@ -223,6 +261,11 @@ export class Conversations {
     this.before.set(place, 0);
     this.after.set(place, 0);
   }
+}
+
+/** Whether a session has more entries than a conversation, or longer ones. */
+function isLarge({ places: { length: count }, length }: Session): boolean {
+  return count > MAX_IMPLIED || length > MAX_IMPLIED_LENGTH * count;
 }
 
 function isBefore(a: Position, b: Position | undefined): boolean {

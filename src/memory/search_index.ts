@@ -1,5 +1,6 @@
 /** What is known of every entry of a memory, for ranking: terms, conversations, fields, times, vectors. @module */
 
+import { cohesionOf } from "./cohesion.ts";
 import { Conversations, type Position, type SessionName } from "./conversations.ts";
 import { type Form, Lexicon } from "./lexicon.ts";
 import { MAX_PLACES } from "./postings.ts";
@@ -27,7 +28,9 @@ export class SearchIndex {
   /** The values of fields. */
   readonly fields: Lexicon = new Lexicon();
   /** Who belongs together. */
-  readonly conversations: Conversations = new Conversations();
+  readonly conversations: Conversations = new Conversations((places) =>
+    cohesionOf(places.map((place) => this.#words[place]?.map(({ term }) => term) ?? []))
+  );
   readonly #places = new Map<string, number>();
   readonly #freePlaces: number[] = [];
   // By place.

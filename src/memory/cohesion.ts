@@ -1,0 +1,63 @@
+/** Tells conversations from collections: by how alike neighbours are. @module */
+
+/** How much the neighbours among some entries have in common. Whole numbers, the same in whatever order they are summed. */
+export interface Cohesion {
+  /** How many entries stand behind another one. */
+  readonly pairs: number;
+  /** How many terms they share with that. */
+  readonly shared: number;
+  /** A thousand times how many they would share were the entries in no order. */
+  readonly byChance: number;
+}
+
+/** Of what has no neighbours, or needs no judgement. */
+export const NO_COHESION: Cohesion = { pairs: 0, shared: 0, byChance: 0 };
+
+/** Fewer pairs tell too little. */
+export const ENOUGH_PAIRS = 100;
+
+// Turns of a conversation share 2.5 to 3.4 times as many terms with their neighbours as with any other turn (LoCoMo), texts
+// in no order 0.9 to 1.4 times as many (Cranfield, cut short).
+const LEAST_LIKENESS = 1.8;
+
+// What more of the entries hold tells nothing of their order: a speaker's name, what all of it is about.
+const COMMON = 0.2;
+
+/** How much entries have in common with the ones before them, given the terms of each. */
+export function cohesionOf<Term>(entries: readonly (readonly Term[])[]): Cohesion {
+  const found = new Map<Term, { holders: number; newest: number; neighbours: number }>();
+  for (const [index, terms] of entries.entries()) {
+    for (const term of terms) {
+      const seen = found.get(term);
+      if (seen === undefined) {
+        found.set(term, { holders: 1, newest: index, neighbours: 0 });
+      } else if (seen.newest !== index) {
+        seen.holders++;
+        if (seen.newest === index - 1) seen.neighbours++;
+        seen.newest = index;
+      }
+    }
+  }
+  const most = Math.max(2, COMMON * entries.length);
+  let [shared, ordered] = [0, 0];
+  for (const { holders, neighbours } of found.values()) {
+    if (holders > most) continue;
+    shared += neighbours;
+    ordered += holders * (holders - 1);
+  }
+  return { pairs: entries.length - 1, shared, byChance: Math.round(1000 * ordered / entries.length) };
+}
+
+/** The sum of two, or what is left of the first without the second. */
+export function plus(a: Cohesion, b: Cohesion, sign: 1 | -1): Cohesion {
+  return {
+    pairs: a.pairs + sign * b.pairs,
+    shared: a.shared + sign * b.shared,
+    byChance: a.byChance + sign * b.byChance,
+  };
+}
+
+/** Whether the order of entries means nothing, by enough of them. */
+export function isLoose({ pairs, shared, byChance }: Cohesion): boolean {
+  return pairs >= ENOUGH_PAIRS && 1000 * shared < LEAST_LIKENESS * byChance;
+}
