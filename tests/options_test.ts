@@ -9,6 +9,7 @@ import { SqliteBackend } from "../backends/sqlite.ts";
 import {
   AgentRegistry,
   CircuitBreaker,
+  Memory,
   mergeBatches,
   MessageCoordinator,
   porterStem,
@@ -18,8 +19,21 @@ import {
   SharedRetryBudget,
   withRetry,
 } from "../mod.ts";
+import { backendConformance, ManualClock } from "../src/testing/mod.ts";
 
 const AGENT = { type: "writer" };
+const REQUEST = {
+  messageId: "message-1",
+  sender: AGENT,
+  recipient: AGENT,
+  messageType: "request" as const,
+  payload: {},
+  priority: 5,
+  routing: {},
+  timestamp: "2026-01-01T00:00:00Z",
+  correlationId: "message-1",
+  replyTo: "address",
+};
 const WORK = () => 1;
 const TOKEN = "token~1~message-1";
 
@@ -154,6 +168,12 @@ const MISTAKES: readonly (readonly [names: string, call: () => unknown])[] = [
   ["request.sender: it must be an agent id", () => coordinator.prepareReply(wrong(undefined), {})],
   ["coordinator: it must be a MessageCoordinator", () => serveAgent(wrong(backend), proxy)],
   ["agent.metadata: it must be a JSON object", () => registry.register(wrong({ id: AGENT, metadata: [] }))],
+  ["source: it must be a memory source", () => new Memory(wrong({}))],
+  ["test: it must be a function", () => backendConformance(wrong({}))],
+  ["callback: it must be a function", () => new ManualClock().setTimer(wrong(5), 1)],
+  ["startMs: it must be a number", () => new ManualClock(wrong("x"))],
+  ["ms: it must be a number", () => new ManualClock().jump(wrong("x"))],
+  ["reply.payload: it must be a JSON object", () => coordinator.prepareReply(REQUEST, wrong(5))],
   ["wake: it must be a function", () => backend.listen(["topic"], wrong(5))],
   ["spent: it must be a number", () => new RetryBudget().succeed(wrong("5"))],
   ["word: it must be a string", () => porterStem(wrong(null))],

@@ -6,6 +6,7 @@ import {
   requireArray,
   requireClock,
   requireFunction,
+  requireMethods,
   requireNamespace,
   requireNumber,
   requireOptions,
@@ -85,6 +86,8 @@ export const MEMORY_OPTIONS: OptionNames<MemoryOptions> = {
   clock: requireClock,
 };
 
+const requireSource = requireMethods("a memory source", "open", "info", "close");
+
 // Other processes may write in between; each of these fails only when another one's succeeds.
 const MAX_ATTEMPTS = 1000;
 
@@ -113,6 +116,7 @@ export class Memory implements AsyncDisposable {
    * @throws {TypeError | RangeError} When an option breaks its rule.
    */
   constructor(source: MemorySource, options: MemoryOptions = {}) {
+    requireSource("source", source);
     requireOptions("Memory", options, MEMORY_OPTIONS);
     const { namespace = [], embedTimeoutMs = 30_000, history = 0, compressAbove = 8192, clock = systemClock } = options;
     requireNumber("embedTimeoutMs", embedTimeoutMs, POSITIVE_DURATION);

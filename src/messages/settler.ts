@@ -7,11 +7,11 @@ import { observeSettle } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import type { Batch, CommitResult, Lease, StorageBackend } from "../storage/backend.ts";
 import { mergeBatches, prepareError } from "../storage/batch.ts";
-import type { JsonObject } from "../storage/json.ts";
+import { type JsonObject, requireJsonObject } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import { type CoordinatorConfiguration, retryDelayMs } from "./configuration.ts";
 import { type MessageKeys, toMessage } from "./envelope.ts";
-import { type AgentMessage, checkAgentId, checkMessage, FailureType } from "./model.ts";
+import { type AgentMessage, checkAgentId, FailureType } from "./model.ts";
 import { ACK_OPTIONS, type AckOptions, NACK_OPTIONS, type NackOptions } from "./options.ts";
 import { prepareAnswer } from "./requests.ts";
 
@@ -114,7 +114,7 @@ export class Settler {
     checkAgentId("request.sender", request?.sender);
     checkAgentId("request.recipient", request.recipient);
     const { recipient, sender, correlationId } = request;
-    checkMessage({ payload });
+    if (payload !== undefined) requireJsonObject(payload, "reply.payload");
     const reply = toMessage(recipient, sender, { messageType: "response", payload, correlationId }, this.#clock.now());
     const batch = prepareAnswer(this.#keys, request, reply);
     if (batch === null) throw new TypeError("Cannot reply to the message: it is not a request that awaits a reply");

@@ -1,5 +1,6 @@
 /** Group commit: calls made while a round trip is under way travel together in the next one. @module */
 
+import { type OptionCheck, type OptionNames, requireFunction, requireNumber, requireOptions } from "../check.ts";
 import { BackendUnavailableError } from "../errors.ts";
 
 /** How calls are put together. */
@@ -22,6 +23,19 @@ export interface GroupCommitOptions<Call, Result> {
   /** How many calls may wait; one more fails with `BACKEND_UNAVAILABLE`. @default {100_000} */
   readonly maxWaiting?: number;
 }
+
+/** A bound of 0 would let nothing through. */
+const requireBound: OptionCheck = (field, value) => void requireNumber(field, value, { min: 1, max: Infinity });
+
+const OPTIONS: OptionNames<GroupCommitOptions<never, never>> = {
+  flush: requireFunction,
+  maxCalls: requireBound,
+  weigh: requireFunction,
+  maxWeight: requireBound,
+  maxInFlight: requireBound,
+  spreadFrom: requireBound,
+  maxWaiting: requireBound,
+};
 
 interface Waiting<Call, Result> {
   readonly call: Call;
@@ -57,15 +71,23 @@ export class GroupCommit<Call, Result> {
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  /** Makes a group with its own limits. */
+  /**
+   * Makes a group with its own limits.
+   *
+   * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
+   */
   constructor(options: GroupCommitOptions<Call, Result>) {
-    this.#flush = options.flush;
-    this.#maxCalls = options.maxCalls ?? 1000;
-    this.#weigh = options.weigh ?? (() => 1);
-    this.#maxWeight = options.maxWeight ?? Infinity;
-    this.#maxInFlight = options.maxInFlight ?? 1;
-    this.#spreadFrom = options.spreadFrom ?? Infinity;
-    this.#maxWaiting = options.maxWaiting ?? 100_000;
+    requireOptions("GroupCommit", options, OPTIONS);
+    const { flush, maxCalls = 1000, weigh = () => 1, maxWeight = Infinity } = options;
+    const { maxInFlight = 1, spreadFrom = Infinity, maxWaiting = 100_000 } = options;
+    requireFunction("flush", flush); // it cannot be left out
+    this.#flush = flush;
+    this.#maxCalls = maxCalls;
+    this.#weigh = weigh;
+    this.#maxWeight = maxWeight;
+    this.#maxInFlight = maxInFlight;
+    this.#spreadFrom = spreadFrom;
+    this.#maxWaiting = maxWaiting;
   }
 
   /** Makes one call in some round trip. */

@@ -5,7 +5,7 @@ import { typeName } from "../check.ts";
 /** Anything that JSON can carry without loss. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 
-/** A JSON object. */
+/** A JSON object. A `type` fits where one is wanted, an `interface` does not: TypeScript takes it for open. */
 export type JsonObject = { readonly [name: string]: JsonValue };
 
 /** The deepest nesting that is accepted: far beyond use, and short of overflowing an engine's parser. */

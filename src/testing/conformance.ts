@@ -1,5 +1,6 @@
 /** The conformance suite: what every backend promises, as cases for any test runner. @module */
 
+import { type OptionNames, requireFunction, requireOptions } from "../check.ts";
 import { sleep, systemClock } from "../clock.ts";
 import type { BackendTraits, StorageBackend } from "../storage/backend.ts";
 import type { CaseContext, ConformanceCase, ConformanceFixture, Need } from "./case.ts";
@@ -23,6 +24,16 @@ export interface ConformanceOptions {
   readonly callLimitMs?: number;
 }
 
+const OPTIONS: OptionNames<ConformanceOptions> = {
+  test: requireFunction,
+  factory: requireFunction,
+  advance: requireFunction,
+  prefix: true,
+  leftOut: requireFunction,
+  caseLimitMs: true,
+  callLimitMs: true,
+};
+
 /**
  * Registers a test for each promise that a backend makes. Which of them apply is decided by the backend's traits and by
  * what the fixture offers; one that does not apply ends at once and is reported to `leftOut`.
@@ -39,8 +50,12 @@ export interface ConformanceOptions {
  *   advance: (ms) => clock.advance(ms),
  * });
  * ```
+ *
+ * @throws {TypeError} Naming the option that is not as it must be.
  */
 export function backendConformance(options: ConformanceOptions): void {
+  requireOptions("backendConformance()", options, OPTIONS);
+  for (const name of ["test", "factory", "advance"] as const) requireFunction(name, options[name]);
   const { test, prefix = "" } = options;
   for (const each of conformanceCases) {
     test(prefix + each.name, () => runCase(each, options));

@@ -1,6 +1,9 @@
 /** A clock that stands still until a test moves it. @module */
 
+import { requireFunction, requireNumber } from "../check.ts";
 import type { Clock } from "../clock.ts";
+
+const ANY = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE };
 
 interface Timer {
   readonly callback: () => void;
@@ -33,9 +36,13 @@ export class ManualClock implements Clock {
   // In the order in which they were set, which decides between timers that are due at the same time.
   readonly #timers = new Set<Timer>();
 
-  /** Makes a clock that shows `startMs`, in milliseconds since the Unix epoch. */
+  /**
+   * Makes a clock that shows `startMs`, in milliseconds since the Unix epoch.
+   *
+   * @throws {TypeError | RangeError} When it is no number.
+   */
   constructor(startMs: number = Date.UTC(2030, 0, 1)) {
-    this.#zeroMs = startMs;
+    this.#zeroMs = requireNumber("startMs", startMs, ANY);
   }
 
   /** How many timers are set: 0 where nothing waits. */
@@ -53,8 +60,13 @@ export class ManualClock implements Clock {
     return this.#elapsedMs;
   }
 
-  /** Calls `callback` once the clock was moved by `delayMs`, unless the returned function is called before. */
+  /**
+   * Calls `callback` once the clock was moved by `delayMs`, unless the returned function is called before.
+   *
+   * @throws {TypeError} When there is no function to call.
+   */
   setTimer(callback: () => void, delayMs: number): () => void {
+    requireFunction("callback", callback);
     const timer = { callback, dueAtMs: this.#elapsedMs + Math.max(delayMs, 0) };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
@@ -82,9 +94,11 @@ export class ManualClock implements Clock {
   /**
    * Sets the clock forward, or back where `ms` is negative, as a time server does: no time passes, so that timers and
    * what was measured before go on as they were.
+   *
+   * @throws {TypeError | RangeError} When `ms` is no number.
    */
   jump(ms: number): void {
-    this.#zeroMs += ms;
+    this.#zeroMs += requireNumber("ms", ms, ANY);
   }
 
   /** The first timer that is due by `untilMs`. */

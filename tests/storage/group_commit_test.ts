@@ -1,6 +1,6 @@
 /** Group commit: round trips are shared, outcomes are not. @module */
 
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { GroupCommit, type GroupCommitOptions } from "../../src/storage/group_commit.ts";
 
@@ -32,6 +32,28 @@ function makeGroup(options: Partial<GroupCommitOptions<number, string>> = {}) {
 async function turn(): Promise<void> {
   for (let times = 0; times < 20; times++) await Promise.resolve();
 }
+
+Deno.test("GroupCommit refuses bounds that would let nothing through, and what is no function", () => {
+  for (const name of ["maxCalls", "maxWeight", "maxInFlight", "spreadFrom", "maxWaiting"]) {
+    makeGroup({ [name]: 1 });
+    assertThrows(
+      () => makeGroup({ [name]: 0 }),
+      RangeError,
+      `Cannot use ${name}: it must be from 1 to Infinity, got 0`,
+    );
+    assertThrows(() => makeGroup({ [name]: "5" }), TypeError, `Cannot use ${name}: it must be a number`);
+  }
+  for (const name of ["flush", "weigh"]) {
+    assertThrows(() => makeGroup({ [name]: 5 }), TypeError, `Cannot use ${name}: it must be a function`);
+  }
+  const none = { flush: undefined } as unknown as GroupCommitOptions<number, string>;
+  assertThrows(() => new GroupCommit(none), TypeError, "Cannot use flush: it must be a function, got undefined");
+  assertThrows(
+    () => makeGroup({ ["maxCall" as "maxCalls"]: 5 }),
+    TypeError,
+    "Cannot use maxCall: GroupCommit takes only flush",
+  );
+});
 
 Deno.test("GroupCommit.run() sends an idle call at once, with no timer", async () => {
   const { group, trips } = makeGroup();
