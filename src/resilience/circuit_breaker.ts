@@ -1,4 +1,4 @@
-/** A circuit breaker that a whole fleet shares, and that costs no I/O while it is closed or open. @module */
+/** A circuit breaker that a whole fleet shares, and that waits for no I/O while it is closed or open. @module */
 
 import { requireFunction, requireOptions, requireString } from "../check.ts";
 import { monotonicMs } from "../clock.ts";
