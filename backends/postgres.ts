@@ -98,7 +98,7 @@ export class PostgresBackend implements StorageBackend {
   readonly #sweep: Sweep;
   readonly #wakeups: Wakeups;
   readonly #commits: Commits;
-  readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[]>;
+  readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[] | Promise<Delivery[]>>;
   readonly #calls = new UnderWay();
   #isClosed = false;
   #closing: Promise<void> | null = null;
@@ -160,7 +160,7 @@ export class PostgresBackend implements StorageBackend {
     this.#claims = new Claims({ connection, statements, queues, namespace: prefix, deadline });
     this.#reads = new Reads({ connection, statements, namespace: prefix, deadline });
     this.#sweep = inside?.sweep ?? new Sweep(connection, statements);
-    this.#claimCalls = new GroupCommit<Limited<ClaimCall>, Delivery[]>({
+    this.#claimCalls = new GroupCommit({
       flush: (calls) => this.#claims.run(calls, deadlineOf(calls)),
       maxInFlight: isEmbedded ? 1 : 2,
     });
@@ -290,6 +290,7 @@ export class PostgresBackend implements StorageBackend {
   async #close(): Promise<void> {
     this.#wakeups.wakeAll(); // whoever waits is to learn of it now
     await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), this.#calls.drain()]);
+    await this.#claims.drain();
     // What does not end in its time is cut off with the connections, or left to the caller's client.
     const ending = Promise.all([this.#sweep.close(), this.#wakeups.close()]);
     const limited = within(monotonicMs(systemClock) + this.#limitMs, () => ending).catch(() => {});

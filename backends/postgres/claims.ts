@@ -1,10 +1,11 @@
 /** Claims, the end of leases, and what a queue holds when those are ended. @module */
 
-import { asError } from "../../src/errors.ts";
 import { randomId } from "../../src/ids.ts";
 import type { Delivery, QueueStats } from "../../src/storage/backend.ts";
 import type { PreparedClaim } from "../../src/storage/batch.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 import { type Key, prefixRange } from "../../src/storage/key.ts";
+import { UnderWay } from "../../src/storage/under_way.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { QueueFloors } from "./floors.ts";
@@ -41,29 +42,44 @@ const MAX_SETTLED = 1000;
 export class Claims {
   readonly #parts: ClaimsParts;
   readonly #floors = new QueueFloors();
+  readonly #apart = new UnderWay();
+  /** By the numbers of queues, what is being settled for claims of this process. */
+  readonly #settling = new Map<number, Promise<unknown>>();
 
   /** Made of these parts. */
   constructor(parts: ClaimsParts) {
     this.#parts = parts;
   }
 
-  /** Makes claims; those that are for the same queue and time are one statement. */
-  async run(calls: readonly ClaimCall[], deadlineMs: number): Promise<(Delivery[] | Error)[]> {
-    const outcomes: (Delivery[] | Error)[] = calls.map(() => []);
+  /**
+   * Makes claims; those that are for the same queue and time are one statement. Resolves without those that have something
+   * to settle first, which may take long: others need not wait for them.
+   */
+  async run(calls: readonly ClaimCall[], deadlineMs: number): Promise<(Delivery[] | Promise<Delivery[]>)[]> {
+    const outcomes: (Delivery[] | Promise<Delivery[]>)[] = calls.map(() => []);
     await Promise.all(
-      groupsOf(calls).map(async (group) => {
-        try {
-          const rows = await this.#claim(group.claim, group.limit, deadlineMs);
-          let start = 0;
-          for (const [index, { claim, key }] of group.calls) {
-            outcomes[index] = rows.slice(start, start += claim.limit).map((row) => toDelivery(row, key));
-          }
-        } catch (error) {
-          for (const [index] of group.calls) outcomes[index] = asError(error);
+      groupsOf(calls).map((group) => {
+        const settling = deferred<void>();
+        const claiming = this.#apart.run(() => this.#claim(group.claim, group.limit, deadlineMs, settling.resolve));
+        let start = 0;
+        for (const [index, { claim, key }] of group.calls) {
+          const from = start;
+          start += claim.limit;
+          const outcome = claiming.then((rows) =>
+            rows.slice(from, from + claim.limit).map((row) => toDelivery(row, key))
+          );
+          outcome.catch(() => {}); // it may be over before the others are
+          outcomes[index] = outcome;
         }
+        return Promise.race([claiming.then(() => {}, () => {}), settling.promise]);
       }),
     );
     return outcomes;
+  }
+
+  /** Resolves once none is under way. */
+  drain(): Promise<void> {
+    return this.#apart.drain();
   }
 
   /** Ends the expired leases of a queue, and puts what is due into the line; tells how many leases those were. */
@@ -110,7 +126,12 @@ export class Claims {
     };
   }
 
-  async #claim({ queue, leaseMs }: PreparedClaim, limit: number, deadlineMs: number): Promise<Row[]> {
+  async #claim(
+    { queue, leaseMs }: PreparedClaim,
+    limit: number,
+    deadlineMs: number,
+    onSettling: () => void,
+  ): Promise<Row[]> {
     const { connection, statements } = this.#parts;
     let endMs = deadlineMs; // counts anew from each step that has got something done
     for (let looks = 1;; looks++) {
@@ -126,13 +147,24 @@ export class Claims {
       this.#floors.learn(num, floors, rows);
       const [first] = rows;
       if (first?.due === true) {
-        await this.#settle(num);
+        onSettling();
+        await this.#settleTogether(num);
         endMs = this.#parts.deadline();
       } else if (typeof first?.id === "string") return [...rows];
       else if (first?.there !== true) this.#parts.queues.forget(queue); // it may have been made anew
       else if (first.ready !== true) return [];
       if (looks >= MAX_LOOKS) return [];
     }
+  }
+
+  /** Settles a queue, once for all claims that find it so. */
+  async #settleTogether(num: number): Promise<void> {
+    let settling = this.#settling.get(num);
+    if (!settling) {
+      settling = this.#settle(num).finally(() => this.#settling.delete(num));
+      this.#settling.set(num, settling);
+    }
+    await settling;
   }
 
   /** Settles a queue step by step, each of which has its own time, and tells how many leases were ended. */

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { statementsFor } from "../../backends/postgres/statements.ts";
-import type { Changes } from "../../src/storage/backend.ts";
+import type { Changes, Delivery } from "../../src/storage/backend.ts";
 import { commitMany, idsOf, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
@@ -23,7 +23,7 @@ interface World extends AsyncDisposable {
 async function world(): Promise<World> {
   const server = await PostgresServer.start({ autovacuum: "off" });
   const backend = new PostgresBackend({ url: server.url, schema: SCHEMA });
-  const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+  const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
   const end = async () => {
     await backend.close();
     await sql.end();
@@ -106,6 +106,29 @@ Deno.test({
     const { ready, dead } = await backend.stats(QUEUE);
     assertEquals({ ready, dead }, { ready: 0, dead: MESSAGES });
     assertEquals(idsOf(await Array.fromAsync(backend.messages(QUEUE, "dead"))), ids.toReversed());
+  },
+});
+
+Deno.test({
+  name:
+    "claim() of other queues waits for none that has something to settle, which is done once for all who wait for it",
+  ignore,
+  fn: async () => {
+    await using its = await world();
+    const { backend, sql } = its;
+    const others = Array.from({ length: 5 }, (_, index) => [`${index}`]);
+    await commitMany(backend, [message("due", { delayMs: 1 }), ...others.map((queue) => message("a", { queue }))]);
+    let waiting: Promise<Delivery[]>[] = [];
+    await sql.begin(async (transaction) => {
+      await transaction`SELECT 1 FROM ${sql(`${SCHEMA}.queues`)} FOR UPDATE`;
+      for (const queue of others) {
+        waiting = [...waiting, backend.claim(QUEUE, { leaseMs: HOUR_MS })];
+        assertEquals(idsOf(await backend.claim(queue, { leaseMs: HOUR_MS })), ["a"]);
+      }
+      const used = await sql`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+      assert(used.length <= 1);
+    });
+    assertEquals((await Promise.all(waiting)).flatMap(idsOf), ["due"]);
   },
 });
 
