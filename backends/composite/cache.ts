@@ -19,7 +19,7 @@ import type {
   StoredMessage,
   Unlisten,
 } from "../../src/storage/backend.ts";
-import { copyJson } from "../../src/storage/json.ts";
+import { copyJson, encodeJson } from "../../src/storage/json.ts";
 import { encodeKey, encodeKeys, type Key } from "../../src/storage/key.ts";
 import { CACHE_OPTIONS, type CacheOptions } from "./options.ts";
 
@@ -28,6 +28,9 @@ interface Cached {
   /** Measured, not shown by the clock, which may be set. */
   readonly untilMs: number;
 }
+
+// Larger records, in characters of JSON, are read anew each time, so that what is kept is bounded in bytes too.
+const MAX_KEPT_LENGTH = 65_536;
 
 /**
  * Caches `get`. Writes through this cache take effect at once, and tell the caches of other processes to forget what they
@@ -60,14 +63,15 @@ export class CachedBackend implements StorageBackend {
   }
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
-    await this.#listen();
     const startMs = monotonicMs(this.#clock);
     const names = encodeKeys(keys);
     const found = names.map((name) => this.#look(name, startMs));
     const missing = names.flatMap((_, index) => found[index] === undefined ? [index] : []);
     if (missing.length > 0) {
+      const asked = missing.map((index) => [...keys[index] ?? []]); // a caller may change what it gave
+      await this.#listen();
       const epoch = this.#epoch;
-      const entries = await this.#child.get(missing.map((index) => keys[index] ?? []));
+      const entries = await this.#child.get(asked);
       missing.forEach((index, position) => {
         const entry = entries[position] ?? null;
         found[index] = { entry, untilMs: 0 };
@@ -78,25 +82,28 @@ export class CachedBackend implements StorageBackend {
   }
 
   async commit(batch: Batch): Promise<CommitResult> {
-    const keys = batch.operations.flatMap((operation) => "key" in operation ? [operation.key] : []);
-    if (keys.length === 0) return await this.#child.commit(batch);
-    const forget = () => {
-      this.#epoch++;
-      for (const key of keys) this.#cached.delete(encodeKey(key));
-    };
+    const checked = (batch.checks ?? []).map(({ key }) => encodeKey(key));
+    const written = batch.operations.flatMap((operation) => "key" in operation ? [encodeKey(operation.key)] : []);
     try {
-      forget();
-      return await this.#child.commit({ ...batch, notify: [...batch.notify ?? [], this.#topic] });
+      this.#forget(written);
+      const told = written.length > 0 ? { ...batch, notify: [...batch.notify ?? [], this.#topic] } : batch;
+      const result = await this.#child.commit(told);
+      // Whoever reads anew what has changed must not find here what it was.
+      if (!result.committed) this.#forget(checked);
+      return result;
     } finally {
-      forget();
+      this.#forget(written);
     }
   }
 
   async clear(prefix: Key): Promise<number> {
-    const cleared = await this.#child.clear(prefix);
-    this.#forgetAll();
-    await this.#child.commit({ operations: [], notify: [this.#topic] });
-    return cleared;
+    try {
+      return await this.#child.clear(prefix);
+    } finally {
+      this.#forgetAll();
+      // Whoever does not hear of it forgets what it has when that is too old.
+      await this.#child.commit({ operations: [], notify: [this.#topic] }).catch(() => {});
+    }
   }
 
   list(prefix: Key, options?: ListOptions): AsyncIterable<Entry> {
@@ -142,7 +149,7 @@ export class CachedBackend implements StorageBackend {
   async close(): Promise<void> {
     const listening = this.#listening;
     this.#listening = null;
-    this.#cached.clear();
+    this.#forgetAll();
     await listening?.then((unlisten) => unlisten()).catch(() => {}); // a child that is away has nothing to stop
     await this.#child.close();
   }
@@ -164,12 +171,21 @@ export class CachedBackend implements StorageBackend {
   #keep(name: string, entry: Entry | null, readAtMs: number): void {
     // When it expires by the engine's clock, this process cannot tell.
     if (entry?.expiresAtMs !== undefined && this.traits.clock === "engine") return;
-    this.#cached.set(name, { entry, untilMs: readAtMs + this.#maxAgeMs });
+    if (entry && encodeJson(entry.value).length > MAX_KEPT_LENGTH) return;
+    const untilMs = readAtMs + this.#maxAgeMs;
+    if ((this.#cached.get(name)?.untilMs ?? 0) > untilMs) return; // one that was read later came first
+    this.#cached.set(name, { entry, untilMs });
     if (this.#cached.size <= this.#maxEntries) return;
     for (const [oldest] of this.#cached) {
       this.#cached.delete(oldest);
       break;
     }
+  }
+
+  #forget(names: readonly string[]): void {
+    if (names.length === 0) return;
+    this.#epoch++;
+    for (const name of names) this.#cached.delete(name);
   }
 
   #forgetAll(): void {

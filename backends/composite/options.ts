@@ -62,7 +62,12 @@ export interface FallbackOptions {
 export interface CacheOptions {
   /** The longest time for which a record may be read that was changed by another process, in milliseconds. @default {1000} */
   readonly maxAgeMs?: number | undefined;
-  /** How many records are kept, the least recently used going first. @default {1000} */
+  /**
+   * How many records are kept, the least recently used going first. One of more than 65,536 characters of JSON is read
+   * anew each time.
+   *
+   * @default {1000}
+   */
   readonly maxEntries?: number | undefined;
 }
 
