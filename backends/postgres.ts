@@ -100,7 +100,6 @@ export class PostgresBackend implements StorageBackend {
   readonly #commits: Commits;
   readonly #claimCalls: GroupCommit<Limited<ClaimCall>, Delivery[] | Promise<Delivery[]>>;
   readonly #calls = new UnderWay();
-  #isClosed = false;
   #closing: Promise<void> | null = null;
 
   /**
@@ -278,7 +277,6 @@ export class PostgresBackend implements StorageBackend {
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
     return this.#closing ??= this.#close();
   }
 
@@ -288,7 +286,8 @@ export class PostgresBackend implements StorageBackend {
   }
 
   async #close(): Promise<void> {
-    this.#wakeups.wakeAll(); // whoever waits is to learn of it now
+    await Promise.resolve(); // whoever is woken finds it closed
+    this.#wakeups.wakeAll();
     await Promise.all([this.#commits.drain(), this.#claimCalls.drain(), this.#calls.drain()]);
     await this.#claims.drain();
     // What does not end in its time is cut off with the connections, or left to the caller's client.
@@ -313,7 +312,7 @@ export class PostgresBackend implements StorageBackend {
   }
 
   #begin(): void {
-    if (this.#isClosed) throw new BackendClosedError(this.name);
+    if (this.#closing) throw new BackendClosedError(this.name);
   }
 
   #deadline(): number {

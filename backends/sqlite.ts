@@ -307,6 +307,7 @@ export class SqliteBackend implements StorageBackend {
   }
 
   async #close(): Promise<void> {
+    await Promise.resolve(); // whoever is woken finds it closed
     this.#wakes.clear();
     await this.#group.drain();
     await this.#calls.drain();
