@@ -78,3 +78,9 @@ async function giveBack(from: StorageBackend, deliveries: readonly Delivery[]): 
 function leaseOf({ queue, id, token }: Delivery): Lease {
   return { queue, id, token };
 }
+
+/** How many messages a queue holds, in whichever state. */
+export async function messagesIn(backend: StorageBackend, queue: Key): Promise<number> {
+  const { ready, delayed, leased, dead } = await backend.stats(queue);
+  return ready + delayed + leased + dead;
+}
