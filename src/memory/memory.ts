@@ -13,9 +13,9 @@ import {
   requireOptionsObject,
 } from "../check.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { BackendClosedError, BackendUnavailableError, CommitRefusedError } from "../errors.ts";
+import { BackendClosedError, CommitRefusedError } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
-import { copyJson, type JsonValue } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json.ts";
 import { encodeKey, type Key, toNamespace } from "../storage/key.ts";
 import { UnderWay } from "../storage/under_way.ts";
 import { compactEntries } from "./compact.ts";
@@ -39,11 +39,11 @@ import type {
   SearchOptions,
   SessionHit,
 } from "./model.ts";
-import { groupBatches } from "./group_batches.ts";
 import { Replica } from "./replica.ts";
 import { Searcher } from "./searcher.ts";
 import { Analyzer, type AnalyzerOptions } from "./text.ts";
 import { Watches } from "./watches.ts";
+import { Writer } from "./writer.ts";
 
 /** How a memory behaves, wherever it is kept. */
 export interface MemoryOptions {
@@ -88,9 +88,6 @@ export const MEMORY_OPTIONS: OptionNames<MemoryOptions> = {
 
 const requireSource = requireMethods("a memory source", "open", "info", "close");
 
-// Other processes may write in between; each of these fails only when another one's succeeds.
-const MAX_ATTEMPTS = 1000;
-
 /**
  * A memory on a backend that is already known. `MemoryPrimitive` finds one by itself.
  *
@@ -102,12 +99,12 @@ export class Memory implements AsyncDisposable {
   readonly #options: MemoryOptions;
   readonly #keys: MemoryKeys;
   readonly #store: EntryStore;
+  readonly #writer: Writer;
   readonly #replica: Replica;
   readonly #searcher: Searcher;
   readonly #watches: Watches;
   readonly #clock: Clock;
   readonly #underWay = new UnderWay();
-  readonly #updates = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | null = null;
 
   /**
@@ -133,6 +130,7 @@ export class Memory implements AsyncDisposable {
     this.#clock = clock;
     this.#keys = keys;
     this.#store = new EntryStore({ backend, keys, clock, embedder, history, compressAbove });
+    this.#writer = new Writer(this.#store, () => source.mayMiss?.(keys.entries) ?? false);
     this.#replica = new Replica({ backend, keys, analyzer, dimensions: embedder?.dimensions ?? 0 });
     this.#searcher = new Searcher({ store: this.#store, replica: this.#replica, analyzer, embedder, clock });
     this.#watches = new Watches(backend, keys.entries, this.#replica, clock);
@@ -159,17 +157,7 @@ export class Memory implements AsyncDisposable {
     const checked = Array.from(entries, checkEntry);
     // A key that no engine takes must not be found out when others are stored already.
     for (const { key } of checked) encodeKey(this.#store.history > 0 ? this.#keys.history(key) : this.#keys.entry(key));
-    await this.#run(async (backend) => {
-      if (this.#store.history > 0) {
-        for (const entry of checked) await this.#addWithHistory(backend, entry);
-        return;
-      }
-      const prepared = await this.#store.prepareMany(checked);
-      for (const batch of groupBatches(prepared, backend.traits.maxBatchSize)) {
-        const result = await backend.commit(batch);
-        if (!result.committed) throw new CommitRefusedError("add to the memory", result.reason);
-      }
-    });
+    await this.#run((backend) => this.#writer.addMany(backend, checked));
   }
 
   /**
@@ -216,21 +204,7 @@ export class Memory implements AsyncDisposable {
     requireOptions("update()", options, { ttlMs: true });
     const { ttlMs } = options;
     if (ttlMs !== undefined) requireNumber("ttlMs", ttlMs, POSITIVE_DURATION);
-    return await this.#run((backend) =>
-      // One after the other within this process, so that they do not get in one another's way.
-      this.#inTurn(key, () =>
-        this.#attempt(backend, "update the entry", async () => {
-          const former = await this.#store.get(key);
-          // To begin anew would overwrite what is out of reach.
-          if (former === null && this.#source.mayMiss?.(this.#keys.entries)) {
-            throw new BackendUnavailableError("Cannot update the entry: it may be in the backend that is away for now");
-          }
-          const value = await change(former?.value);
-          if (value === undefined) return { value: former?.value, batch: null };
-          const batch = await this.#store.prepareUpdate(key, value, former, ttlMs);
-          return { value: copyJson(value), batch };
-        }))
-    );
+    return await this.#run((backend) => this.#writer.update(backend, key, change, ttlMs));
   }
 
   /** Deletes an entry and its former versions, and tells whether there was one. */
@@ -383,40 +357,5 @@ export class Memory implements AsyncDisposable {
   async #run<Result>(work: (backend: StorageBackend) => Promise<Result>): Promise<Result> {
     this.#requireOpen();
     return await this.#underWay.run(() => this.#source.open().then(work));
-  }
-
-  #addWithHistory(backend: StorageBackend, entry: NewEntry): Promise<void> {
-    return this.#inTurn(entry.key, () =>
-      this.#attempt(backend, "add to the memory", async () => {
-        return { value: undefined, batch: await this.#store.prepareAdd(entry) };
-      }));
-  }
-
-  /** Commits what `prepare` makes, anew whenever somebody else was faster. */
-  async #attempt<Value>(
-    backend: StorageBackend,
-    action: string,
-    prepare: () => Promise<{ readonly value: Value; readonly batch: Batch | null }>,
-  ): Promise<Value> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const { value, batch } = await prepare();
-      if (batch === null) return value;
-      const result = await backend.commit(batch);
-      if (result.committed) return value;
-      if (result.reason !== "conflict") throw new CommitRefusedError(action, result.reason);
-    }
-    throw new CommitRefusedError(action, "conflict");
-  }
-
-  /** Runs what is about one key one after the other. */
-  #inTurn<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
-    const before = this.#updates.get(key) ?? Promise.resolve();
-    const running = before.catch(() => {}).then(work);
-    this.#updates.set(key, running);
-    const forget = () => {
-      if (this.#updates.get(key) === running) this.#updates.delete(key);
-    };
-    running.then(forget, forget);
-    return running;
   }
 }
