@@ -7,7 +7,7 @@ import type { StorageBackend } from "../src/storage/backend.ts";
 
 /** What applies to every kind of backend. */
 export interface OpenOptions {
-  /** Keeps apart those who share an engine. @default {"ao"} */
+  /** Keeps apart those who share an engine: 1 to 64 characters fit all of them. @default {"ao"} */
   readonly namespace?: string;
   /** The source of time, where the engine has none. @default {systemClock} */
   readonly clock?: Clock;

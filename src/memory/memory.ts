@@ -55,7 +55,7 @@ export interface MemoryOptions {
   readonly embedTimeoutMs?: number;
   /** How text becomes words. @default {English} */
   readonly analyzer?: AnalyzerOptions;
-  /** How many former versions of each entry are kept. @default {0} */
+  /** How many former versions of each entry are kept, 0 to 1000. @default {0} */
   readonly history?: number;
   /** From how many characters of JSON on values are compressed. @default {8192} */
   readonly compressAbove?: number;
