@@ -78,7 +78,7 @@ export class Engine {
   }
 
   #otherFormat(marker: string): Error {
-    const [, format] = /^(\d+) \d+$/.exec(marker) ?? [];
+    const [, format] = /^(\d+) \d+( \d*)?$/.exec(marker) ?? [];
     if (format !== undefined && Number(format) > FORMAT) {
       return new SchemaNewerError(this.#name, Number(format), FORMAT);
     }

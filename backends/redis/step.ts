@@ -9,7 +9,7 @@ import type {
   PreparedLease,
   PreparedOperation,
 } from "../../src/storage/batch.ts";
-import { isToken } from "./stored.ts";
+import { isToken, tokenLength } from "./stored.ts";
 
 /** A checked batch whose values are JSON text. */
 export type TextBatch = PreparedBatch<string>;
@@ -213,7 +213,8 @@ class AckRun implements Unit {
 
   add({ id, token }: PreparedLease, call: number): void {
     this.#calls.push(call);
-    this.#pairs.push(id, toToken(token));
+    // No lease has the name of nothing.
+    this.#pairs.push(id, isToken(token) ? token + id : "");
   }
 
   write(args: string[]): void {
@@ -270,21 +271,23 @@ class Claim implements Unit {
   }
 }
 
-/** When the leases end, how many there are; id, message and token of each; index and error of those that have one. */
+/** When the leases end, how many there are; name and message of each; index and error of those that have one. */
 function readClaimed([endsAtMs, count, ...rest]: readonly unknown[]): ClaimedMessage[] {
   if (endsAtMs === undefined) return [];
   const leaseExpiresAtMs = Number(endsAtMs);
-  const size = 3 * Number(count);
+  const size = 2 * Number(count);
   const errors = new Map<number, string>();
   for (let at = size; at < rest.length; at += 2) errors.set(Number(rest[at]), requireText(rest[at + 1]));
   const messages: ClaimedMessage[] = [];
-  for (let at = 0; at < size; at += 3) {
+  for (let at = 0; at < size; at += 2) {
+    const name = requireText(rest[at]);
+    const end = tokenLength(name);
     messages.push({
-      id: requireText(rest[at]),
+      id: name.slice(end),
       message: requireText(rest[at + 1]),
-      token: requireText(rest[at + 2]),
+      token: name.slice(0, end),
       leaseExpiresAtMs,
-      lastError: errors.get(at / 3) ?? null,
+      lastError: errors.get(at / 2) ?? null,
     });
   }
   return messages;

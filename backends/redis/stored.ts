@@ -57,7 +57,7 @@ export function readPlace(state: MessageState, name: string, stored: string, sco
       return { id: name, attempts: attemptsAt(stored, stored.indexOf(".") + 1), dueAtMs: parseInt(stored.slice(1)) };
     case "leased":
       return {
-        id: name.slice(name.indexOf(".", name.indexOf(":")) + 1 + RANDOM_LENGTH),
+        id: name.slice(tokenLength(name)),
         attempts: attemptsAt(name, TOKEN_ATTEMPTS),
         dueAtMs: Number(score),
       };
@@ -94,6 +94,11 @@ const MARK_LENGTH = 17;
 const TOKEN_ATTEMPTS = MARK_LENGTH + 1;
 const RANDOM_LENGTH = 22;
 const TOKEN = /^\d{17}[FA]\d+\/\d+\.\d+:\d+\.[\w-]{22}$/;
+
+/** How much of the name of a lease is its token; the rest is the id of the message. */
+export function tokenLength(name: string): number {
+  return name.indexOf(".", name.indexOf(":")) + 1 + RANDOM_LENGTH;
+}
 
 /** Whether a text has the form of a token; any other would be put together with an id to a wrong member. */
 export function isToken(text: string): boolean {

@@ -113,15 +113,6 @@ function commands.PEXPIREAT(key, at, condition)
   return original('PEXPIREAT', key, at)
 end
 
-function commands.LMPOP(count, ...)
-  local args = {...}
-  for index = 1, count do
-    local popped = plain(original('LPOP', args[index], args[count + 3]))
-    if popped and #popped > 0 then return {args[index], popped} end
-  end
-  return false
-end
-
 local redis = {}
 
 function redis.call(name, ...)

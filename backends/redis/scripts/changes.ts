@@ -25,7 +25,7 @@ sweep(CHUNK)
 
 -- Whatever comes later gets a later moment than this one. In a store where nothing happens it is moved on, since a
 -- reader that was told of an old moment is taken for one that has slept.
-local latest = marker and tonumber(string.sub(marker, 3)) or 0
+local latest = marker and tonumber(string.sub(marker, 3, 18)) or 0
 if latest < micros - 3600000000 then
   latest = tonumber(moment())
   remember()

@@ -16,8 +16,7 @@ end
 
 -- Whether the queue holds or remembers each of these ids.
 local function known(queue, ids)
-  local found = {}
-  for position, message in ipairs(call('HMGET', queue.messages, unpack(ids))) do found[position] = message ~= false end
+  local found = call('HMGET', queue.messages, unpack(ids))
   local windows = call('HGETALL', queueKey('w', queue.name))
   for index = 1, #windows, 2 do
     local window, newest = windows[index], tonumber(windows[index + 1])
@@ -26,9 +25,12 @@ local function known(queue, ids)
       call('HDEL', queueKey('w', queue.name), window)
     else
       for bucket = current - 2, newest do
-        local note = window .. string.format(':%.0f', bucket)
-        for position, is in ipairs(call('SMISMEMBER', bucketKey(queue, note), unpack(ids))) do
-          if is == 1 then found[position] = true end
+        local key = bucketKey(queue, window .. string.format(':%.0f', bucket))
+        if call('EXISTS', key) == 1 then
+          local isMember = call('SMISMEMBER', key, unpack(ids))
+          for position = 1, #ids do
+            if isMember[position] == 1 then found[position] = true end
+          end
         end
       end
     end
@@ -41,11 +43,13 @@ local function recall(queue, note, ids)
   local window, bucket = string.match(note, '(%d+):(%d+)')
   local forgets = math.ceil((bucket + 3) * window / 2)
   if forgets <= now then return end -- also where the window is 0
-  call('SADD', bucketKey(queue, note), unpack(ids))
+  local key = bucketKey(queue, note)
+  local isNew = call('EXISTS', key) == 0
+  call('SADD', key, unpack(ids))
+  if not isNew then return end
+  call('PEXPIREAT', key, forgets)
   local windows = queueKey('w', queue.name)
   local newest = call('HGET', windows, window)
-  if newest == bucket then return end
-  call('PEXPIREAT', bucketKey(queue, note), forgets)
   if newest and tonumber(newest) > tonumber(bucket) then return end
   call('HSET', windows, window, bucket)
   -- The longest window decides when the last of them is over.

@@ -14,8 +14,8 @@ local function store(queue, delay, window, ids, bodies)
   if queue.size == 0 then call('ZADD', root .. ':queues', 0, queue.name) end
   local messages, lists, states, delayed = {}, {}, {}, {}
   local accepted, due = nowText .. ' ' .. noteOf(window) .. ' ', string.format('%.0f', now + delay)
-  for position, id in ipairs(ids) do
-    local body = bodies[position]
+  for position = 1, #ids do
+    local id, body = ids[position], bodies[position]
     local priority = string.sub(body, 1, 1)
     messages[2 * position - 1] = id
     messages[2 * position] = accepted .. body

@@ -2,14 +2,11 @@
 
 /** `held(queue, ids, tokens)`, `acknowledge(...)` and `remove(queue, ids)`: O(k log n) for k leases or messages. */
 export const LEASES = `
--- Whether each of these tokens is that of a live lease. Times are compared as text, all of them having 13 digits.
-local function held(queue, ids, tokens)
-  local members, live = {}, {}
-  for position, token in ipairs(tokens) do members[position] = token .. ids[position] end
-  for position, ends in ipairs(call('ZMSCORE', queue.leased, unpack(members))) do
-    live[position] = ends and ends > nowText
-  end
-  return live, members
+-- Whether each of these members is a live lease. Times are compared as text, all of them having 13 digits.
+local function held(queue, members)
+  local live = call('ZMSCORE', queue.leased, unpack(members))
+  for position = 1, #members do live[position] = live[position] and live[position] > nowText end
+  return live
 end
 
 -- Forgets messages that stand in no line and no sorted set any more, but for their ids: notes is a list of ids by note.
@@ -18,7 +15,7 @@ local function remove(queue, ids, notes, again)
   call('HDEL', queue.messages, unpack(ids))
   if #again > 0 then
     call('HDEL', queue.states, unpack(again))
-    call('HDEL', queue.errors, unpack(again))
+    call('HDEL', queueKey('e', queue.name), unpack(again))
   end
   for note, some in pairs(notes) do recall(queue, note, some) end
   queue.mayBeEmpty = true
@@ -33,8 +30,8 @@ end
 
 local function acknowledge(queue, ids, members)
   local notes, again = {}, {}
-  for position, member in ipairs(members) do
-    local id = ids[position]
+  for position = 1, #ids do
+    local id, member = ids[position], members[position]
     insert(notes, string.match(member, '^[^.]+%.([%d:]+)', 19), id)
     if string.byte(member, 18) == 65 then again[#again + 1] = id end -- A
   end

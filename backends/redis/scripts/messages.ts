@@ -64,7 +64,7 @@ for position = 3, #ARGV do
   size = size + #(message or '')
   if position > 3 and size > most then break end
   reply[#reply + 1] = message
-  reply[#reply + 1] = call('HGET', queue.errors, ARGV[position])
+  reply[#reply + 1] = call('HGET', queueKey('e', queue.name), ARGV[position])
 end
 return reply
 `,

@@ -35,7 +35,7 @@ local operations = {
   ack = {
     read = function() return {queue = open(read()), id = read(), token = read()} end,
     check = function(op, growth)
-      if not held(op.queue, {op.id}, {op.token})[1] then return 'lease_lost' end
+      if not held(op.queue, {op.token .. op.id})[1] then return 'lease_lost' end
       growth[op.queue] = (growth[op.queue] or 0) - 1
     end,
     apply = function(op)
@@ -48,7 +48,7 @@ local operations = {
       return {queue = open(read()), id = read(), token = read(), delay = tonumber(read()), err = read()}
     end,
     check = function(op, growth)
-      if not held(op.queue, {op.id}, {op.token})[1] then return 'lease_lost' end
+      if not held(op.queue, {op.token .. op.id})[1] then return 'lease_lost' end
       local _, attempts, most = parseLease(op.token)
       if attempts >= most then growth[op.queue] = (growth[op.queue] or 0) - 1 end
     end,
@@ -60,7 +60,7 @@ local operations = {
   bury = {
     read = function() return {queue = open(read()), id = read(), token = read(), err = read()} end,
     check = function(op, growth)
-      if not held(op.queue, {op.id}, {op.token})[1] then return 'lease_lost' end
+      if not held(op.queue, {op.token .. op.id})[1] then return 'lease_lost' end
       growth[op.queue] = (growth[op.queue] or 0) - 1
     end,
     apply = function(op)
@@ -71,7 +71,7 @@ local operations = {
   extend = {
     read = function() return {queue = open(read()), id = read(), token = read(), lease = tonumber(read())} end,
     check = function(op)
-      if not held(op.queue, {op.id}, {op.token})[1] then return 'lease_lost' end
+      if not held(op.queue, {op.token .. op.id})[1] then return 'lease_lost' end
     end,
     apply = function(op) return extend(op.queue, op.id, op.token, op.lease) end,
   },

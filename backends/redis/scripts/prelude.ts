@@ -4,7 +4,8 @@
 export const FORMAT = 1;
 
 /**
- * `KEYS[1]` is the namespace's marker, `{namespace}`, and holds the format and the last moment: `"1 1790000000000000"`.
+ * `KEYS[1]` is the namespace's marker, `{namespace}`, and holds the format, the last moment, and the priorities that were
+ * ever sent with, highest first: `"1 1790000000000000 75"`. A claim looks at no line of another.
  * All other keys begin with it, and so with its hash tag: every key that a script touches derives from `KEYS[1]`, lies in
  * the slot of `KEYS[1]`, and is legal on Redis Cluster.
  *
@@ -55,8 +56,14 @@ if marker and string.sub(marker, 1, 2) ~= '${FORMAT} ' then return {'newer', mar
 -- Lua takes no more than some thousand arguments in one call.
 local CHUNK = 1000
 
-local last = micros
-if marker then last = math.max(last, tonumber(string.sub(marker, 3))) end
+local ALL = '9876543210'
+local last, priorities = micros, ''
+if marker then
+  last = math.max(last, tonumber(string.sub(marker, 3, 18)))
+  priorities = string.sub(marker, 20)
+elseif call('EXISTS', root .. ':queues') == 1 then
+  priorities = ALL -- somebody has taken the marker away
+end
 
 local head, headText, lastText
 local function moment()
@@ -71,8 +78,11 @@ local function moment()
 end
 
 -- Called last: the moments that were given out are never given out again.
+local isChanged = not marker
 local function remember()
-  if lastText or not marker then call('SET', root, '${FORMAT} ' .. (lastText or string.format('%.0f', last))) end
+  if lastText or isChanged then
+    call('SET', root, '${FORMAT} ' .. (lastText or string.format('%.0f', last)) .. ' ' .. priorities)
+  end
 end
 
 local function queueKey(kind, name)
@@ -88,7 +98,6 @@ local function open(name)
       name = name,
       messages = queueKey('m', name),
       states = queueKey('s', name),
-      errors = queueKey('e', name),
       delayed = queueKey('d', name),
       leased = queueKey('l', name),
       dead = queueKey('x', name),
@@ -100,6 +109,18 @@ end
 
 local function line(queue, priority)
   return queueKey(priority, queue.name)
+end
+
+-- The line that something is to be added to.
+local function lineFor(queue, priority)
+  if not string.find(priorities, priority, 1, true) then
+    local sorted = ''
+    for each in string.gmatch(ALL, '.') do
+      if each == priority or string.find(priorities, each, 1, true) then sorted = sorted .. each end
+    end
+    priorities, isChanged = sorted, true
+  end
+  return line(queue, priority)
 end
 
 -- The first of a list, up to CHUNK at a time: visit(part) for each part.

@@ -22,7 +22,7 @@ end
 -- Adds ids to the ends of their lines, lists being a list of ids by priority.
 local function append(queue, lists)
   for priority, ids in pairs(lists) do
-    parts(ids, function(part) call('RPUSH', line(queue, priority), unpack(part)) end)
+    parts(ids, function(part) call('RPUSH', lineFor(queue, priority), unpack(part)) end)
   end
 end
 
@@ -89,7 +89,7 @@ local function settle(queue)
       errors[#errors + 1] = '${LEASE_EXPIRED_ERROR}'
     end
     call('HSET', queue.states, unpack(states))
-    call('HSET', queue.errors, unpack(errors))
+    call('HSET', queueKey('e', queue.name), unpack(errors))
     if #dead > 0 then call('ZADD', queue.dead, unpack(dead)) end
     append(queue, lists)
   end

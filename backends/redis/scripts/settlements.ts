@@ -4,7 +4,7 @@
 export const SETTLEMENTS = `
 -- An error as an argument is empty where there is none, and else stands behind a plus.
 local function setError(queue, id, err)
-  if err ~= '' then call('HSET', queue.errors, id, string.sub(err, 2)) end
+  if err ~= '' then call('HSET', queueKey('e', queue.name), id, string.sub(err, 2)) end
 end
 
 local function bury(queue, id, token, err)
@@ -25,7 +25,7 @@ end
 -- Puts one message into the line.
 local function lineUp(queue, id, priority, attempts, most)
   if not promote(queue) then return postpone(queue, id, priority, attempts, most, 0) end
-  call('RPUSH', line(queue, priority), id)
+  call('RPUSH', lineFor(queue, priority), id)
   call('HSET', queue.states, id, 'R' .. nowText .. '.' .. attempts .. '/' .. most)
 end
 

@@ -64,7 +64,8 @@ units.enqueues = function()
   local isKnown = known(queue, ids)
   local room = capacity - live(queue)
   local acceptedIds, acceptedBodies, flags, taken, isPlain = {}, {}, {}, {}, true
-  for position, id in ipairs(ids) do
+  for position = 1, count do
+    local id = ids[position]
     if isKnown[position] or taken[id] then
       flags[position] = 'd'
       isPlain = false
@@ -89,12 +90,12 @@ end
 
 units.acks = function()
   local atomic, count, queue = read() == '1', tonumber(read()), open(read())
-  local ids, tokens = readPairs(count)
+  local ids, members = readPairs(count)
   local liveIds, liveMembers, flags, taken, isPlain = {}, {}, {}, {}, true
-  local live, members = held(queue, ids, tokens)
-  for position, isLive in ipairs(live) do
+  local live = held(queue, members)
+  for position = 1, count do
     local id = ids[position]
-    if isLive and not taken[id] then
+    if live[position] and not taken[id] then
       taken[id] = true
       flags[position] = '.'
       liveIds[#liveIds + 1] = id
@@ -112,42 +113,39 @@ end
 units.claim = function()
   local queue, lease, limit = open(read()), tonumber(read()), tonumber(read())
   if not settle(queue) then return false end
-  local ids, priorities = {}, {}
-  local at, of = root .. ':', ':' .. queue.name
-  repeat
-    local popped = call('LMPOP', 10, at .. '9' .. of, at .. '8' .. of, at .. '7' .. of, at .. '6' .. of, at .. '5' .. of,
-      at .. '4' .. of, at .. '3' .. of, at .. '2' .. of, at .. '1' .. of, at .. '0' .. of, 'LEFT', 'COUNT', limit - #ids)
-    if popped then
-      local priority = string.sub(popped[1], #root + 2, #root + 2)
-      for _, id in ipairs(popped[2]) do
-        ids[#ids + 1] = id
-        priorities[#ids] = priority
-      end
+  local ids, ranks = {}, {}
+  for position = 1, #priorities do
+    local priority = string.sub(priorities, position, position)
+    local popped = call('LPOP', line(queue, priority), limit - #ids) or {}
+    for index = 1, #popped do
+      ids[#ids + 1] = popped[index]
+      ranks[#ids] = priority
     end
-  until not popped or #ids >= limit
+    if #ids == limit then break end
+  end
   if #ids == 0 then return {} end
   queue.mayBeEmpty = false
   local ends = string.format('%.0f', now + lease)
   local reply, members, again = {ends, #ids}, {}, {}
-  local states = call('HMGET', queue.states, unpack(ids))
-  for position, message in ipairs(call('HMGET', queue.messages, unpack(ids))) do
+  local states = call('EXISTS', queue.states) == 1 and call('HMGET', queue.states, unpack(ids)) or {}
+  local messages = call('HMGET', queue.messages, unpack(ids))
+  for position = 1, #ids do
     local id, flag, attempts = ids[position], 'F', '1'
     if states[position] then
       flag, attempts = 'A', string.format('%d', string.match(states[position], '%.(%d+)') + 1)
       again[#again + 1] = id
     end
-    local note, most = string.match(message, '^%d+ (%S+) %d (%d+)')
-    local token = moment() .. priorities[position] .. flag .. attempts .. '/' .. most .. '.' .. note .. '.' .. random
+    local note, most = string.match(messages[position], '^%d+ (%S+) %d (%d+)')
+    local member = moment() .. ranks[position] .. flag .. attempts .. '/' .. most .. '.' .. note .. '.' .. random .. id
     members[2 * position - 1] = ends
-    members[2 * position] = token .. id
-    reply[3 * position] = id
-    reply[3 * position + 1] = message
-    reply[3 * position + 2] = token
+    members[2 * position] = member
+    reply[2 * position + 1] = member
+    reply[2 * position + 2] = messages[position]
   end
   call('ZADD', queue.leased, unpack(members))
   if #again > 0 then
     call('HDEL', queue.states, unpack(again))
-    for position, err in ipairs(call('HMGET', queue.errors, unpack(ids))) do
+    for position, err in ipairs(call('HMGET', queueKey('e', queue.name), unpack(ids))) do
       if err then
         reply[#reply + 1] = position - 1
         reply[#reply + 1] = err
