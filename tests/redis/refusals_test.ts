@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RedisBackend } from "../../backends/redis.ts";
 import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "../../src/errors.ts";
+import { claim, commit, idsOf, message } from "../../src/testing/steps.ts";
 import { calls, KEY } from "../calls.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
@@ -50,6 +51,20 @@ refusalTest("data of a newer format is refused by every call, and left as it is"
   await server.command("SET", "{ao}", marker);
   assertEquals((await backend.get([KEY]))[0]?.value, 1);
 });
+
+refusalTest(
+  "a marker that was taken away is made anew, and all messages are claimed in their order",
+  async (server) => {
+    await using backend = new RedisBackend({ url: server.url });
+    const ids = ["a", "b", "c"];
+    const send = (id: string, priority: number) => commit(backend, [message(id, { priority })]);
+    await send("c", 0);
+    await send("b", 4);
+    await server.command("DEL", "{ao}");
+    await send("a", 9);
+    assertEquals(idsOf(await claim(backend, 9)), ids);
+  },
+);
 
 refusalTest("what is no marker of this library is refused, and left as it is", async (server) => {
   await server.command("SET", "{ao}", "somebody else's");

@@ -1,10 +1,11 @@
-/** However much has become due or expired, no script moves more than a bounded part of it, in the order of the line. @module */
+/** However much has become due, expired or is over, no script does more than a bounded part of it, in the order of the line. @module */
 
 import { assert, assertEquals } from "@std/assert";
 import { Redis } from "ioredis";
 import { RedisBackend } from "../../backends/redis.ts";
+import { sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
-import { claim, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
+import { claim, claimOne, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 import { until } from "../until.ts";
 
@@ -124,3 +125,22 @@ settlingTest(
     }
   },
 );
+
+Deno.test({
+  name: "G8 bounded: the ids of a part of a window that is over are freed beside the server's other work",
+  ignore: redisProgram === null, // where no server can be installed
+  fn: async () => {
+    await using server = await RedisServer.start();
+    await using backend = new RedisBackend({ url: server.url });
+    // A message that leaves in a new part of the window takes the oldest away; one that is sent after all of it, the rest.
+    for (const pauseMs of [0, 250]) {
+      await server.command("CONFIG", "RESETSTAT");
+      await until("ids are taken away", async () => {
+        await sleep(systemClock, pauseMs);
+        await send(backend, message(randomId(), { dedupeMs: 100 }));
+        await commit(backend, [{ type: "ack", ...lease(await claimOne(backend)) }]);
+        return (await server.command("INFO", "commandstats")).includes("cmdstat_unlink");
+      });
+    }
+  },
+});

@@ -8,10 +8,20 @@ local function bucketKey(queue, note)
   return root .. ':i:' .. note .. ':' .. queue.name
 end
 
+local function noteFor(window, bucket)
+  return window .. string.format(':%.0f', bucket)
+end
+
 -- What to remember of a message that is accepted now.
 local function noteOf(window)
   if window == '0' then return '0:0' end
-  return window .. string.format(':%.0f', math.floor(now / (window / 2)))
+  return noteFor(window, math.floor(now / (window / 2)))
+end
+
+-- Takes away what is over. At its end, Redis would free a large set at once, which takes half a second for a million ids;
+-- so it is to expire half a window later, and is freed beside all other work.
+local function forget(queue, window, first, final)
+  for bucket = first, final do call('UNLINK', bucketKey(queue, noteFor(window, bucket))) end
 end
 
 -- Whether the queue holds or remembers each of these ids.
@@ -23,9 +33,10 @@ local function known(queue, ids)
     local current = math.floor(now / (window / 2))
     if newest < current - 2 then
       call('HDEL', queueKey('w', queue.name), window)
+      forget(queue, window, newest - 2, newest)
     else
       for bucket = current - 2, newest do
-        local key = bucketKey(queue, window .. string.format(':%.0f', bucket))
+        local key = bucketKey(queue, noteFor(window, bucket))
         if call('EXISTS', key) == 1 then
           local isMember = call('SMISMEMBER', key, unpack(ids))
           for position = 1, #ids do
@@ -41,19 +52,20 @@ end
 -- Remembers the ids of messages with this note, which are leaving.
 local function recall(queue, note, ids)
   local window, bucket = string.match(note, '(%d+):(%d+)')
-  local forgets = math.ceil((bucket + 3) * window / 2)
-  if forgets <= now then return end -- also where the window is 0
+  if math.ceil((bucket + 3) * window / 2) <= now then return end -- also where the window is 0
   local key = bucketKey(queue, note)
   local isNew = call('EXISTS', key) == 0
   call('SADD', key, unpack(ids))
   if not isNew then return end
-  call('PEXPIREAT', key, forgets)
+  forget(queue, window, bucket - 3, bucket - 3)
+  local expires = math.ceil((bucket + 4) * window / 2)
+  call('PEXPIREAT', key, expires)
   local windows = queueKey('w', queue.name)
   local newest = call('HGET', windows, window)
   if newest and tonumber(newest) > tonumber(bucket) then return end
   call('HSET', windows, window, bucket)
   -- The longest window decides when the last of them is over.
-  call('PEXPIREAT', windows, forgets, 'NX')
-  call('PEXPIREAT', windows, forgets, 'GT')
+  call('PEXPIREAT', windows, expires, 'NX')
+  call('PEXPIREAT', windows, expires, 'GT')
 end
 `;
