@@ -24,6 +24,7 @@ import type {
 import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import {
   listLimit,
+  MAX_CLAIM_LIMIT,
   messagesLimit,
   prepareBatch,
   prepareClaim,
@@ -80,6 +81,8 @@ const MAX_VALUE_BYTES = 16 * 1024 * 1024;
 const MAX_STEP_LENGTH = 1024 * 1024;
 /** What an operation weighs beside its value. */
 const OPERATION_LENGTH = 200;
+/** So that one round trip leases no more messages than the largest claim. */
+const CLAIMED_LENGTH = MAX_STEP_LENGTH / MAX_CLAIM_LIMIT;
 
 /** Fewer calls than these travel together, since a round trip costs as much as some dozen calls. */
 const SPREAD_FROM = 64;
@@ -423,7 +426,7 @@ function encodeValue(value: unknown, path: string): string {
 }
 
 function weightOf(call: StepCall): number {
-  if (call.type === "claim") return OPERATION_LENGTH;
+  if (call.type === "claim") return CLAIMED_LENGTH * call.claim.limit;
   let weight = 0;
   for (const operation of call.batch.operations) {
     weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);

@@ -234,9 +234,6 @@ class AckRun implements Unit {
   }
 }
 
-/** The script takes no more messages for one claim, as it hands them to Redis in one command. */
-const MAX_CLAIM = 1000;
-
 /** Claims of one queue with one length of lease: what comes is shared out in the order of the calls. */
 class Claim implements Unit {
   readonly #claim: PreparedClaim;
@@ -253,12 +250,7 @@ class Claim implements Unit {
   }
 
   write(args: string[]): void {
-    args.push(
-      "claim",
-      this.#claim.queue,
-      String(Math.ceil(this.#claim.leaseMs)),
-      String(Math.min(this.#limit, MAX_CLAIM)),
-    );
+    args.push("claim", this.#claim.queue, String(Math.ceil(this.#claim.leaseMs)), String(this.#limit));
   }
 
   read(reply: unknown, give: (call: number, outcome: StepOutcome) => void): void {

@@ -126,6 +126,17 @@ settlingTest(
   },
 );
 
+settlingTest(
+  "claim() leases all there is to those who ask at once, though one script leases a thousand",
+  async ({ backend }) => {
+    const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`));
+    await commitMany(backend, messages);
+    const claims = await Promise.all([1000, 600, 1000].map((limit) => claim(backend, limit)));
+    assertEquals(claims.map((each) => each.length), [1000, 600, 900]);
+    assertEquals(claims.flatMap(idsOf), idsOf(messages));
+  },
+);
+
 Deno.test({
   name: "G8 bounded: the ids of a part of a window that is over are freed beside the server's other work",
   ignore: redisProgram === null, // where no server can be installed
