@@ -65,11 +65,16 @@ export async function commit(
 }
 
 /** Commits any number of operations, in batches of the greatest size that the backend is sure to take. */
-export async function commitMany(backend: StorageBackend, operations: readonly Operation[]): Promise<void> {
+export async function commitMany(
+  backend: StorageBackend,
+  operations: readonly Operation[],
+): Promise<OperationResult[]> {
   const { maxBatchSize } = backend.traits;
+  const results: OperationResult[] = [];
   for (let start = 0; start < operations.length; start += maxBatchSize) {
-    await commit(backend, operations.slice(start, start + maxBatchSize));
+    results.push(...await commit(backend, operations.slice(start, start + maxBatchSize)));
   }
+  return results;
 }
 
 /** Sends messages one after the other, so that their order is certain. */

@@ -133,13 +133,13 @@ export const hostileCases: readonly ConformanceCase[] = [
         [["a\x02"], "c"],
         [["a"], "\x04c"],
       ];
-      await commit(backend, pairs.map(([queue, id], index) => message(id, { queue, value: index })));
+      await commitMany(backend, pairs.map(([queue, id], index) => message(id, { queue, value: index })));
       await commit(backend, [{ type: "purge", queue: ["a", "b"], id: "c" }, record(["a", "b"], 1)]);
       for (const [index, [queue, id]] of pairs.entries()) {
         const found = (await stored(backend, "ready", queue)).filter((each) => each.id === id);
         assert.deepEqual(found.map(({ value }) => value), index === 1 ? [] : [index]);
       }
-      const results = await commit(backend, pairs.map(([queue, id]) => message(id, { queue, dedupeMs: 0 })));
+      const results = await commitMany(backend, pairs.map(([queue, id]) => message(id, { queue, dedupeMs: 0 })));
       assert.ok(results.every((result) => result.type === "enqueue" && result.duplicate), "each is remembered");
     },
   },

@@ -42,7 +42,7 @@ export const listCases: readonly ConformanceCase[] = [
         ["\u{10FFFF}", "a"],
         ["\u{10FFFF}\u{10FFFF}\u{10FFFF}"],
       ];
-      await commit(backend, shuffled(ordered).map((key) => record(key, 1)));
+      await commitMany(backend, shuffled(ordered).map((key) => record(key, 1)));
       assert.deepEqual(await listKeys(backend, []), ordered);
       const reversed = await collect(backend.list([], { reverse: true }));
       assert.deepEqual(reversed.map(({ key }) => key), ordered.toReversed());
@@ -62,7 +62,7 @@ export const listCases: readonly ConformanceCase[] = [
         "ACME",
         "x",
       ]];
-      await commit(backend, [...beside, ...alike, ...below].map((key) => record(key, 1)));
+      await commitMany(backend, [...beside, ...alike, ...below].map((key) => record(key, 1)));
       assert.deepEqual(await listKeys(backend, ["t", "acme"]), [below[0], below[2], below[1]]);
       assert.equal(await backend.count(["t", "acme"]), 3);
       assert.equal(await backend.clear(["t", "acme"]), 3);
