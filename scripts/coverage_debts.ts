@@ -2,10 +2,6 @@
 
 /** By path; whatever is not named here owes nothing. */
 export const COVERAGE_DEBTS: Readonly<Record<string, number>> = {
-  // An agent that is registered anew between two reads of one look.
-  "src/agents/watch.ts": 2,
-  // A call that is refused after its probe was overtaken four times in a row.
-  "src/resilience/breaker_gate.ts": 2,
   // A clear() that comes to the fallback in the very moment of the switch back.
   "backends/composite/fallback.ts": 1,
   // A synchronisation that another one has to wait for.

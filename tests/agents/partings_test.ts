@@ -95,3 +95,26 @@ Deno.test("watch() tells that a suspect is back whose heartbeats travel with oth
   over.abort();
   await watched.catch(() => {});
 });
+
+for (const [what, leaves] of [["registered anew", false], ["gone", true]] as const) {
+  Deno.test(`watch() calls nobody suspect who turns out to be ${what} at a second look`, async () => {
+    const clock = new ManualClock();
+    const backend = new MemoryBackend({ clock });
+    const store = new Interrupted(backend);
+    await using watching = new AgentRegistry(store, { clock });
+    await using living = new AgentRegistry(backend, { clock });
+    await living.register(ADA);
+    await living.heartbeat(ADA.id);
+    const told: string[] = [];
+    const over = new AbortController();
+    const watched = (async () => {
+      for await (const { type } of watching.watch({ signal: over.signal })) told.push(type);
+    })();
+    await clock.advance(1000);
+    store.beforeGet = { part: "ada", run: () => leaves ? living.deregister(ADA.id) : living.register(ADA) };
+    await clock.advance(35_000);
+    assertEquals([store.beforeGet, told], [null, [leaves ? "leave" : "join"]]);
+    over.abort();
+    await watched.catch(() => {});
+  });
+}
