@@ -55,6 +55,9 @@ const EMBEDDER_MODES: Readonly<Record<string, SearchOptions>> = {
   "hybrid": { mode: "hybrid" },
 };
 
+const FORMAT = "DIR has corpus.jsonl (id, text, and optionally session and order), queries.jsonl (id, text) and " +
+  "qrels.tsv (query, document, grade)";
+
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
 
 /** Evaluates what is asked for and returns what to exit with. */
@@ -70,9 +73,18 @@ async function main(args: string[]): Promise<number> {
   });
   if (directory === undefined) {
     console.error("Cannot evaluate: say where the collection is, as in `deno task eval:search DIR`");
+    console.error(FORMAT);
     return 2;
   }
-  const collection = await readCollection(directory);
+  const collection = await readCollection(directory).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.error(`Cannot evaluate: ${error.message}`);
+    return null;
+  });
+  if (collection === null) {
+    console.error(FORMAT);
+    return 2;
+  }
   const embedder = values.embedder === undefined ? null : await loadEmbedder(values.embedder);
   await using memory = new MemoryPrimitive(embedder ? { embedder, embedTimeoutMs: 600_000 } : {});
   for (let start = 0; start < collection.entries.length; start += 100) {

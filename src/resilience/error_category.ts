@@ -17,7 +17,8 @@ export function isRetryable(error: unknown): boolean {
 
 /**
  * The category of an error: by its `code` or HTTP status (`status`, `statusCode`) where it has one that says so, else by
- * the words of its name, its class and its message, else as its `cause`. What nothing is known about is permanent.
+ * the words of its name, its class and its message, else as its `cause`. What nothing is known about, or throws when it is
+ * looked at, is permanent.
  *
  * @example
  * ```ts
@@ -29,6 +30,14 @@ export function isRetryable(error: unknown): boolean {
  * ```
  */
 export function classifyError(error: unknown): ErrorCategory {
+  try {
+    return categoryOf(error);
+  } catch {
+    return "permanent"; // what throws when it is looked at must not take the place of what was thrown
+  }
+}
+
+function categoryOf(error: unknown): ErrorCategory {
   let cause = error;
   for (let depth = 0; depth < MAX_CAUSES && cause !== undefined && cause !== null; depth++) {
     const category = byCode(cause) ?? byStatus(cause) ?? byWords(cause);

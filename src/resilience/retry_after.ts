@@ -6,6 +6,14 @@
  * or an HTTP date, by RFC 9110 section 10.2.3).
  */
 export function retryAfterMs(error: unknown, nowMs: number): number | null {
+  try {
+    return askedMs(error, nowMs);
+  } catch {
+    return null; // an error whose fields cannot be read asks for nothing
+  }
+}
+
+function askedMs(error: unknown, nowMs: number): number | null {
   if (typeof error !== "object" || error === null) return null;
   const direct: unknown = Reflect.get(error, "retryAfterMs");
   if (typeof direct === "number" && direct >= 0) return direct;

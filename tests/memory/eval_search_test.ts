@@ -55,9 +55,11 @@ Deno.test("eval_search prints a line of JSON for each mode, by entry and by sess
   assertEquals(lines.find(({ mode }) => mode === "substring").hit1, 0);
 });
 
-Deno.test("eval_search says what it needs when it is told no collection", async () => {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: ["run", "--no-check", SCRIPT.href] })
-    .output();
-  assertEquals(code, 2);
-  assertStringIncludes(new TextDecoder().decode(stderr), "DIR");
+Deno.test("eval_search says what it needs when it is told no collection, or none that is there", async () => {
+  for (const args of [[], ["no-such-folder"]]) {
+    const command = ["run", "--no-check", "--allow-read", SCRIPT.href, ...args];
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: command }).output();
+    assertEquals(code, 2);
+    assertStringIncludes(new TextDecoder().decode(stderr), "DIR has corpus.jsonl");
+  }
 });

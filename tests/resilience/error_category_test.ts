@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { BackendUnavailableError, CoordinationError } from "../../src/errors.ts";
 import { classifyError, isRetryable } from "../../src/resilience/error_category.ts";
+import { retryWithBackoff } from "../../src/resilience/retry.ts";
 import { parseRetryAfter, retryAfterMs } from "../../src/resilience/retry_after.ts";
 
 const withFields = (message: string, fields: object) => Object.assign(new Error(message), fields);
@@ -95,6 +96,22 @@ Deno.test("retryAfterMs() finds the wait on the error, its headers and its respo
     null,
     null,
   ]);
+});
+
+Deno.test("an error whose fields throw is permanent, asks for no wait, and is what a retry rejects with", async () => {
+  const error = Object.defineProperty(new Error("connection reset"), "status", {
+    get() {
+      throw new TypeError("it was closed");
+    },
+  });
+  Object.defineProperty(error, "retryAfterMs", { get: () => Reflect.get(error, "status") });
+  assertEquals([classifyError(error), isRetryable(error), retryAfterMs(error, 0)], ["permanent", false, null]);
+  const thrown = await retryWithBackoff(() => Promise.reject(error)).catch((thrown) => thrown);
+  assertStrictEquals(thrown, error);
+  const shouldRetry = () => true;
+  const last = await retryWithBackoff(() => Promise.reject(error), { maxRetries: 1, baseDelayMs: 0, shouldRetry })
+    .catch((last) => last);
+  assertStrictEquals(last, error);
 });
 
 Deno.test("retryAfterMs() finds no wait where headers have none", () => {
