@@ -13,26 +13,24 @@ import {
   requireString,
 } from "../check.ts";
 import { type Clock, monotonicMs, systemClock } from "../clock.ts";
-import { errorText, OutcomeUnknownError, QueueFullError } from "../errors.ts";
+import { QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
-import { activeTrace, observeSend } from "../observability/messaging_telemetry.ts";
+import { activeTrace } from "../observability/messaging_telemetry.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
-import type { Batch, CommitResult, Delivery, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
+import type { Batch, Delivery, StorageBackend } from "../storage/backend.ts";
 import { MAX_CLAIM_LIMIT } from "../storage/batch.ts";
 import type { JsonObject } from "../storage/json.ts";
 import { type Key, toNamespace } from "../storage/key.ts";
 import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
-import { carryTrace, decodeToken, encodeMessage, MessageKeys, toMessage, toQueueMessage } from "./envelope.ts";
-import { claimFrom, Inbox, isOutage, SharedInboxes } from "./inbox.ts";
+import { carryTrace, decodeToken, MessageKeys, toQueueMessage } from "./envelope.ts";
+import { claimFrom, Inbox, SharedInboxes } from "./inbox.ts";
 import { type DeadLetterFilter, deadLetters, purge, type PurgeFilter, redrive } from "./maintenance.ts";
 import {
   type AgentId,
   type AgentMessage,
   type AgentMessageInput,
   checkAgentId,
-  checkMessage,
   type DeadLetter,
-  instanceOf,
   MessagePriority,
   type MessageResult,
   type MessageSubscription,
@@ -40,29 +38,26 @@ import {
 } from "./model.ts";
 import {
   type AckOptions,
-  BROADCAST_OPTIONS,
   type BroadcastOptions,
   type MailboxStats,
   type MessageCoordinatorOptions,
   type NackOptions,
+  NO_OPTIONS,
   RECEIVE_OPTIONS,
   type ReceiveOptions,
   REQUEST_OPTIONS,
   type RequestOptions,
-  SEND_OPTIONS,
   type SendOptions,
   SUBSCRIBE_OPTIONS,
   type SubscribeOptions,
 } from "./options.ts";
 import { ReceivedMessage } from "./received.ts";
 import { Requests } from "./requests.ts";
+import { nameOf, Sender } from "./sender.ts";
 import { type AttemptLease, Settler } from "./settler.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const requireMetrics = requireMethods("metrics", "incDeliveredOk", "incDeliveredError");
-
-/** What a call without options goes by: known to hold none, it needs no look. */
-const NO_OPTIONS = Object.freeze({});
 
 /**
  * Mailboxes for agents on any backend. A message that `sendMessage` reports as delivered is handled and acknowledged,
@@ -96,6 +91,7 @@ export class MessageCoordinator {
   readonly #keys: MessageKeys;
   readonly #subscriptions: Subscriptions;
   readonly #requests: Requests;
+  readonly #sender: Sender;
   readonly #settler: Settler;
   readonly #inboxes: SharedInboxes;
   #configuration: CoordinatorConfiguration;
@@ -121,7 +117,16 @@ export class MessageCoordinator {
     this.#subscriptions = new Subscriptions(backend, this.#keys);
     this.#inboxes = new SharedInboxes(backend, clock);
     this.#requests = new Requests(backend, this.#keys, clock);
-    this.#settler = new Settler(backend, this.#keys, this.#metrics, clock, () => this.#configuration);
+    const configuration = () => this.#configuration;
+    this.#settler = new Settler(backend, this.#keys, this.#metrics, clock, configuration);
+    this.#sender = new Sender({
+      backend,
+      keys: this.#keys,
+      metrics: this.#metrics,
+      subscriptions: this.#subscriptions,
+      clock,
+      configuration,
+    });
   }
 
   /** The settings in force. */
@@ -145,30 +150,13 @@ export class MessageCoordinator {
    * @throws {BackendUnavailableError} When the backend cannot be reached: the message was not sent.
    * @throws {OutcomeUnknownError} When it broke off in the middle: sending the same `messageId` again is safe.
    */
-  async sendMessage(
+  sendMessage(
     sender: AgentId,
     recipient: AgentId,
     message: AgentMessageInput,
     options: SendOptions = NO_OPTIONS,
   ): Promise<MessageResult> {
-    const { id, committed } = this.#send(sender, recipient, message, options);
-    try {
-      const result = await committed;
-      if (!result.committed) {
-        this.#metrics.incDeliveredError(1);
-        const error = { code: "queue_full" as const, message: new QueueFullError(nameOf(recipient)).message };
-        return { messageId: id, delivered: false, error };
-      }
-      this.#metrics.incDeliveredOk(1);
-      const [enqueued] = result.results;
-      if (enqueued?.type === "enqueue" && enqueued.duplicate) {
-        return { messageId: id, delivered: true, duplicate: true };
-      }
-      return { messageId: id, delivered: true };
-    } catch (error) {
-      this.#metrics.incDeliveredError(1);
-      throw error;
-    }
+    return this.#sender.send(sender, recipient, message, options);
   }
 
   /**
@@ -178,28 +166,12 @@ export class MessageCoordinator {
    * @throws {TypeError | RangeError} When the message is not one, naming the field and the rule; nothing is sent then.
    * @throws {BackendUnavailableError} When the subscriptions cannot be read; nothing is sent then.
    */
-  async broadcastMessage(
+  broadcastMessage(
     sender: AgentId,
     message: AgentMessageInput,
     recipientsOrOptions: readonly AgentId[] | BroadcastOptions = {},
   ): Promise<MessageResult[]> {
-    const options = isRecipients(recipientsOrOptions) ? { recipients: recipientsOrOptions } : recipientsOrOptions;
-    requireOptions("broadcastMessage()", options, BROADCAST_OPTIONS);
-    const { delayMs = 0 } = options;
-    requireNumber("delayMs", delayMs, DURATION);
-    const sendOptions = delayMs === 0 ? NO_OPTIONS : { delayMs };
-    const checked = { ...checkMessage(message), messageId: message.messageId ?? messageId(this.clock.now()) };
-    checkAgentId("sender", sender);
-    options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
-    const filter = { messageType: checked.messageType ?? "event", topic: checked.routing?.topic };
-    const recipients = options.recipients ?? await this.#subscriptions.matching(filter);
-    return await Promise.all(recipients.map(async (recipient) => {
-      try {
-        return await this.sendMessage(sender, recipient, checked, sendOptions);
-      } catch (error) {
-        return { messageId: checked.messageId, delivered: false, error: toMessageError(error) };
-      }
-    }));
+    return this.#sender.broadcast(sender, message, recipientsOrOptions);
   }
 
   /**
@@ -213,7 +185,7 @@ export class MessageCoordinator {
     message: AgentMessageInput,
     options: SendOptions = NO_OPTIONS,
   ): Batch {
-    return { operations: [carryTrace(this.#enqueue(sender, recipient, message, options), activeTrace())] };
+    return { operations: [carryTrace(this.#sender.prepare(sender, recipient, message, options), activeTrace())] };
   }
 
   /**
@@ -422,50 +394,6 @@ export class MessageCoordinator {
     }
   }
 
-  #enqueue(
-    sender: AgentId,
-    recipient: AgentId,
-    input: AgentMessageInput,
-    options: SendOptions,
-  ): EnqueueOperation {
-    if (options !== NO_OPTIONS) requireOptions("a send", options, SEND_OPTIONS);
-    const { delayMs = 0 } = options;
-    checkAgentId("sender", sender);
-    checkAgentId("recipient", recipient);
-    if (delayMs !== 0) requireNumber("delayMs", delayMs, DURATION);
-    const message = toMessage(sender, recipient, checkMessage(input), this.clock.now());
-    const { queueSize, retryAttempts, dedupeWindowMs } = this.#configuration;
-    return {
-      type: "enqueue",
-      queue: this.#keys.mailbox(recipient),
-      id: message.messageId,
-      value: encodeMessage(message),
-      priority: message.priority,
-      delayMs,
-      maxAttempts: retryAttempts + 1,
-      dedupeMs: dedupeWindowMs,
-      capacity: queueSize,
-    };
-  }
-
-  /** Sends, and keeps no more of the message than its id: hundreds may be under way. */
-  #send(
-    sender: AgentId,
-    recipient: AgentId,
-    message: AgentMessageInput,
-    options: SendOptions,
-  ): { readonly id: string; readonly committed: Promise<CommitResult> } {
-    const operation = this.#enqueue(sender, recipient, message, options);
-    return { id: operation.id, committed: this.#commitSend(operation, recipient, message.correlationId) };
-  }
-
-  #commitSend(send: EnqueueOperation, recipient: AgentId, correlationId?: string): Promise<CommitResult> {
-    const observed = observeSend(recipient, send.id, correlationId);
-    if (!observed) return this.backend.commit({ operations: [send] });
-    const commit = this.backend.commit({ operations: [carryTrace(send, observed.trace)] });
-    return observed.follow(commit, (result) => result.committed ? undefined : "queue_full", 1);
-  }
-
   #lease(agent: AgentId, token: string): AttemptLease | null {
     checkAgentId("agent", agent);
     const delivery = decodeToken(token);
@@ -480,18 +408,4 @@ export class MessageCoordinator {
     checkAgentId("agent", agent);
     yield this.#keys.mailbox(agent);
   }
-}
-
-function isRecipients(value: readonly AgentId[] | BroadcastOptions): value is readonly AgentId[] {
-  return Array.isArray(value);
-}
-
-function nameOf(agent: AgentId): string {
-  return `${agent.type}/${instanceOf(agent)}`;
-}
-
-function toMessageError(error: unknown): NonNullable<MessageResult["error"]> {
-  const message = errorText(error);
-  if (error instanceof OutcomeUnknownError) return { code: "outcome_unknown", message };
-  return { code: isOutage(error) ? "backend_unavailable" : "failed", message };
 }

@@ -124,3 +124,6 @@ export interface NackOptions {
 
 /** All options of giving a message back. */
 export const NACK_OPTIONS: OptionNames<NackOptions> = { failure: true, error: true, delayMs: true };
+
+/** What a call without options goes by: known to hold none, it needs no look. */
+export const NO_OPTIONS: Readonly<Record<never, never>> = Object.freeze({});
