@@ -1,4 +1,4 @@
-/** What has changed in the tables since the backend looked: queues that were made anew, and values that are damaged. @module */
+/** What the backend meets that others have left behind: queues made anew, damaged values, connections that are not as new. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
@@ -65,5 +65,29 @@ Deno.test({
       () => backend.claim(QUEUE, { leaseMs: 60_000 }),
     ];
     for (const read of reads) await assertRejects(read, BackendCorruptError, "its value is damaged");
+  },
+});
+
+Deno.test({
+  name:
+    "PostgresBackend does not take for nothing what a connection gives whose last query failed after its first rows",
+  ignore: postgresPrograms === null, // no server here
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const backend = new PostgresBackend({ client: sql });
+    const fail = () => assertRejects(async () => await sql`SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n`);
+    await send(backend, "a");
+    await fail();
+    assertEquals((await send(backend, "a")).committed, true);
+    await fail();
+    const [held] = await backend.claim(QUEUE, { leaseMs: 60_000 });
+    assertEquals(held?.id, "a");
+    await fail();
+    const { token = "" } = held ?? {};
+    const ack = { type: "ack", queue: QUEUE, id: "a", token } as const;
+    assertEquals(await backend.commit({ operations: [ack] }), { committed: true, results: [{ type: "ack" }] });
+    await backend.close();
+    await sql.end();
   },
 });
