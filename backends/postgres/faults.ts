@@ -55,7 +55,9 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof LateError) return "lost";
   const code = codeOf(error);
   // 57P01, 57P02 and 57P05: the server ended the connection; 25P02 and 25P03: it ended the transaction; 08: the link.
-  if (LOST.has(code) || /^(08...|57P0[125]|25P0[23])$/.test(code)) return "lost";
+  if (LOST.has(code) || /^(08...|57P0[125]|25P0[23]|ERR_(STREAM|SOCKET)_.*)$/.test(code)) return "lost";
+  // What may befall an attempt to connect, and a connection that stood.
+  if (error instanceof Error && "syscall" in error && /^(read|write)$/.test(String(error.syscall))) return "lost";
   if (LATER.has(code)) return "later";
   // Errors of sockets come without a code in some runtimes.
   return code === "" && error instanceof Error && /connection|socket|reset by peer|broken pipe/i.test(error.message)

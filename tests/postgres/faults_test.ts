@@ -73,11 +73,17 @@ function scripted() {
 const soon = (ms = 5000) => monotonicMs(systemClock) + ms;
 
 Deno.test("faultOf() tells lost connections from refusals that may pass, and both from mistakes", () => {
-  for (const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "57P05", "25P03"]) {
+  for (
+    const code of ["CONNECTION_CLOSED", "EPIPE", "08006", "57P01", "57P02", "57P05", "25P03", "ERR_STREAM_DESTROYED"]
+  ) {
     assertEquals(faultOf(withCode(code)), "lost", code);
   }
   for (const code of ["ECONNREFUSED", "40001", "40P01", "57P03", "25006"]) {
     assertEquals(faultOf(withCode(code)), "later");
+  }
+  for (const syscall of ["read", "write", "connect"]) {
+    const expected = syscall === "connect" ? "later" : "lost";
+    assertEquals(faultOf(Object.assign(withCode("ECONNABORTED"), { syscall })), expected, syscall);
   }
   for (const code of ["42P01", "23505", "55P03", "57P04", "22P02"]) {
     assertEquals(faultOf(withCode(code)), "final", code);
