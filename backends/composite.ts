@@ -248,14 +248,18 @@ export class CompositeBackend implements StorageBackend {
     requireBackend("backend", backend);
     const { name } = backend;
     let withFallback: FallbackBackend | null = null;
+    let cached: CachedBackend | null = null;
     if (fallback) {
       const options = isBackend(fallback) ? { fallback } : fallback;
-      const tell = (change: FallbackChange) => this.#tell({ prefix, backend: name, ...change });
+      const tell = (change: FallbackChange) => {
+        cached?.forgetAll(); // what one of both has says nothing about the other
+        this.#tell({ prefix, backend: name, ...change });
+      };
       withFallback = new FallbackBackend(backend, options, this.#clock, tell);
     }
     const served = withFallback ?? backend;
-    const front = cache ? new CachedBackend(served, prefix, cache, this.#clock) : served;
-    return { prefix, name, fallback: withFallback, backend: front };
+    if (cache) cached = new CachedBackend(served, prefix, cache, this.#clock);
+    return { prefix, name, fallback: withFallback, backend: cached ?? served };
   }
 
   #statusOf({ prefix, name, fallback }: Part): RouteStatus {

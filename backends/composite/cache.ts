@@ -100,7 +100,7 @@ export class CachedBackend implements StorageBackend {
     try {
       return await this.#child.clear(prefix);
     } finally {
-      this.#forgetAll();
+      this.forgetAll();
       // Whoever does not hear of it forgets what it has when that is too old.
       await this.#child.commit({ operations: [], notify: [this.#topic] }).catch(() => {});
     }
@@ -149,13 +149,19 @@ export class CachedBackend implements StorageBackend {
   async close(): Promise<void> {
     const listening = this.#listening;
     this.#listening = null;
-    this.#forgetAll();
+    this.forgetAll();
     await listening?.then((unlisten) => unlisten()).catch(() => {}); // a child that is away has nothing to stop
     await this.#child.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Keeps nothing of what was read so far. */
+  forgetAll(): void {
+    this.#epoch++;
+    this.#cached.clear();
   }
 
   #look(name: string, nowMs: number): Cached | undefined {
@@ -188,14 +194,9 @@ export class CachedBackend implements StorageBackend {
     for (const name of names) this.#cached.delete(name);
   }
 
-  #forgetAll(): void {
-    this.#epoch++;
-    this.#cached.clear();
-  }
-
   /** Nothing is kept before changes are heard of. */
   async #listen(): Promise<void> {
-    this.#listening ??= this.#child.listen(this.#topic, () => this.#forgetAll());
+    this.#listening ??= this.#child.listen(this.#topic, () => this.forgetAll());
     try {
       await this.#listening;
     } catch (error) {

@@ -1,6 +1,7 @@
 /** A cache in front of a child that others write to, and that fails: nothing is read that is older than promised. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { CompositeBackend } from "../../backends/composite.ts";
 import { CachedBackend } from "../../backends/composite/cache.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
@@ -9,7 +10,7 @@ import { deferred } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
-import { put } from "./flaky_backend.ts";
+import { flaky, put } from "./flaky_backend.ts";
 
 /** Caches of two processes in front of one store, of which single methods can be replaced for the first. */
 function open() {
@@ -163,4 +164,23 @@ Deno.test("a cache whose child is away fails for what it does not have, and serv
   await clock.advance(1000);
   await assertRejects(() => valueOf(here), BackendUnavailableError);
   await close();
+});
+
+Deno.test("a cache in front of a fallback keeps nothing of the one that does not serve any more", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const fallback = new MemoryBackend({ clock });
+  await using cached = new CompositeBackend({
+    default: { backend: primary, fallback: { fallback, probeIntervalMs: 10 }, cache: { maxAgeMs: 3_600_000 } },
+    clock,
+  });
+  const read = async () => (await cached.get([["before"], ["during"]])).map((entry) => entry?.value);
+  await cached.commit(put(["before"], "v"));
+  assertEquals(await read(), ["v", undefined]);
+  control.isAway = true;
+  await cached.commit(put(["during"], "v"));
+  assertEquals(await read(), [undefined, "v"]);
+  control.isAway = false;
+  await clock.advance(1000);
+  assertEquals(await read(), ["v", "v"]);
 });
