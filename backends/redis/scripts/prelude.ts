@@ -60,7 +60,7 @@ local ALL = '9876543210'
 local last, priorities = micros, ''
 if marker then
   last = math.max(last, tonumber(string.sub(marker, 3, 18)))
-  priorities = string.sub(marker, 20)
+  priorities = #marker > 18 and string.sub(marker, 20) or ALL -- the first markers named none
 elseif call('EXISTS', root .. ':queues') == 1 then
   priorities = ALL -- somebody has taken the marker away
 end
