@@ -19,31 +19,33 @@ remember()
 if not isSettled then return {'ok', 0} end
 local reply = {'ok', 1}
 
-local function add(ids, names, scores)
-  for position, state in ipairs(call('HMGET', queue.states, unpack(ids))) do
-    reply[#reply + 1] = names[position]
-    reply[#reply + 1] = state or ''
+local function add(names, states, scores)
+  for position, name in ipairs(names) do
+    reply[#reply + 1] = name
+    reply[#reply + 1] = states[position] or ''
     reply[#reply + 1] = scores[position] or ''
   end
+end
+
+local function statesOf(ids)
+  return call('HMGET', queue.states, unpack(ids))
 end
 
 if kind == 'r' then
   for priority = 9, 0, -1 do
     local left = limit - (#reply - 2) / 3
     if left <= 0 then break end
-    parts(call('LRANGE', line(queue, priority), 0, left - 1), function(ids) add(ids, ids, {}) end)
+    parts(call('LRANGE', line(queue, priority), 0, left - 1), function(ids) add(ids, statesOf(ids), {}) end)
   end
 else
   parts(call('ZRANGE', queueKey(kind, queue.name), 0, limit - 1, 'WITHSCORES'), function(part)
     local ids, members, scores = {}, {}, {}
     for position = 1, #part, 2 do
-      local member, first = part[position], 18
-      if kind == 'l' then first = select(4, parseLease(member)) end
-      members[#members + 1] = member
-      ids[#members] = string.sub(member, first)
+      members[#members + 1] = part[position]
+      ids[#members] = string.sub(part[position], 18)
       scores[#members] = part[position + 1]
     end
-    add(ids, members, scores)
+    add(members, kind == 'l' and {} or statesOf(ids), scores) -- what is leased has none
   end)
 end
 return reply

@@ -65,12 +65,15 @@ local function redrive(queue, id)
   return 1
 end
 
--- The member of the lease of a message that may have one.
+-- The member of the lease of a message. All are looked through, once for all messages that a script purges.
 local function leaseOf(queue, id)
-  for _, member in ipairs(call('ZRANGE', queue.leased, 0, -1)) do
-    local _, _, _, first = parseLease(member)
-    if string.sub(member, first) == id then return member end
+  if not queue.leases then
+    queue.leases = {}
+    for _, member in ipairs(call('ZRANGE', queue.leased, 0, -1)) do
+      queue.leases[string.sub(member, string.match(member, '^[^:]+:%d+%.()', 19) + 22)] = member
+    end
   end
+  return queue.leases[id]
 end
 
 -- O(log n) for a delayed or dead message; for a ready or leased one O(k), k being how many stand before it. Those who
