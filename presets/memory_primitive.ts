@@ -16,8 +16,8 @@ export interface MemoryPrimitiveOptions extends MemoryOptions {
   /**
    * The Redis server where entries are kept: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS.
    * While it is away up to 10,000 writes are kept in this process, and moved there when it appears; the last write of
-   * an entry wins. What only Redis holds is not found meanwhile. For what must survive the end of this process in an outage too, give a composite `backend` whose
-   * fallback is a file.
+   * an entry wins. What only Redis holds is not found meanwhile. For what must survive the end of this process in an
+   * outage too, give a composite `backend` whose fallback is a file.
    * Needs `npm:ioredis`; where that is missing, entries stay in this process.
    */
   readonly redisUrl?: string;
