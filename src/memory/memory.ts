@@ -173,7 +173,7 @@ export class Memory implements AsyncDisposable {
     return await this.#run(() => this.#store.prepareAdd(checked));
   }
 
-  /** A copy of the value with this key; `undefined` when there is none, or it is out of reach while a fallback serves. */
+  /** A copy of the value with this key; `undefined` when there is none, or none within reach while a fallback serves. */
   get(key: string): Promise<JsonValue | undefined> {
     return this.#run(async () => (await this.#store.get(key))?.value);
   }
