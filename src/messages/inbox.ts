@@ -63,14 +63,16 @@ export class Inbox {
     signal?.throwIfAborted();
     if (waitMs === 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
     const deadline = monotonicMs(this.#clock) + waitMs;
+    const isOver = () => signal?.aborted === true || monotonicMs(this.#clock) >= deadline;
     for (let isAway = false;;) {
       const wakes = this.#wakes;
-      const outcome = await this.#look(leaseMs, limit);
+      const outcome = await this.#look(leaseMs, limit, isOver);
       const remainingMs = deadline - monotonicMs(this.#clock);
       if (outcome.type === "found") {
         this.#wakeNext(); // there may be more
         return outcome.deliveries;
       }
+      this.#throwIfAborted(signal);
       if (remainingMs <= 0) {
         if (outcome.type === "outage") throw outcome.error;
         return [];
@@ -94,10 +96,11 @@ export class Inbox {
   }
 
   /** Claims; when there is nothing, listens before it looks a last time, so that no message slips between. */
-  async #look(leaseMs: number, limit: number): Promise<Look> {
+  async #look(leaseMs: number, limit: number, isOver: () => boolean): Promise<Look> {
     try {
       const deliveries = await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
       if (deliveries.length > 0) return { type: "found", deliveries };
+      if (isOver()) return { type: "empty", sleepMs: 0 }; // in an outage, each further call takes its whole time
       if (this.#listening === null) {
         await this.#listen();
         return { type: "empty", sleepMs: 0 };
@@ -140,6 +143,10 @@ export class Inbox {
       this.#wakeups.add(done);
       signal?.addEventListener("abort", done);
     });
+    this.#throwIfAborted(signal);
+  }
+
+  #throwIfAborted(signal: AbortSignal | undefined): void {
     if (signal?.aborted) this.#wakeNext(); // whoever woke this one must not have done it for nothing
     signal?.throwIfAborted();
   }
@@ -179,7 +186,7 @@ export class SharedInboxes {
     } finally {
       if (--shared.waiting === 0) {
         this.#shared.delete(name);
-        await shared.inbox.close();
+        void shared.inbox.close(); // in an outage it takes the time of a call, for which nobody has to wait
       }
     }
   }

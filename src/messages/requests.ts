@@ -77,7 +77,7 @@ export class Requests {
       cancel();
       signal?.removeEventListener("abort", onAbort);
       this.#pending.delete(correlationId);
-      await this.#end();
+      void this.#end(); // in an outage it takes the time of a call, for which nobody has to wait
     }
   }
 

@@ -60,6 +60,78 @@ Deno.test("receive() does not mind a listener that cannot be taken back", async 
   assertEquals(await waiting, null);
 });
 
+Deno.test("receive() and request() end in their time, though the backend takes its own to end a listening", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  const never = () => new Promise<never>(() => {});
+  const coordinator = new MessageCoordinator(standIn(memory, { listen: () => Promise.resolve(never) }), { clock });
+  const received = coordinator.receive(SENDER, { waitMs: 100 });
+  const replied = assertRejects(() => coordinator.request(AGENT, {}, { timeoutMs: 100 }), RequestTimeoutError);
+  await clock.advance(200);
+  assertEquals(await received, null);
+  await replied;
+});
+
+Deno.test("request() that is aborted or out of time ends, though the backend takes its own to begin a listening", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  const listen = () => new Promise<never>(() => {});
+  const coordinator = new MessageCoordinator(standIn(memory, { listen }), { clock });
+  const controller = new AbortController();
+  const aborted = assertRejects(() => coordinator.request(AGENT, {}, { signal: controller.signal }), Error, "enough");
+  const late = assertRejects(() => coordinator.request(AGENT, {}, { timeoutMs: 100 }), RequestTimeoutError);
+  controller.abort(new Error("enough"));
+  await aborted;
+  await clock.advance(200);
+  await late;
+});
+
+Deno.test("receive() ends when it is aborted in an outage, however often it is woken", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  let wake = () => {};
+  const listen = (_topic: unknown, listener: () => void) => {
+    wake = listener;
+    return Promise.resolve(() => Promise.resolve());
+  };
+  const methods: Partial<StorageBackend> = { listen };
+  const coordinator = new MessageCoordinator(standIn(memory, methods), { clock });
+  const controller = new AbortController();
+  const waiting = assertRejects(
+    () => coordinator.receive(AGENT, { waitMs: 60_000, signal: controller.signal }),
+    Error,
+    "enough",
+  );
+  await turn();
+  let looks = 0;
+  methods.claim = () => {
+    if (++looks === 3) controller.abort(new Error("enough"));
+    if (looks === 100) return Promise.reject(new Error("it was not ended"));
+    wake();
+    return away();
+  };
+  wake();
+  await waiting;
+  assertEquals(looks, 3);
+});
+
+Deno.test("receive() makes no further call of an outage when its time is over", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  let calls = 0;
+  const methods: Partial<StorageBackend> = {
+    claim: async () => {
+      await clock.advance(2000);
+      return [];
+    },
+    listen: () => (calls++, away()),
+    stats: () => (calls++, away()),
+  };
+  const coordinator = new MessageCoordinator(standIn(memory, methods), { clock });
+  assertEquals(await coordinator.receive(AGENT, { waitMs: 1000 }), null);
+  assertEquals(calls, 0);
+});
+
 Deno.test("request() fails when nobody can be listened to, and listens anew the next time", async () => {
   const clock = new ManualClock();
   await using memory = new MemoryBackend({ clock });
