@@ -2,8 +2,6 @@
 
 /** By path; whatever is not named here owes nothing. */
 export const COVERAGE_DEBTS: Readonly<Record<string, number>> = {
-  // A clear() that comes to the fallback in the very moment of the switch back.
-  "backends/composite/fallback.ts": 1,
   // A synchronisation that another one has to wait for.
   "backends/composite/switch.ts": 1,
   // Sockets in the file system, which the client takes from PGHOST alone.
