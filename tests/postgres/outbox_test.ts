@@ -103,7 +103,12 @@ Deno.test({
       });
 
       await test.step("keeps nobody from other queues and records, and those who wait for its own come in their order", async () => {
-        await using patient = new PostgresBackend({ url: server.url, schema: "patient", commandTimeoutMs: 30_000 });
+        await using patient = new PostgresBackend({
+          url: server.url,
+          schema: "patient",
+          maxConnections: 3,
+          commandTimeoutMs: 30_000,
+        });
         const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
         const send = (
           queue: string,
@@ -120,18 +125,20 @@ Deno.test({
         let waited: Promise<void>[] = [];
         await sql.begin(async (transaction) => {
           const inside = patient.inTransaction(transaction);
-          await inside.commit({ operations: [send("held", "inside"), set("held")] });
+          await inside.commit({ operations: [send("held", "inside"), set("held"), send("kept", "a")] });
           waited = ["a", "b"].map((id) => wait(send("held", id)));
+          waited.push(wait(send("kept", "b")));
           for (const other of ["c", "d"]) {
             await patient.commit({ operations: [send(other, other)] });
             waited.push(wait(send("held", other), send("third", other)), wait(set("held")));
             await Promise.all([send(other, "more"), set(other)].map((each) => patient.commit({ operations: [each] })));
           }
-          assertEquals(waiting, 6);
+          assertEquals(waiting, 7);
         });
         await Promise.all(waited);
         const held = await patient.claim(["held"], { leaseMs: 60_000, limit: 10 });
         assertEquals(held.map(({ id }) => id), ["first", "inside", "a", "b", "c", "d"]);
+        assertEquals((await patient.stats(["kept"])).ready, 2);
         await patient.commit({ operations: [send("held", "last")] });
       });
 
