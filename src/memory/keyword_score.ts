@@ -182,12 +182,8 @@ export class KeywordScorer {
       }
     }
     const { values, size } = frequencies;
-    const packed = size > limit / MAX_SORTED_SHARE ? placesInOrder(values, size) : frequencies.places().toSorted();
-    for (let index = 0; index < size; index++) {
-      const place = packed[index] ?? 0;
-      packed[index] = packPosting(place, values[place] ?? 0);
-    }
-    return { packed, size };
+    const places = size > limit / MAX_SORTED_SHARE ? placesInOrder(values, size) : frequencies.places().toSorted();
+    return { packed: places.map((place) => packPosting(place, values[place] ?? 0)), size };
   }
 }
 

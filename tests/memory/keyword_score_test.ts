@@ -7,6 +7,7 @@ import { TABLE_FREQUENCIES, TABLE_LENGTHS } from "../../src/memory/saturation_ta
 import { SearchIndex } from "../../src/memory/search_index.ts";
 import { Analyzer } from "../../src/memory/text.ts";
 
+const ANALYZER = new Analyzer();
 const WORDS = ["alpha", "beta", "gamma", "delta", "zeta", "theta", "kappa", "sigma"];
 
 /** Each word is written half as often as the one before it; entries are of different lengths. */
@@ -18,26 +19,20 @@ function makeIndex(count: number): SearchIndex {
 }
 
 function indexOf(texts: readonly string[]): SearchIndex {
-  const analyzer = new Analyzer();
   const index = new SearchIndex();
-  for (const [number, text] of texts.entries()) {
-    index.set({
-      key: `k${number}`,
-      tokens: analyzer.tokens(text),
-      fields: [],
-      session: null,
-      position: { order: number, sequence: 0, key: `k${number}` },
-      updatedAtMs: 0,
-      vector: null,
-    });
-  }
+  for (const [number, text] of texts.entries()) set(index, `k${number}`, text);
   return index;
 }
 
-const queryOf = (words: readonly string[]): KeywordQuery => {
-  const analyzer = new Analyzer();
-  return { terms: new Map(words.flatMap((word) => analyzer.tokens(word).map(({ term }) => [term, 1]))), prefix: null };
-};
+function set(index: SearchIndex, key: string, text: string): void {
+  const position = { order: index.size, sequence: 0, key };
+  index.set({ key, tokens: ANALYZER.tokens(text), fields: [], session: null, position, updatedAtMs: 0, vector: null });
+}
+
+const queryOf = (words: readonly string[]): KeywordQuery => ({
+  terms: new Map(words.flatMap((word) => ANALYZER.tokens(word).map(({ term }) => [term, 1]))),
+  prefix: null,
+});
 
 Deno.test("score() with a limit gives the best entries the scores that they have without, whichever are wanted", () => {
   const index = makeIndex(2000);
@@ -81,3 +76,27 @@ Deno.test("score() counts words as saturation() does, however often they are the
     assertAlmostEquals(scorer.entries.values[number + 1] ?? 0, expected, 1e-12);
   }
 });
+
+Deno.test("score() with a limit goes by nothing that a former query or a deleted entry has left behind", () => {
+  const texts = Array.from({ length: 2000 }, () => "alpha");
+  texts[4] = "alpha zeta zeta zeta zeta"; // its place is where the former query's fifth was
+  texts[99] = "alpha zeta beta gamma";
+  texts[199] = "alpha zeta beta gamma delta theta kappa sigma";
+  const index = indexOf(texts);
+  index.delete("k1999"); // the last to hold the common word
+  set(index, "new", "zeta zeta zeta");
+  const [quick, whole] = [new KeywordScorer(index), new KeywordScorer(index)];
+  const query = queryOf(["zeta", "alpha"]);
+  whole.score(query, false, null);
+  for (let limit = 1; limit <= 3; limit++) {
+    quick.score(queryOf(["alpha"]), false, null); // touches the places in their order
+    quick.score(query, false, { limit, isWanted: () => true });
+    assert(quick.entries.size < whole.entries.size, "the common word was looked up for the candidates alone");
+    const best = [...whole.entries.places()].sort((a, b) => score(whole, b) - score(whole, a)).slice(0, limit);
+    for (const place of best) assertAlmostEquals(score(quick, place), score(whole, place), 1e-12);
+  }
+});
+
+function score({ entries }: KeywordScorer, place: number): number {
+  return entries.values[place] ?? 0;
+}
