@@ -37,7 +37,7 @@ export class LocalAgent {
   constructor(agent: RegistryAgent, session: Session, nowMs: number) {
     this.id = { type: agent.id.type, instance: instanceOf(agent.id) };
     this.agent = agent;
-    this.metadata = agent.metadata ?? {};
+    this.metadata = structuredClone(agent.metadata ?? {}); // the caller may change it, and it is written again at times
     this.registeredAt = new Date(nowMs).toISOString();
     this.session = session;
   }

@@ -187,3 +187,16 @@ Deno.test("clocks that differ by an hour change nothing where the engine has its
   await fast.close();
   await slow.close();
 });
+
+Deno.test("AgentRegistry.register() keeps the metadata that it was given, whatever the caller does to it later", async () => {
+  await using backend = new MemoryBackend();
+  await using registry = new AgentRegistry(backend);
+  const metadata = { model: "small", tools: ["search"] };
+  const registered = registry.register({ id: { type: "writer" }, metadata });
+  metadata.model = "large";
+  metadata.tools.push("write");
+  await registered;
+  const { local, shared } = await registry.snapshot();
+  const given = { model: "small", tools: ["search"] };
+  assertEquals([...local, ...shared].map((info) => info.metadata), [given, given]);
+});
