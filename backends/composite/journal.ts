@@ -58,9 +58,13 @@ export class Journal {
     await this.#countMessages();
   }
 
-  /** Brings to the primary what waits, and tells whether there are records or prefixes again, which came meanwhile. */
-  async replay(signal: AbortSignal): Promise<boolean> {
-    await replay({ primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock }, signal);
+  /**
+   * Brings to the primary what waits, messages that are not due yet only where no calls go to the fallback meanwhile
+   * (`isAlone`). Tells whether there are records or prefixes again, which came meanwhile.
+   */
+  async replay(isAlone: boolean, signal: AbortSignal): Promise<boolean> {
+    const parts = { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock };
+    await replay(parts, isAlone, signal);
     await this.#book.inTurn(() => this.#countMessages());
     return this.#book.of("record", "announced", "cleared").length > 0;
   }

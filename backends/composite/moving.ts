@@ -1,10 +1,12 @@
 /** Moves messages from one backend to another, each accepted there before it is gone here. @module */
 
+import { OutcomeUnknownError } from "../../src/errors.ts";
 import type { Delivery, EnqueueOperation, Lease, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { collect } from "../../src/storage/es2024.ts";
 
-// What a process held that was killed while it moved it comes into the line again after this time.
+// What a process held that was killed while it moved it comes into the line again after this time, and so does what may
+// have arrived, or not.
 const MOVE_LEASE_MS = 60_000;
 
 /** So many go to the other backend in one batch: no engine takes fewer than Deno KV does on Node, ten. */
@@ -13,30 +15,36 @@ export const SEND_BATCH = 10;
 // A message keeps its id, so that one that was moved and not yet removed is not there twice: it is remembered so long.
 const DEDUPE_MS = 300_000;
 
-/**
- * Moves what nobody holds: ready, delayed and dead messages, the dead as ready ones with all their attempts. `now` is the
- * time of `from`.
- */
-export async function moveMessages(from: StorageBackend, to: StorageBackend, queue: Key, now: number): Promise<void> {
+/** Moves what is due, and the dead as ready ones with all their attempts: each is held while it is on its way. */
+export async function moveReady(from: StorageBackend, to: StorageBackend, queue: Key): Promise<void> {
   for await (const { id } of from.messages(queue, "dead")) {
     await from.commit({ operations: [{ type: "redrive", queue, id }] });
   }
   while (true) {
     const deliveries = await from.claim(queue, { leaseMs: MOVE_LEASE_MS, limit: SEND_BATCH });
-    if (deliveries.length === 0) break;
+    if (deliveries.length === 0) return;
     try {
       await send(to, queue, deliveries, () => 0);
     } catch (error) {
-      await giveBack(from, deliveries);
+      // What may have arrived is held on: served here too, it would be handled twice.
+      if (!(error instanceof OutcomeUnknownError)) await giveBack(from, deliveries);
       throw error;
     }
     await Promise.all(
       deliveries.map((delivery) => from.commit({ operations: [{ type: "ack", ...leaseOf(delivery) }] })),
     );
   }
+}
+
+/**
+ * Moves what is not due yet, while nobody else may use the queue: it cannot be held, and would be served when it becomes due
+ * on its way. `now` is the time of `from`.
+ */
+export async function moveDelayed(from: StorageBackend, to: StorageBackend, queue: Key, now: number): Promise<void> {
   const delayed = await collect(from.messages(queue, "delayed"));
-  for (let start = 0; start < delayed.length; start += SEND_BATCH) {
-    const part = delayed.slice(start, start + SEND_BATCH);
+  const size = Math.min(from.traits.maxBatchSize, to.traits.maxBatchSize);
+  for (let start = 0; start < delayed.length; start += size) {
+    const part = delayed.slice(start, start + size);
     await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
     await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
   }

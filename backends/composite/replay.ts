@@ -4,7 +4,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { Entry, Operation, SetOperation, StorageBackend } from "../../src/storage/backend.ts";
 import { type Mark, readMark } from "./journal_marks.ts";
 import type { MarkBook } from "./mark_book.ts";
-import { messagesIn, moveMessages, SEND_BATCH } from "./moving.ts";
+import { messagesIn, moveDelayed, moveReady, SEND_BATCH } from "./moving.ts";
 
 /** What a replay works with. */
 export interface ReplayParts {
@@ -18,10 +18,11 @@ export interface ReplayParts {
 const BATCHES = 10;
 
 /**
- * Brings over cleared prefixes first, then the records as they are now, then the messages. What was brought leaves the
- * fallback, with its marks. Messages that are leased from the fallback stay until they are settled.
+ * Brings over cleared prefixes first, then the records as they are now, then the messages: all of them where no calls go to
+ * the fallback meanwhile, as `isAlone` says, else those that are due. What was brought leaves the fallback, with its marks.
+ * Messages that are leased from the fallback stay until they are settled.
  */
-export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<void> {
+export async function replay(parts: ReplayParts, isAlone: boolean, signal: AbortSignal): Promise<void> {
   const { primary, fallback, book, clock } = parts;
   const [prefixes, records, queues] = [book.of("cleared"), book.of("record", "announced"), book.of("queue")];
   for (const mark of prefixes) {
@@ -41,7 +42,8 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<v
   }
   for (const mark of queues) {
     signal.throwIfAborted();
-    await moveMessages(fallback, primary, mark.target, clock.now());
+    await moveReady(fallback, primary, mark.target);
+    if (isAlone) await moveDelayed(fallback, primary, mark.target, clock.now());
     await book.inTurn(async () => {
       if (await messagesIn(fallback, mark.target) === 0) await book.remove(mark);
     });

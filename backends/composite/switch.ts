@@ -214,7 +214,7 @@ export class Switch {
     const { journal } = this.#parts;
     if (this.#serving === "primary") return await this.#atTheGate(() => this.#replayAll());
     if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
-    if (journal.size > FEW) await journal.replay(this.#ending.signal);
+    if (journal.size > FEW) await journal.replay(false, this.#ending.signal);
     await this.#atTheGate(async () => {
       await this.#underWay.drain();
       await this.#replayAll();
@@ -224,7 +224,7 @@ export class Switch {
 
   /** Replays the journal while calls wait, with what those bring that were under way. */
   async #replayAll(): Promise<void> {
-    while (await this.#parts.journal.replay(this.#ending.signal));
+    while (await this.#parts.journal.replay(true, this.#ending.signal));
   }
 
   /** Does some work while calls wait. */

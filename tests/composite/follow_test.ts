@@ -78,3 +78,52 @@ Deno.test("a batch that has no room for its marks comes to the primary whole, me
   }
   assertEquals([await primary.count(["k"]), await claimIds(primary, 10)], [80, ["a"]]);
 });
+
+Deno.test("a message that becomes due while it is brought over is handled once", async () => {
+  const clock = new ManualClock();
+  const store = new MemoryBackend({ clock });
+  const methods: Partial<StorageBackend> = {};
+  const { backend: primary, control } = flaky(standIn(store, methods));
+  const fallback = new MemoryBackend({ clock });
+  await using backend = new FallbackBackend(primary, { fallback, queues: true }, clock, () => {});
+  control.isAway = true;
+  // More than go at once, so that calls do not wait for all of the synchronisation.
+  await commit(backend, Array.from({ length: 60 }, (_, n) => record(["k", `${n}`], n)));
+  await commit(backend, [message("later", { delayMs: 5000 })]);
+  const claimed: Promise<string[]>[] = [];
+  methods.commit = async (batch) => {
+    const result = await store.commit(batch);
+    if (batch.operations.some((operation) => operation.type === "enqueue")) {
+      clock.jump(5000);
+      claimed.push(claimIds(backend, 10));
+    }
+    return result;
+  };
+  control.isAway = false;
+  for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
+    assert(tries < 50, JSON.stringify(backend.status));
+    await clock.advance(1000);
+  }
+  assert(claimed.length > 0, "it was brought over");
+  await clock.advance(5000);
+  assertEquals([...(await Promise.all(claimed)).flat(), ...await claimIds(backend, 10)], ["later"]);
+});
+
+Deno.test("messages of which nobody knows whether they were brought over are not served beside the primary's", async () => {
+  const clock = new ManualClock();
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const fallback = new MemoryBackend({ clock });
+  await using backend = new FallbackBackend(primary, { fallback, queues: true }, clock, () => {});
+  control.isAway = true;
+  await commit(backend, [message("a"), message("b")]);
+  Object.assign(control, { isAway: false, losesAnswers: true });
+  await clock.advance(1000);
+  assertEquals(backend.status.serving, "fallback");
+  assertEquals(await claimIds(backend, 10), []);
+  control.losesAnswers = false;
+  for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
+    assert(tries < 100, JSON.stringify(backend.status));
+    await clock.advance(1000);
+  }
+  assertEquals(await claimIds(backend, 10), ["a", "b"]);
+});
