@@ -1,6 +1,6 @@
 /** The composite backend: a router over other backends, by key prefix, with fallbacks and caches. @module */
 
-import { requireBackend, requireOptions } from "../src/check.ts";
+import { requireBackend, requireFunction, requireOptions } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";
 import { BackendClosedError, tellSafely } from "../src/errors.ts";
 import type {
@@ -105,9 +105,9 @@ export class CompositeBackend implements StorageBackend {
     }
     if (!isBackend(given)) requireOptions("the default", given, CHILD_OPTIONS);
     const rest = isBackend(given) ? { backend: given } : given;
-    requireOwnFallbacks([rest, ...routes]);
     const resolved = routes.map((route) => this.#resolve(route.prefix, route));
     const resolvedRest = this.#resolve([], rest);
+    requireOwnFallbacks([rest, ...routes]);
     this.#parts = [...resolved, resolvedRest];
     this.#routes = new Routes(resolvedRest, resolved);
     this.name = `composite of ${this.#routes.children.map((child) => child.name).join(", ")}`;
@@ -121,11 +121,13 @@ export class CompositeBackend implements StorageBackend {
 
   /** Who serves a key, and what is below it as far as no longer prefix matches. */
   statusOf(key: Key): RouteStatus {
+    encodeKey(key); // which says what is wrong with it
     return this.#statusOf(this.#routes.routeOf(key));
   }
 
   /** Calls `listener` whenever another backend serves a part of the keys, until the returned function is called. */
   onStatus(listener: (status: RouteStatus) => void): () => void {
+    requireFunction("listener", listener);
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -249,7 +251,7 @@ export class CompositeBackend implements StorageBackend {
     const { name } = backend;
     let withFallback: FallbackBackend | null = null;
     let cached: CachedBackend | null = null;
-    if (fallback) {
+    if (fallback !== undefined) {
       const options = isBackend(fallback) ? { fallback } : fallback;
       const tell = (change: FallbackChange) => {
         cached?.forgetAll(); // what one of both has says nothing about the other
@@ -258,7 +260,7 @@ export class CompositeBackend implements StorageBackend {
       withFallback = new FallbackBackend(backend, options, this.#clock, tell);
     }
     const served = withFallback ?? backend;
-    if (cache) cached = new CachedBackend(served, prefix, cache, this.#clock);
+    if (cache !== undefined) cached = new CachedBackend(served, prefix, cache, this.#clock);
     return { prefix, name, fallback: withFallback, backend: cached ?? served };
   }
 
@@ -284,7 +286,7 @@ interface Part extends ResolvedRoute {
 function requireOwnFallbacks(children: readonly CompositeChild[]): void {
   const taken = new Set(children.map(({ backend }) => backend));
   for (const { fallback } of children) {
-    if (!fallback) continue;
+    if (fallback === undefined) continue;
     const own = isBackend(fallback) ? fallback : fallback.fallback;
     if (taken.has(own)) throw new TypeError("Cannot use fallback: it serves another part already");
     taken.add(own);

@@ -416,3 +416,16 @@ Deno.test("G10 no expired record: a cache keeps none that expires by another clo
   await clock.advance(1000);
   assertEquals(await cached.get([["k"]]), [null]);
 });
+
+Deno.test("CompositeBackend refuses what is no listener, no key, no fallback and no cache", async () => {
+  const backend = new MemoryBackend();
+  await using composite = new CompositeBackend({ default: backend });
+  // deno-lint-ignore no-explicit-any -- what a caller without types may pass
+  const any = (value: any) => value;
+  assertThrows(() => composite.onStatus(any(5)), TypeError, "listener");
+  assertThrows(() => composite.statusOf(any(5)), TypeError, "key");
+  for (const none of [null, 0, ""]) {
+    assertThrows(() => new CompositeBackend({ default: { backend, fallback: any(none) } }), TypeError, "Cannot");
+    assertThrows(() => new CompositeBackend({ default: { backend, cache: any(none) } }), TypeError, "Cannot");
+  }
+});
