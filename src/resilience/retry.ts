@@ -140,7 +140,7 @@ async function runTries<Result, Fallback>(
     const askedMs = Math.min(retryAfterMs(lastError, clock.now()) ?? 0, plan.maxRetryAfterMs);
     const delayMs = Math.max(nextDelayMs(), askedMs);
     if (monotonicMs(clock) + delayMs >= endsAtMs) break;
-    const cost = await budget?.spend(classifyError(lastError));
+    const cost = await inTime(budget?.spend(classifyError(lastError)), plan, endsAtMs - delayMs);
     if (cost === null) break;
     spent = cost ?? 0;
     retries++;
@@ -232,6 +232,22 @@ async function runTry<Result>(
     limitMs: limitMs === Infinity ? undefined : limitMs,
     what: `try ${attempt}`,
     limitError: leftMs < tryTimeoutMs ? overdue : undefined,
+  });
+}
+
+/** What a retry costs, `null` where that is not known in time: the store of a shared budget may be away. */
+async function inTime<Cost>(
+  cost: Cost | Promise<Cost>,
+  { signal, clock }: Pick<RetryPlan<unknown>, "signal" | "clock">,
+  endsAtMs: number,
+): Promise<Cost | null> {
+  if (!(cost instanceof Promise)) return cost;
+  const limitMs = endsAtMs === Infinity ? undefined : endsAtMs - monotonicMs(clock);
+  const what = "the retry budget";
+  const late = timeLimitError(what, limitMs ?? 0);
+  return await runBounded(() => cost, { clock, signal, limitMs, what, limitError: () => late }).catch((error) => {
+    if (error === late) return null;
+    throw error;
   });
 }
 

@@ -183,6 +183,26 @@ Deno.test("retryWithBackoff() ends a try at once when the signal is aborted, tho
   await assertRejects(() => running, Error, "enough");
 });
 
+Deno.test("retryWithBackoff() ends when it is aborted or out of time, though its budget does not answer", async () => {
+  const clock = new ManualClock();
+  const budget = { spend: () => new Promise<number>(() => {}), succeed: () => {} };
+  const fail = () => Promise.reject(transient());
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = assertRejects(() => retryWithBackoff(fail, { clock, budget, signal }), Error, "enough");
+  const late = assertRejects(
+    () => retryWithBackoff(fail, { clock, budget, deadlineMs: 5000 }),
+    Error,
+    "temporary failure",
+  );
+  await clock.advance(10);
+  controller.abort(new Error("enough"));
+  await aborted;
+  await clock.advance(5000);
+  await late;
+  assertEquals(clock.timers, 0);
+});
+
 Deno.test("retryWithBackoff() calls nothing when the signal was aborted before", async () => {
   let tries = 0;
   const signal = AbortSignal.abort(new Error("enough"));
