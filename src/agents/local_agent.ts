@@ -2,8 +2,7 @@
 
 import { ValueTooLargeError } from "../errors.ts";
 import { instanceOf } from "../messages/model.ts";
-import type { JsonObject, JsonValue } from "../storage/json.ts";
-import { encodeJson } from "../storage/json.ts";
+import { copyJsonObject, encodeJson, type JsonObject, type JsonValue } from "../storage/json.ts";
 import { utf8Length } from "../storage/key.ts";
 import type { LocalAgentInfo, RegistryAgent } from "./model.ts";
 import type { MemberRecord } from "./records.ts";
@@ -33,11 +32,16 @@ export class LocalAgent {
   exported: string | null = null;
   #exporting: Promise<void> | null = null;
 
-  /** An agent that is about to be registered. */
+  /**
+   * An agent that is about to be registered.
+   *
+   * @throws {TypeError} When its metadata are none.
+   */
   constructor(agent: RegistryAgent, session: Session, nowMs: number) {
     this.id = { type: agent.id.type, instance: instanceOf(agent.id) };
     this.agent = agent;
-    this.metadata = structuredClone(agent.metadata ?? {}); // the caller may change it, and it is written again at times
+    // The caller may change it, and it is written again at times.
+    this.metadata = copyJsonObject(agent.metadata ?? {}, "agent.metadata");
     this.registeredAt = new Date(nowMs).toISOString();
     this.session = session;
   }

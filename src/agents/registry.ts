@@ -13,7 +13,7 @@ import {
 import { BackendClosedError } from "../errors.ts";
 import { type AgentId, checkAgentId } from "../messages/model.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
-import { type JsonValue, requireJsonObject } from "../storage/json.ts";
+import type { JsonValue } from "../storage/json.ts";
 import { AgentKeys, describeAgent } from "./agent_keys.ts";
 import { EventLog } from "./event_log.ts";
 import { exportStates, type HeartbeatParts, sendHeartbeat } from "./heartbeat.ts";
@@ -108,7 +108,6 @@ export class AgentRegistry implements AsyncDisposable {
   async register(agent: RegistryAgent): Promise<Registration> {
     this.#requireOpen("register the agent");
     checkAgentId("agent.id", agent?.id);
-    if (agent.metadata !== undefined) requireJsonObject(agent.metadata, "agent.metadata");
     if (agent.exportState !== undefined) requireFunction("agent.exportState", agent.exportState);
     if (agent.importState !== undefined) requireFunction("agent.importState", agent.importState);
     const { membership, locals, config } = this.#parts;

@@ -7,6 +7,7 @@ import { messageId } from "../ids.ts";
 import { observeSend } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
 import type { CommitResult, EnqueueOperation, StorageBackend } from "../storage/backend.ts";
+import { copyJsonObject } from "../storage/json.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
 import { carryTrace, encodeMessage, type MessageKeys, toMessage } from "./envelope.ts";
 import { isOutage } from "./inbox.ts";
@@ -89,7 +90,9 @@ export class Sender {
     const { delayMs = 0 } = options;
     requireNumber("delayMs", delayMs, DURATION);
     const sendOptions = delayMs === 0 ? NO_OPTIONS : { delayMs };
-    const checked = { ...checkMessage(message), messageId: message.messageId ?? messageId(this.#clock.now()) };
+    // The subscriptions are read before it is sent, and the caller may change it meanwhile.
+    const payload = copyJsonObject(checkMessage(message).payload ?? {}, "message.payload");
+    const checked = { ...message, payload, messageId: message.messageId ?? messageId(this.#clock.now()) };
     checkAgentId("sender", sender);
     options.recipients?.forEach((recipient, index) => checkAgentId(`recipients[${index}]`, recipient));
     const filter = { messageType: checked.messageType ?? "event", topic: checked.routing?.topic };

@@ -43,15 +43,18 @@ export function requireJson(value: unknown, path = "value"): void {
 }
 
 /**
- * Checks what must be a JSON object, and not just any value.
+ * A deep copy of what must be a JSON object, and not just any value.
  *
  * @throws {TypeError} When it is none, or as {@linkcode copyJson}.
  */
-export function requireJsonObject(value: unknown, path: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`Cannot use ${path}: it must be a JSON object, got ${typeName(value)}`);
-  }
-  requireJson(value, path);
+export function copyJsonObject(value: unknown, path: string): JsonObject {
+  const copied = typeof value === "object" ? copyJson(value, path) : null;
+  if (isJsonObject(copied)) return copied;
+  throw new TypeError(`Cannot use ${path}: it must be a JSON object, got ${typeName(value)}`);
+}
+
+function isJsonObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const { hasOwnProperty } = Object.prototype;

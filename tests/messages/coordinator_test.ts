@@ -261,3 +261,14 @@ Deno.test("what gives a promise throws nothing before it, but rejects with the f
   }
   await registry.close();
 });
+
+Deno.test("broadcastMessage() sends what it was given, whatever the caller does to it meanwhile", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  await coordinator.subscribeToMessages(AGENT, ["event"]);
+  const payload = { chapter: 1 };
+  const sent = coordinator.broadcastMessage(AGENT, { payload });
+  payload.chapter = 2;
+  assertEquals((await sent).map(({ delivered }) => delivered), [true]);
+  assertEquals((await coordinator.receive(AGENT))?.message.payload, { chapter: 1 });
+});

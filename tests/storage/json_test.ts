@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { copyJson, encodeJson, MAX_JSON_DEPTH, requireJson, requireJsonObject } from "../../src/storage/json.ts";
+import { copyJson, copyJsonObject, encodeJson, MAX_JSON_DEPTH, requireJson } from "../../src/storage/json.ts";
 
 Deno.test("copyJson() and encodeJson() agree with JSON about every JSON value", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
@@ -101,14 +101,16 @@ Deno.test("copyJson() names the path of what JSON cannot carry", () => {
   assertThrows(() => copyJson(circle), TypeError, "or contains itself");
 });
 
-Deno.test("requireJsonObject() takes objects alone, and of these what JSON can carry", () => {
-  requireJsonObject({ a: [1] }, "metadata");
+Deno.test("copyJsonObject() takes objects alone, and of these what JSON can carry", () => {
+  const object = { a: [1] };
+  assertEquals(copyJsonObject(object, "metadata"), object);
+  assertNotStrictEquals(copyJsonObject(object, "metadata")["a"], object.a);
   for (const [value, type] of [[null, "null"], [[], "an array"], ["{}", "string"], [undefined, "undefined"]] as const) {
     const message = `Cannot use metadata: it must be a JSON object, got ${type}`;
-    assertThrows(() => requireJsonObject(value, "metadata"), TypeError, message);
+    assertThrows(() => copyJsonObject(value, "metadata"), TypeError, message);
   }
   assertThrows(
-    () => requireJsonObject({ a: NaN }, "metadata"),
+    () => copyJsonObject({ a: NaN }, "metadata"),
     TypeError,
     "Cannot store metadata.a: JSON cannot carry",
   );
