@@ -27,7 +27,7 @@ import {
 } from "./journal_marks.ts";
 import { MarkBook } from "./mark_book.ts";
 import { messagesIn } from "./moving.ts";
-import { replay } from "./replay.ts";
+import { clean, replay, type ReplayParts } from "./replay.ts";
 
 /** Writes to a fallback so that it can be brought to the primary, and does that: as durable as the fallback is. */
 export class Journal {
@@ -63,10 +63,14 @@ export class Journal {
    * (`isAlone`). Tells whether there are records or prefixes again, which came meanwhile.
    */
   async replay(isAlone: boolean, signal: AbortSignal): Promise<boolean> {
-    const parts = { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock };
-    await replay(parts, isAlone, signal);
+    await replay(this.#parts, isAlone, signal);
     await this.#book.inTurn(() => this.#countMessages());
     return this.#book.of("record", "announced", "cleared").length > 0;
+  }
+
+  /** Removes from the fallback, which does not serve any more, the records that were brought to the primary. */
+  clean(signal: AbortSignal): Promise<void> {
+    return clean(this.#parts, signal);
   }
 
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
@@ -89,6 +93,10 @@ export class Journal {
   /** Deletes the fallback's records below a prefix, and marks that the primary's are to go too. */
   clear(prefix: Key): Promise<number> {
     return this.#book.inTurn(() => this.#clear(prefix));
+  }
+
+  get #parts(): ReplayParts {
+    return { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock };
   }
 
   async #commit(batch: CheckedBatch): Promise<CommitResult> {

@@ -6,10 +6,10 @@ import { encodeKey, type Key } from "../../src/storage/key.ts";
 
 /**
  * What is to be brought to the primary. A `record` was written or deleted; one that is `announced` perhaps not: it was marked
- * before the write itself, where both did not fit one batch, or the answer was lost. `queue` holds messages, `cleared` is a
- * prefix.
+ * before the write itself, where both did not fit one batch, or the answer was lost. One that is `brought` is at the primary,
+ * and stays in the fallback as long as that serves. `queue` holds messages, `cleared` is a prefix.
  */
-export type MarkKind = "record" | "announced" | "queue" | "cleared";
+export type MarkKind = "record" | "announced" | "brought" | "queue" | "cleared";
 
 /** What is marked, how, and where in the fallback that stands. */
 export interface Mark {

@@ -1,8 +1,8 @@
 /** Brings to the primary what is marked in the fallback. @module */
 
 import type { Clock } from "../../src/clock.ts";
-import type { Entry, Operation, SetOperation, StorageBackend } from "../../src/storage/backend.ts";
-import { type Mark, readMark } from "./journal_marks.ts";
+import type { Check, Entry, Operation, SetOperation, StorageBackend } from "../../src/storage/backend.ts";
+import { type Mark, readMark, toOperation } from "./journal_marks.ts";
 import type { MarkBook } from "./mark_book.ts";
 import { messagesIn, moveDelayed, moveReady, SEND_BATCH } from "./moving.ts";
 
@@ -19,8 +19,8 @@ const BATCHES = 10;
 
 /**
  * Brings over cleared prefixes first, then the records as they are now, then the messages: all of them where no calls go to
- * the fallback meanwhile, as `isAlone` says, else those that are due. What was brought leaves the fallback, with its marks.
- * Messages that are leased from the fallback stay until they are settled.
+ * the fallback meanwhile, as `isAlone` says, else those that are due. Records stay in the fallback until `clean`; messages leave
+ * it. Those that are leased from the fallback stay until they are settled.
  */
 export async function replay(parts: ReplayParts, isAlone: boolean, signal: AbortSignal): Promise<void> {
   const { primary, fallback, book, clock } = parts;
@@ -50,15 +50,25 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
   }
 }
 
+/** Removes from the fallback, which does not serve any more, what was brought to the primary. */
+export async function clean({ fallback, book }: ReplayParts, signal: AbortSignal): Promise<void> {
+  const marks = book.of("brought");
+  for (let from = 0; from < marks.length; from += SEND_BATCH * BATCHES) {
+    signal.throwIfAborted();
+    const records = await readMarked(fallback, marks.slice(from, from + SEND_BATCH * BATCHES));
+    await Promise.all(records.map((record) => book.inTurn(() => remove(book, record))));
+  }
+}
+
 async function replayRecords({ primary, fallback, book, clock }: ReplayParts, marks: readonly Mark[]): Promise<void> {
-  const found = await fallback.get(marks.flatMap(({ target, markKey }) => [target, markKey]));
-  const records = marks.map((mark, index): MarkedRecord => {
-    const [entry = null, stored = null] = found.slice(index * 2, index * 2 + 2);
-    return { mark, entry, stored };
-  }).filter(({ mark }) => !book.isToBeCleared(mark.target)); // by a clear that came since, which it has to follow
+  const records = (await readMarked(fallback, marks))
+    .filter(({ mark }) => !book.isToBeCleared(mark.target)); // by a clear that came since, which it has to follow
   const operations = records.flatMap((record) => toOperations(record, clock.now()));
   if (operations.length > 0) await primary.commit({ operations });
-  await Promise.all(records.map((record) => book.inTurn(() => remove(book, record))));
+  // Whoever reads a record before the primary serves must find it still.
+  await Promise.all(
+    records.map((record) => book.inTurn(() => record.entry ? keep(book, record) : remove(book, record))),
+  );
 }
 
 /** A record, as the fallback has it, and the mark that stands there for it: what happened, that tells. */
@@ -68,10 +78,20 @@ interface MarkedRecord {
   readonly stored: Entry | null;
 }
 
+async function readMarked(fallback: StorageBackend, marks: readonly Mark[]): Promise<MarkedRecord[]> {
+  const found = await fallback.get(marks.flatMap(({ target, markKey }) => [target, markKey]));
+  return marks.map((mark, index) => {
+    const [entry = null, stored = null] = found.slice(index * 2, index * 2 + 2);
+    return { mark, entry, stored };
+  });
+}
+
 function toOperations({ mark, entry, stored }: MarkedRecord, now: number): Operation[] {
+  const kind = stored && readMark(stored)?.kind;
+  if (kind === "brought") return [];
   if (entry) return [toSet(entry, now)];
   // Overwritten and expired since, it is gone as well; only what may never have happened leaves the old one.
-  return stored && readMark(stored)?.kind === "record" ? [{ type: "delete", key: mark.target }] : [];
+  return kind === "record" ? [{ type: "delete", key: mark.target }] : [];
 }
 
 /** The same record, with what is left of its time. */
@@ -80,11 +100,21 @@ function toSet(entry: Entry, now: number): SetOperation {
   return { type: "set", key, value, tracked, expiresInMs: Math.max(1, expiresAtMs - now) };
 }
 
+/** Marks a record as brought, unless it was written again since it was read. */
+async function keep(book: MarkBook, record: MarkedRecord): Promise<void> {
+  const brought: Mark = { ...record.mark, kind: "brought" };
+  await book.commit({ checks: unchanged(record), operations: [toOperation(brought)] }, [brought]);
+}
+
 /** Takes a mark away with its record, unless one of them was written again since they were read. */
-async function remove(book: MarkBook, { mark, entry, stored }: MarkedRecord): Promise<void> {
-  const checks = [
+async function remove(book: MarkBook, record: MarkedRecord): Promise<void> {
+  const { mark, entry } = record;
+  await book.remove(mark, unchanged(record), entry ? [{ type: "delete", key: mark.target }] : []);
+}
+
+function unchanged({ mark, entry, stored }: MarkedRecord): Check[] {
+  return [
     { key: mark.target, version: entry?.version ?? null },
     { key: mark.markKey, version: stored?.version ?? null },
   ];
-  await book.remove(mark, checks, entry ? [{ type: "delete", key: mark.target }] : []);
 }

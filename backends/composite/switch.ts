@@ -99,6 +99,7 @@ export class Switch {
   async follow(): Promise<void> {
     try {
       await this.#atTheGate(() => this.#replayAll());
+      await this.#parts.journal.clean(this.#ending.signal);
     } catch {
       // It is in the journal: the probe goes on with it.
     }
@@ -212,7 +213,13 @@ export class Switch {
   /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
   async #synchronise(): Promise<void> {
     const { journal } = this.#parts;
-    if (this.#serving === "primary") return await this.#atTheGate(() => this.#replayAll());
+    if (this.#serving === "primary") await this.#atTheGate(() => this.#replayAll());
+    else await this.#switchBack();
+    await journal.clean(this.#ending.signal);
+  }
+
+  async #switchBack(): Promise<void> {
+    const { journal } = this.#parts;
     if (this.#serving === "fallback") this.#change("synchronising", "the primary backend answers again");
     if (journal.size > FEW) await journal.replay(false, this.#ending.signal);
     await this.#atTheGate(async () => {

@@ -444,3 +444,30 @@ Deno.test("a large batch tells for each deletion whether there was something to 
   assertEquals(existed, operations.map((_, n) => n === 7));
   await backend.close();
 });
+
+Deno.test("G1 nothing accepted is lost: what was brought to the primary is found until that serves, and when it is away again before", async () => {
+  const { stores, methods, begin, comeBack } = open();
+  const backend = begin();
+  // More than go at once, so that calls do not wait for all of the synchronisation.
+  const keys = Array.from({ length: 150 }, (_, n) => ["k", `${n}`]);
+  for (const key of keys) await backend.commit(put(key, "v"));
+  const seen: unknown[] = [];
+  let commits = 0;
+  methods.primary.commit = async (batch) => {
+    if (++commits > 12) throw new BackendUnavailableError("away again");
+    return await stores.primary.commit(batch);
+  };
+  const count = async () => seen.push((await backend.get(keys)).filter((entry) => entry !== null).length);
+  await assertRejects(() => comeBack(backend)); // it never comes back
+  await count();
+  assertEquals(backend.status.serving, "fallback");
+  assert(await stores.primary.count(["k"]) > 50, "much of it is at the primary already");
+  await backend.commit({ checks: [], operations: [{ type: "delete", key: ["k", "0"] }] });
+  await count();
+  delete methods.primary.commit;
+  await comeBack(backend);
+  await count();
+  assertEquals(seen, [150, 149, 149]);
+  assertEquals([await stores.primary.count(["k"]), await stores.fallback.count([])], [149, 0]);
+  await backend.close();
+});

@@ -266,7 +266,7 @@ function ignoreKilled(error: unknown): void {
 }
 
 // Those that found a fault of their own, beyond what the first few find.
-const REGRESSIONS = [45, 74, 88];
+const REGRESSIONS = [45, 74, 88, 10119];
 
 Deno.test("G1 nothing accepted is lost: a fallback in outages, with lost answers and killed processes", async () => {
   const first = Number(Deno.env.get("TTA_FALLBACK_SEED") ?? 1);
