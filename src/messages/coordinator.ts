@@ -19,7 +19,7 @@ import { activeTrace } from "../observability/messaging_telemetry.ts";
 import { type MessageMetrics, NullMetrics, safeMetrics } from "../observability/metrics.ts";
 import type { Batch, Delivery, StorageBackend } from "../storage/backend.ts";
 import { MAX_CLAIM_LIMIT } from "../storage/batch.ts";
-import type { JsonObject } from "../storage/json.ts";
+import { copyJsonObject, type JsonObject } from "../storage/json.ts";
 import { type Key, toNamespace } from "../storage/key.ts";
 import { changeConfiguration, type CoordinatorConfiguration, DEFAULT_CONFIGURATION } from "./configuration.ts";
 import { carryTrace, decodeToken, MessageKeys, toQueueMessage } from "./envelope.ts";
@@ -293,21 +293,23 @@ export class MessageCoordinator {
     requireOptions("request()", options, REQUEST_OPTIONS);
     const { timeoutMs = 30_000, signal, priority = MessagePriority.NORMAL } = options;
     requireNumber("timeoutMs", timeoutMs, POSITIVE_DURATION);
-    const sender = options.sender ?? { type: "requester", instance: this.#requests.address };
+    // It is sent once the reply is listened for, and the caller may change what it gave meanwhile.
+    const to = { ...recipient };
+    const sender = { ...options.sender ?? { type: "requester", instance: this.#requests.address } };
     const id = messageId(this.clock.now());
     const message: AgentMessageInput = {
       messageId: id,
       messageType: "request",
-      payload,
+      payload: copyJsonObject(payload ?? {}, "message.payload"),
       priority,
       correlationId: id,
       replyTo: this.#requests.address,
     };
     const send = async () => {
-      const { delivered } = await this.sendMessage(sender, recipient, message);
-      if (!delivered) throw new QueueFullError(nameOf(recipient));
+      const { delivered } = await this.sendMessage(sender, to, message);
+      if (!delivered) throw new QueueFullError(nameOf(to));
     };
-    return await this.#requests.wait(id, nameOf(recipient), send, timeoutMs, signal);
+    return await this.#requests.wait(id, nameOf(to), send, timeoutMs, signal);
   }
 
   /**

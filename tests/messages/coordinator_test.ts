@@ -272,3 +272,17 @@ Deno.test("broadcastMessage() sends what it was given, whatever the caller does 
   assertEquals((await sent).map(({ delivered }) => delivered), [true]);
   assertEquals((await coordinator.receive(AGENT))?.message.payload, { chapter: 1 });
 });
+
+Deno.test("request() sends what it was given to whom it was given, whatever the caller does to it meanwhile", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const given = { recipient: { type: "worker" }, payload: { chapter: 1 } };
+  const asked = new AbortController();
+  const request = coordinator.request(given.recipient, given.payload, { signal: asked.signal });
+  given.recipient.type = "nobody";
+  given.payload.chapter = 2;
+  const received = await coordinator.receive({ type: "worker" }, { waitMs: 10_000 });
+  asked.abort();
+  await assertRejects(() => request);
+  assertEquals(received?.message.payload, { chapter: 1 });
+});
