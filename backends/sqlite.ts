@@ -1,6 +1,6 @@
 /** The SQLite backend: one file, safe for several processes at once, with no service to run. @module */
 
-import { requireNumber, requireOptions, requireString } from "../src/check.ts";
+import { requireNumber, requireOneOf, requireOptions, requireString } from "../src/check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import {
   asError,
@@ -127,10 +127,9 @@ export class SqliteBackend implements StorageBackend {
     requireString("namespace", namespace, 1, 64);
     if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
     requireNumber("busyTimeoutMs", busyTimeoutMs, { min: 0, max: 600_000 });
-    if (synchronous !== "normal" && synchronous !== "full") {
-      throw new TypeError(`Cannot use synchronous: it must be normal or full, got ${synchronous}`);
-    }
+    requireOneOf("synchronous", synchronous, ["normal", "full"]);
     this.name = path === undefined ? "sqlite" : `sqlite:${requireString("path", path, 1, 4096)}`;
+    if (path?.includes("\0")) throw new TypeError("Cannot use path: it must have no NUL");
     const connection = { name: this.name, synchronous, owned: database === undefined };
     this.#handle = new Handle(path, database, encodeKey([namespace]), connection);
     this.#clock = clock;

@@ -234,6 +234,9 @@ Deno.test("SqliteBackend refuses options that break their rules, naming them", (
   assertThrows(() => new SqliteBackend({ path, busyTimeoutMs: Infinity }), RangeError, "busyTimeoutMs");
   // @ts-expect-error -- what a caller without types may pass
   assertThrows(() => new SqliteBackend({ path, synchronous: "off" }), TypeError, "synchronous");
+  // @ts-expect-error -- what a caller without types may pass
+  assertThrows(() => new SqliteBackend({ path, synchronous: Symbol() }), TypeError, "Cannot use synchronous");
+  assertThrows(() => new SqliteBackend({ path: "\0" }), TypeError, "Cannot use path");
 });
 
 Deno.test("SqliteBackend refuses a value that is larger than it says it takes", async () => {
