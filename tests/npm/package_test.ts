@@ -70,7 +70,7 @@ Deno.test("finishPackageJson() refuses a driver that nothing imports, and an exp
   assertThrows(() => finishPackageJson({ ...made, exports: { ".": {} } }), Error, "leads to no code");
 });
 
-Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy of what they share", async () => {
+Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy of what they share, and the types they lead to", async () => {
   const directory = await Deno.makeTempDir();
   const write = (path: string, text: string) => Deno.writeTextFile(`${directory}/${path}`, text);
   try {
@@ -83,6 +83,9 @@ Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy
     await write("esm/inner/door.js", 'export { Shared as Same } from "../class.js";');
     await write("esm/class.js", "export class Shared { again() { return new Shared(); } }");
     await write("esm/class.d.ts", "export declare class Shared {}");
+    await write("esm/mod.d.ts", 'export * from "./class.js";');
+    await write("esm/inner/door.d.ts", 'export { Shared as Same } from "../class.js";');
+    await write("esm/hidden.d.ts", "export {};");
     for (const path of PARTS) await write(`esm/${path.replace(/ts$/, "js")}`, "export {};");
     await finishPackage(directory);
     const [outer, inner] = await Promise.all(
@@ -91,7 +94,7 @@ Deno.test("finishPackage() keeps the doors where dnt has put them, with one copy
     assert(outer.Shared === inner.Same);
     assertEquals([outer.Shared.name, new outer.Shared().again() instanceof inner.Same], ["Shared", true]);
     const files = [...Deno.readDirSync(`${directory}/esm`)].filter(({ isFile }) => isFile).map(({ name }) => name);
-    assertEquals(files.sort(), ["class.d.ts", "mod.js"]);
+    assertEquals(files.sort(), ["class.d.ts", "mod.d.ts", "mod.js"]);
     const { exports: doors } = JSON.parse(await Deno.readTextFile(`${directory}/package.json`));
     assertEquals(doors["./inner"], { types: "./esm/inner/door.d.ts", default: "./esm/inner/door.js" });
   } finally {
