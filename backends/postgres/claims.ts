@@ -36,7 +36,7 @@ const MAX_LOOKS = 5;
 const MAX_TOGETHER = 1000;
 
 /** One transaction moves so many messages that are due, and ends so many leases, for which all who use the queue wait. */
-const MAX_SETTLED = 1000;
+const MAX_SETTLED = 2000;
 
 /** The claims of one namespace. */
 export class Claims {
