@@ -40,19 +40,18 @@ import { boundsAfter, boundsOf } from "./redis/bounds.ts";
 import { Connection } from "./redis/connection.ts";
 import { loadClient, type RedisClient, type RedisClusterClient } from "./redis/driver.ts";
 import { Engine, type Reply } from "./redis/engine.ts";
+import { type ListingReads, listMessages } from "./redis/listing.ts";
 import { CHANGES } from "./redis/scripts/changes.ts";
 import { CLEAR } from "./redis/scripts/clear.ts";
 import { COUNT } from "./redis/scripts/count.ts";
 import { LIST } from "./redis/scripts/list.ts";
-import { CONTENTS, PLACES } from "./redis/scripts/messages.ts";
 import { QUEUES } from "./redis/scripts/queues.ts";
 import { RECOVER } from "./redis/scripts/recover.ts";
 import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
-import type { Place } from "./redis/stored.ts";
-import { kindOf, readDelivery, readPlace, readRecord, readRecords, readStoredMessage } from "./redis/stored.ts";
+import { readDelivery, readRecord, readRecords } from "./redis/stored.ts";
 import { serverName } from "./redis/url.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
@@ -90,8 +89,6 @@ const SPREAD_FROM = 64;
 const LIST_PAGE = 1000;
 const QUEUE_PAGE = 1000;
 const RECOVER_PAGE = 100;
-const CONTENTS_PAGE = 500;
-const CONTENTS_BYTES = "1000000";
 
 /** Two moments: up to which the changes are known, and from which on they were followed. */
 const CURSOR = /^(\d{16})\.(\d{16})$/;
@@ -141,6 +138,10 @@ export class RedisBackend implements StorageBackend {
   readonly #steps: GroupCommit<Limited<StepCall>, StepOutcome>;
   readonly #gets: GroupCommit<Limited<Get>, (Entry | null)[]>;
   readonly #calls = new UnderWay();
+  readonly #listing: ListingReads = {
+    settled: (script, args) => this.#settled(script, args),
+    read: (script, args) => this.#read(script, args),
+  };
   #closed: Promise<void> | null = null;
 
   /**
@@ -273,25 +274,7 @@ export class RedisBackend implements StorageBackend {
   }
 
   async *messages(queue: Key, state: MessageState, options: MessageListOptions = {}): AsyncGenerator<StoredMessage> {
-    const limit = Math.min(messagesLimit(options), Number.MAX_SAFE_INTEGER);
-    const name = encodeKey(queue);
-    const kind = kindOf(requireState(state));
-    // To a range of Redis, none would be all.
-    const found = limit === 0 ? [] : (await this.#settled(PLACES, [name, kind, String(limit)])).map(String);
-    const places: Place[] = [];
-    for (let at = 0; at < found.length; at += 3) {
-      places.push(readPlace(state, found[at] ?? "", found[at + 1] ?? "", found[at + 2] ?? ""));
-    }
-    for (let start = 0; start < places.length;) {
-      const page = places.slice(start, start + CONTENTS_PAGE);
-      const contents = await this.#read(CONTENTS, [name, CONTENTS_BYTES, ...page.map(({ id }) => id)]);
-      for (const [index, place] of page.slice(0, contents.length / 2).entries()) {
-        const [message, error] = contents.slice(2 * index, 2 * index + 2);
-        if (typeof message !== "string") continue; // it has left the queue meanwhile
-        yield readStoredMessage(queue, state, place, message, typeof error === "string" ? error : null);
-      }
-      start += contents.length / 2;
-    }
+    yield* listMessages(this.#listing, queue, requireState(state), messagesLimit(options));
     this.#begin();
   }
 

@@ -4,9 +4,9 @@ import type { Delivery, Entry, MessageState, StoredMessage } from "../../src/sto
 import { decodeKey, type Key } from "../../src/storage/key.ts";
 import type { ClaimedMessage } from "./step.ts";
 
-const KINDS: Readonly<Record<MessageState, string>> = { ready: "r", delayed: "d", leased: "l", dead: "x" };
+const KINDS: Readonly<Record<MessageState, string>> = { ready: "9", delayed: "d", leased: "l", dead: "x" };
 
-/** The letter of a state in the names of keys. */
+/** The letter of a state in the names of keys; for ready the first priority. */
 export function kindOf(state: MessageState): string {
   return KINDS[state];
 }
@@ -49,8 +49,17 @@ export interface Place {
   readonly dueAtMs: number | null;
 }
 
+/** Places of their names, states and scores in turn. */
+export function readPlaces(state: MessageState, found: readonly string[]): Place[] {
+  const places: Place[] = [];
+  for (let at = 0; at < found.length; at += 3) {
+    places.push(readPlace(state, found[at] ?? "", found[at + 1] ?? "", found[at + 2] ?? ""));
+  }
+  return places;
+}
+
 /** A place of its id or member, its state and its score. */
-export function readPlace(state: MessageState, name: string, stored: string, score: string): Place {
+function readPlace(state: MessageState, name: string, stored: string, score: string): Place {
   switch (state) {
     case "ready":
       if (stored === "") return { id: name, attempts: 0, dueAtMs: null };

@@ -217,7 +217,7 @@ Deno.test("ping() tells why the server does not answer, whatever was thrown, and
 
 Deno.test("messages() passes over what has left the queue meanwhile", async () => {
   await withServer(async (backend, answers) => {
-    const replies: unknown[] = [["ok", 1, "m", "", ""], ["ok", null, null]];
+    const replies: unknown[] = [["ok", 1, 1, "", "m", 0, "m", "", ""], ["ok", null, null]];
     answers.script = () => replies.shift();
     assertEquals(await Array.fromAsync(backend.messages(["q"], "ready")), []);
     assertEquals(replies, []);

@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { RedisBackend } from "../../backends/redis.ts";
 import { sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
+import type { MessageState } from "../../src/storage/backend.ts";
 import { claim, claimOne, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 import { until } from "../until.ts";
@@ -19,6 +20,8 @@ interface Watched {
   readonly backend: RedisBackend;
   /** The most messages that one script has put into the line or to the dead since it was asked last. */
   readonly mostSettled: () => Promise<number>;
+  /** The most places in a line or sorted set that one script has asked for. */
+  readonly mostRead: () => number;
 }
 
 /** Does something with a backend whose scripts are watched. */
@@ -31,12 +34,13 @@ function settlingTest(name: string, run: (watched: Watched) => Promise<void>): v
       await using backend = new RedisBackend({ url: server.url });
       const monitor = await new Redis(server.url, { retryStrategy: () => null }).monitor();
       const ended = new Promise((resolve) => monitor.once("end", resolve));
-      let [settled, most, seen] = [0, 0, ""];
+      let [settled, most, read, seen] = [0, 0, 0, ""];
       monitor.on("monitor", (_time: string, [command = "", key = "", ...args]: string[]) => {
         const name = command.toUpperCase();
         if (name === "EVALSHA" || name === "EVAL") settled = 0;
         else if (name === "RPUSH") settled += args.length;
         else if (name === "ZADD" && key.includes(":x:")) settled += args.length / 2;
+        else if (name === "LRANGE" || name === "ZRANGE") read = Math.max(read, Number(args[1]) - Number(args[0]) + 1);
         else if (name === "ECHO") seen = key;
         most = Math.max(most, settled);
       });
@@ -50,7 +54,7 @@ function settlingTest(name: string, run: (watched: Watched) => Promise<void>): v
         return result;
       };
       try {
-        await run({ backend, mostSettled });
+        await run({ backend, mostSettled, mostRead: () => read });
       } finally {
         monitor.disconnect();
         await ended;
@@ -134,6 +138,41 @@ settlingTest(
     const claims = await Promise.all([1000, 600, 1000].map((limit) => claim(backend, limit)));
     assertEquals(claims.map((each) => each.length), [1000, 600, 900]);
     assertEquals(claims.flatMap(idsOf), idsOf(messages));
+  },
+);
+
+settlingTest(
+  "G8 bounded: messages() reads many by bounded scripts, and each once, whatever leaves its place meanwhile",
+  async ({ backend, mostRead }) => {
+    const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`, { priority: 5 - index % 2 }));
+    const ids = idsOf(messages.toSorted((a, b) => b.priority - a.priority));
+    await commitMany(backend, messages);
+
+    /** Lists a state, and does something when the first messages have been told. */
+    async function listed(state: MessageState, meanwhile: () => Promise<unknown>): Promise<string[]> {
+      const found: string[] = [];
+      for await (const { id } of backend.messages(QUEUE, state)) if (found.push(id) === 10) await meanwhile();
+      return found;
+    }
+
+    // The last one of the first page is claimed, and sent to the end of its line.
+    const ready = await listed("ready", async () => {
+      const taken = (await claim(backend, 1000)).map(lease);
+      await commitMany(backend, taken.map((each) => ({ type: "retry", ...each })));
+    });
+    assertEquals(ready, ids);
+
+    // The last one of the first page ends later than it did, and others before it are gone.
+    const claims = [await claim(backend, 1000), await claim(backend, 1000)].flat().map(lease);
+    const last = claims[999];
+    assert(last);
+    const leased = await listed("leased", async () => {
+      await commit(backend, [{ type: "extend", leaseMs: HOUR_MS * 24, ...last }]);
+      await commitMany(backend, claims.slice(950, 999).map((each) => ({ type: "ack", ...each })));
+    });
+    assertEquals(new Set(leased).size, leased.length);
+    assertEquals(idsOf(claims).filter((id) => !leased.includes(id)), idsOf(claims.slice(950, 999)));
+    assert(mostRead() <= 1000, `one script has read ${mostRead()} places`);
   },
 );
 
