@@ -1,6 +1,6 @@
 /** The Redis backend: one server, a cluster, or a primary with replicas; the same data for every process. @module */
 
-import { POSITIVE_DURATION, requireNumber, requireString } from "../src/check.ts";
+import { type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
@@ -73,6 +73,8 @@ export interface RedisBackendOptions {
   readonly commandTimeoutMs?: number;
 }
 
+const OPTIONS: OptionNames<RedisBackendOptions> = { url: true, client: true, namespace: true, commandTimeoutMs: true };
+
 /** Redis takes 512 MB; long before that, one value holds up everybody who shares the server. */
 const MAX_VALUE_BYTES = 16 * 1024 * 1024;
 
@@ -136,7 +138,7 @@ export class RedisBackend implements StorageBackend {
   readonly #engine: Engine;
   readonly #wakeups: Wakeups;
   readonly #steps: GroupCommit<Limited<StepCall>, StepOutcome>;
-  readonly #gets: GroupCommit<Limited<Get>, (Entry | null)[]>;
+  readonly #gets: GroupCommit<Limited<Get>, readonly (string | null)[]>;
   readonly #calls = new UnderWay();
   readonly #listing: ListingReads = {
     settled: (script, args) => this.#settled(script, args),
@@ -150,6 +152,7 @@ export class RedisBackend implements StorageBackend {
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    */
   constructor(options: RedisBackendOptions) {
+    requireOptions("RedisBackend", options, OPTIONS);
     const { url, client, namespace = "ao", commandTimeoutMs = 5000 } = options;
     if ((url === undefined) === (client === undefined)) {
       throw new TypeError("Cannot use the options: they must have either url or client");
@@ -157,7 +160,7 @@ export class RedisBackend implements StorageBackend {
     if (!requireString("namespace", namespace, 1, 256).isWellFormed()) {
       throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
     }
-    this.name = url === undefined ? "redis" : serverName(url);
+    this.name = url === undefined ? "redis" : serverName(requireString("url", url, 1, 4096));
     this.#root = `{${encodeURIComponent(namespace)}}`;
     this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);
     let found: Promise<Addresses> | null = null;
@@ -179,7 +182,12 @@ export class RedisBackend implements StorageBackend {
 
   async get(keys: readonly Key[]): Promise<(Entry | null)[]> {
     this.#begin();
-    return await this.#gets.run({ keys: encodeKeys(keys), deadlineMs: this.#deadline() });
+    const encoded = encodeKeys(keys);
+    const texts = await this.#gets.run({ keys: encoded, deadlineMs: this.#deadline() });
+    return encoded.map((key, index) => {
+      const text = texts[index];
+      return typeof text === "string" ? readRecord(key, text) : null;
+    });
   }
 
   async *list(prefix: Key, options: ListOptions = {}): AsyncGenerator<Entry> {
@@ -350,16 +358,11 @@ export class RedisBackend implements StorageBackend {
     return step.outcomes(replies);
   }
 
-  async #flushGets(calls: readonly Limited<Get>[]): Promise<(Entry | null)[][]> {
+  async #flushGets(calls: readonly Limited<Get>[]): Promise<(readonly (string | null)[])[]> {
     const keys = calls.flatMap((call) => call.keys);
     const found = await this.#engine.readStrings(keys.map((key) => `${this.#root}:v:${key}`), earliest(calls));
     let start = 0;
-    return calls.map((call) =>
-      call.keys.map((key) => {
-        const text = found[start++];
-        return typeof text === "string" ? readRecord(key, text) : null;
-      })
-    );
+    return calls.map((call) => found.slice(start, start += call.keys.length));
   }
 
   /** One round trip of a listing, or of a call that consists of several. */

@@ -5,6 +5,7 @@ import { CompositeBackend } from "../backends/composite.ts";
 import { DenoKvBackend } from "../backends/deno_kv.ts";
 import { MemoryBackend } from "../backends/memory.ts";
 import { openBackend } from "../backends/open.ts";
+import { RedisBackend } from "../backends/redis.ts";
 import { SqliteBackend } from "../backends/sqlite.ts";
 import {
   AgentRegistry,
@@ -52,6 +53,7 @@ const withFallback = (options: object) =>
 const CALLS: readonly (readonly [taker: string, call: () => unknown])[] = [
   ["MemoryBackend", () => new MemoryBackend(MISSPELT)],
   ["SqliteBackend", () => new SqliteBackend({ path: ":memory:", ...MISSPELT })],
+  ["RedisBackend", () => new RedisBackend({ url: "redis://127.0.0.1:1", ...MISSPELT })],
   ["DenoKvBackend", () => new DenoKvBackend({ path: ":memory:", ...MISSPELT })],
   ["openBackend()", () => openBackend("memory:", MISSPELT)],
   ["openBackend()", () => openBackend("redis://127.0.0.1:1", MISSPELT)],

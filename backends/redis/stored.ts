@@ -1,6 +1,8 @@
 /** Reads what the scripts have written: records and messages; `scripts/prelude.ts` tells its form. @module */
 
+import { BackendCorruptError } from "../../src/errors.ts";
 import type { Delivery, Entry, MessageState, StoredMessage } from "../../src/storage/backend.ts";
+import type { JsonValue } from "../../src/storage/json.ts";
 import { decodeKey, type Key } from "../../src/storage/key.ts";
 import type { ClaimedMessage } from "./step.ts";
 
@@ -14,9 +16,10 @@ export function kindOf(state: MessageState): string {
 /** A record of its key and its text: version; expiry or `-`, and `t` where it is tracked; JSON. */
 export function readRecord(key: string, text: string): Entry {
   const [version, expiry, value] = split(text);
+  const decoded = decodeKey(key);
   return {
-    key: decodeKey(key),
-    value: JSON.parse(value),
+    key: decoded,
+    value: parseValue(value, decoded),
     version,
     ...(!expiry.startsWith("-") && { expiresAtMs: parseInt(expiry) }),
     ...(expiry.endsWith("t") && TRACKED),
@@ -35,7 +38,7 @@ const TRACKED = { tracked: true } as const;
 /** A delivery of what a claim gave. */
 export function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
   const { id, token, message, leaseExpiresAtMs, lastError } = claimed;
-  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(message);
+  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(id, message);
   const attempt = attemptsAt(token, TOKEN_ATTEMPTS);
   const delivery = { queue, id, token, value, priority, attempt, maxAttempts, enqueuedAtMs, leaseExpiresAtMs };
   return lastError === null ? delivery : { ...delivery, lastError };
@@ -83,7 +86,7 @@ export function readStoredMessage(
   message: string,
   lastError: string | null,
 ): StoredMessage {
-  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(message);
+  const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(id, message);
   return {
     queue,
     id,
@@ -120,15 +123,26 @@ function attemptsAt(text: string, start: number): number {
 }
 
 /** When it was accepted, note, priority, most attempts, JSON. */
-function readMessage(text: string): Pick<StoredMessage, "enqueuedAtMs" | "priority" | "maxAttempts" | "value"> {
+function readMessage(
+  id: string,
+  text: string,
+): Pick<StoredMessage, "enqueuedAtMs" | "priority" | "maxAttempts" | "value"> {
   const [enqueuedAt, , rest] = split(text);
   const [priority, maxAttempts, value] = split(rest);
   return {
     enqueuedAtMs: Number(enqueuedAt),
     priority: Number(priority),
     maxAttempts: Number(maxAttempts),
-    value: JSON.parse(value),
+    value: parseValue(value, id),
   };
+}
+
+function parseValue(text: string, name: string | Key): JsonValue {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
+  }
 }
 
 /** The first two words, and the rest. */

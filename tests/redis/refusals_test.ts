@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RedisBackend } from "../../backends/redis.ts";
 import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "../../src/errors.ts";
-import { claim, idsOf, message, send } from "../../src/testing/steps.ts";
+import { encodeKey } from "../../src/storage/key.ts";
+import { claim, idsOf, message, QUEUE, send } from "../../src/testing/steps.ts";
 import { calls, KEY } from "../calls.ts";
 import { redisProgram, RedisServer } from "../servers/redis.ts";
 
@@ -70,6 +71,18 @@ refusalTest("what is no marker of this library is refused, and left as it is", a
   await using backend = new RedisBackend({ url: server.url });
   for (const call of calls(backend)) await assertRejects(call, BackendCorruptError);
   assertEquals(readBulk(await server.command("GET", "{ao}")), "somebody else's");
+});
+
+refusalTest("a value that was damaged fails the calls that need it, by name, and no others", async (server) => {
+  await using backend = new RedisBackend({ url: server.url });
+  await backend.commit({ operations: [{ type: "set", key: ["good"], value: 1 }, message("m")] });
+  await server.command("SET", `{ao}:v:${encodeKey(["bad"])}`, "1790000000000000 - {");
+  await server.command("HSET", `{ao}:m:${encodeKey(QUEUE)}`, "m", "1790000000000 0:0 5 3 {");
+  const [bad, good] = await Promise.allSettled([backend.get([["bad"]]), backend.get([["good"]])]);
+  assert(bad.status === "rejected" && bad.reason instanceof BackendCorruptError, Deno.inspect(bad));
+  assertStringIncludes(bad.reason.message, '["bad"]');
+  assert(good.status === "fulfilled" && good.value[0]?.value === 1, Deno.inspect(good));
+  await assertRejects(() => claim(backend, 1), BackendCorruptError, '"m"');
 });
 
 function readBulk(reply: string): string {
