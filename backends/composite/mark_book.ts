@@ -92,16 +92,23 @@ export class MarkBook {
     return result;
   }
 
-  /** Takes a mark away, with what else is done in that step, unless a check fails. */
-  async remove(mark: Mark, checks: readonly Check[] = [], operations: readonly Operation[] = []): Promise<void> {
-    const removal: Operation = { type: "delete", key: mark.markKey };
-    const result = await this.#fallback.commit({ checks, operations: [removal, ...operations] }).catch((error) => {
-      this.#unsure.add(nameOf(mark));
+  /** Takes marks away, with what else is done in that step, and tells whether all checks held: else nothing is done. */
+  async remove(
+    marks: readonly Mark[],
+    checks: readonly Check[] = [],
+    operations: readonly Operation[] = [],
+  ): Promise<boolean> {
+    const removals = marks.map(({ markKey }): Operation => ({ type: "delete", key: markKey }));
+    const result = await this.#fallback.commit({ checks, operations: [...removals, ...operations] }).catch((error) => {
+      for (const mark of marks) this.#unsure.add(nameOf(mark));
       throw error;
     });
-    if (!result.committed) return;
-    this.#marks.delete(nameOf(mark));
-    this.#unsure.delete(nameOf(mark));
+    if (!result.committed) return false;
+    for (const mark of marks) {
+      this.#marks.delete(nameOf(mark));
+      this.#unsure.delete(nameOf(mark));
+    }
+    return true;
   }
 
   #remember(mark: Mark, isSure = true): void {

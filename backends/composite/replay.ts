@@ -14,6 +14,9 @@ export interface ReplayParts {
   readonly clock: Clock;
 }
 
+// Two checks, and the deletions of a record and of its mark.
+const MOST_A_RECORD = 4;
+
 // So many batches of records are on their way to the primary at once.
 const BATCHES = 10;
 
@@ -29,7 +32,7 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
     signal.throwIfAborted();
     const [stored] = await fallback.get([mark.markKey]);
     if (stored) await primary.clear(mark.target);
-    await book.inTurn(() => book.remove(mark));
+    await book.inTurn(() => book.remove([mark]));
   }
   for (let from = 0; from < records.length; from += SEND_BATCH * BATCHES) {
     signal.throwIfAborted();
@@ -45,30 +48,29 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
     await moveReady(fallback, primary, mark.target);
     if (isAlone) await moveDelayed(fallback, primary, mark.target, clock.now());
     await book.inTurn(async () => {
-      if (await messagesIn(fallback, mark.target) === 0) await book.remove(mark);
+      if (await messagesIn(fallback, mark.target) === 0) await book.remove([mark]);
     });
   }
 }
 
 /** Removes from the fallback, which does not serve any more, what was brought to the primary. */
-export async function clean({ fallback, book }: ReplayParts, signal: AbortSignal): Promise<void> {
-  const marks = book.of("brought");
+export async function clean(parts: ReplayParts, signal: AbortSignal): Promise<void> {
+  const marks = parts.book.of("brought");
   for (let from = 0; from < marks.length; from += SEND_BATCH * BATCHES) {
     signal.throwIfAborted();
-    const records = await readMarked(fallback, marks.slice(from, from + SEND_BATCH * BATCHES));
-    await Promise.all(records.map((record) => book.inTurn(() => remove(book, record))));
+    await settle(parts, await readMarked(parts, marks.slice(from, from + SEND_BATCH * BATCHES)), remove);
   }
 }
 
-async function replayRecords({ primary, fallback, book, clock }: ReplayParts, marks: readonly Mark[]): Promise<void> {
-  const records = (await readMarked(fallback, marks))
+async function replayRecords(parts: ReplayParts, marks: readonly Mark[]): Promise<void> {
+  const { primary, book, clock } = parts;
+  const records = (await readMarked(parts, marks))
     .filter(({ mark }) => !book.isToBeCleared(mark.target)); // by a clear that came since, which it has to follow
   const operations = records.flatMap((record) => toOperations(record, clock.now()));
   if (operations.length > 0) await primary.commit({ operations });
   // Whoever reads a record before the primary serves must find it still.
-  await Promise.all(
-    records.map((record) => book.inTurn(() => record.entry ? keep(book, record) : remove(book, record))),
-  );
+  await settle(parts, records.filter(({ entry }) => entry !== null), keep);
+  await settle(parts, records.filter(({ entry }) => entry === null), remove);
 }
 
 /** A record, as the fallback has it, and the mark that stands there for it: what happened, that tells. */
@@ -78,7 +80,7 @@ interface MarkedRecord {
   readonly stored: Entry | null;
 }
 
-async function readMarked(fallback: StorageBackend, marks: readonly Mark[]): Promise<MarkedRecord[]> {
+async function readMarked({ fallback }: ReplayParts, marks: readonly Mark[]): Promise<MarkedRecord[]> {
   const found = await fallback.get(marks.flatMap(({ target, markKey }) => [target, markKey]));
   return marks.map((mark, index) => {
     const [entry = null, stored = null] = found.slice(index * 2, index * 2 + 2);
@@ -100,16 +102,35 @@ function toSet(entry: Entry, now: number): SetOperation {
   return { type: "set", key, value, tracked, expiresInMs: Math.max(1, expiresAtMs - now) };
 }
 
-/** Marks a record as brought, unless it was written again since it was read. */
-async function keep(book: MarkBook, record: MarkedRecord): Promise<void> {
-  const brought: Mark = { ...record.mark, kind: "brought" };
-  await book.commit({ checks: unchanged(record), operations: [toOperation(brought)] }, [brought]);
+/** Does with many records in one step what is refused where one of them was written again since; then one by one. */
+async function settle(
+  { book, fallback }: ReplayParts,
+  records: readonly MarkedRecord[],
+  step: (book: MarkBook, records: readonly MarkedRecord[]) => Promise<boolean>,
+): Promise<void> {
+  const size = Math.floor(fallback.traits.maxBatchSize / MOST_A_RECORD);
+  for (let from = 0; from < records.length; from += size) {
+    const part = records.slice(from, from + size);
+    await book.inTurn(async () => {
+      if (await step(book, part)) return;
+      for (const record of part) await step(book, [record]);
+    });
+  }
 }
 
-/** Takes a mark away with its record, unless one of them was written again since they were read. */
-async function remove(book: MarkBook, record: MarkedRecord): Promise<void> {
-  const { mark, entry } = record;
-  await book.remove(mark, unchanged(record), entry ? [{ type: "delete", key: mark.target }] : []);
+/** Marks records as brought. */
+async function keep(book: MarkBook, records: readonly MarkedRecord[]): Promise<boolean> {
+  const brought = records.map(({ mark }): Mark => ({ ...mark, kind: "brought" }));
+  const batch = { checks: records.flatMap(unchanged), operations: brought.map(toOperation) };
+  return (await book.commit(batch, brought)).committed;
+}
+
+/** Takes marks away with their records. */
+async function remove(book: MarkBook, records: readonly MarkedRecord[]): Promise<boolean> {
+  const deletions = records.flatMap(({ mark, entry }): Operation[] =>
+    entry ? [{ type: "delete", key: mark.target }] : []
+  );
+  return await book.remove(records.map(({ mark }) => mark), records.flatMap(unchanged), deletions);
 }
 
 function unchanged({ mark, entry, stored }: MarkedRecord): Check[] {
