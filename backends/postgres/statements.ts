@@ -227,13 +227,13 @@ export function statementsFor(schemaName: string) {
     // So many at a time, each step from where the one before has come to: what that moved lies there still, dead.
     promote: `
       WITH due AS MATERIALIZED (
-        SELECT num, due_at FROM ${schema}.messages
+        SELECT queue, num, due_at FROM ${schema}.messages
         WHERE queue = $1::bigint AND place = 10 AND due_at >= $2::float8 AND due_at <= ${NOW}
         ORDER BY due_at, sequence LIMIT $3::int
       ),
       moved AS (
-        UPDATE ${schema}.messages SET place = 9 - priority
-        WHERE queue = $1::bigint AND num = ANY (ARRAY(SELECT num FROM due))
+        -- Not by $1: a plan from when the queue was small would compare all of it with each of them.
+        UPDATE ${schema}.messages AS m SET place = 9 - priority FROM due WHERE m.queue = due.queue AND m.num = due.num
       ),
       counted AS (
         INSERT INTO ${schema}.promotions AS p (queue, count)
@@ -245,7 +245,7 @@ export function statementsFor(schemaName: string) {
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
       queue AS MATERIALIZED (SELECT sequence FROM ${schema}.queues WHERE num = $1::bigint),
       expired AS MATERIALIZED (
-        SELECT num, due_at, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
+        SELECT queue, num, due_at, attempts >= max_attempts AS dies, row_number() OVER (ORDER BY due_at, sequence) AS nth
         FROM ${schema}.messages
         WHERE queue = $1::bigint AND place = 11 AND due_at >= $2::float8 AND due_at <= (SELECT now FROM clock)
           AND EXISTS (SELECT 1 FROM queue)
@@ -255,7 +255,7 @@ export function statementsFor(schemaName: string) {
         UPDATE ${schema}.messages AS m
         SET place = CASE WHEN dies THEN 12 ELSE 9 - priority END, due_at = now, sequence = queue.sequence + nth,
           last_error = '${LEASE_EXPIRED_ERROR}'
-        FROM expired, clock, queue WHERE m.queue = $1::bigint AND m.num = expired.num
+        FROM expired, clock, queue WHERE m.queue = expired.queue AND m.num = expired.num
       ),
       counted AS (
         UPDATE ${schema}.queues SET sequence = sequence + moved, live = live - died

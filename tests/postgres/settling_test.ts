@@ -1,6 +1,6 @@
 /** However much is due, expired or deleted at once, no step does more than a bounded part of it, in its order. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { statementsFor } from "../../backends/postgres/statements.ts";
@@ -95,6 +95,12 @@ Deno.test({
     };
     const ids = await claimAll(backend);
     assertEquals(ids, idsOf(messages));
+    // The server has counted no rows yet: each of them is found by the index all the same, and not by a look at all.
+    const { promote, expire: end } = statementsFor(SCHEMA);
+    for (const statement of [promote, end]) {
+      const plan = await sql.unsafe(`EXPLAIN ${statement}`, [1, 0, MESSAGES]);
+      assertMatch(plan.map((row) => Object.values(row)).join("\n"), /Index Cond: .*num = (due|expired)\w*\.num/);
+    }
     await expire();
     assertEquals(await backend.recover(QUEUE), MESSAGES);
     const most = await mostTogether(sql);
