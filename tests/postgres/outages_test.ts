@@ -128,7 +128,7 @@ Deno.test({
   ignore,
   fn: async () => {
     await using server = await PostgresServer.start();
-    await using backend = freshSchema(server)({ commandTimeoutMs: 500 });
+    await using backend = freshSchema(server)();
     const sql = connect(server);
     const listening = async () => {
       const rows = await sql`SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen%'`;
