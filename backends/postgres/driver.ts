@@ -3,7 +3,7 @@
 import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { driverMissing } from "../../src/errors.ts";
 import { faultOf, LateError } from "./faults.ts";
-import type { ServerUrl } from "./url.ts";
+import { DEFAULT_PORT, type ServerUrl } from "./url.ts";
 
 /** What a statement is given. */
 export type Parameter = string | number | null;
@@ -84,8 +84,6 @@ export interface ConnectOptions {
 
 // The client waits so long, at most, before it tries to connect again; by itself it would wait up to 20 s.
 const LONGEST_BACKOFF_S = 0.2;
-
-const DEFAULT_PORT = 5432;
 
 /** Where the client is to connect to: one of several hosts, or a socket in the file system. */
 interface Address {

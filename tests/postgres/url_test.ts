@@ -6,7 +6,10 @@ import { parseUrl } from "../../backends/postgres/url.ts";
 import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 Deno.test("parseUrl() takes a URL apart as libpq does", () => {
-  const cases: [url: string, name: string, place: Record<string, string>, settings?: string][] = [
+  const cases: [url: string, name: string, place: Record<string, unknown>, settings?: string][] = [
+    ["postgres://u@[::1]/d", "postgres://[::1]/d", { host: ["::1"], port: [5432], user: "u", database: "d" }],
+    ["postgres://[fe80::A]:1/d", "postgres://[fe80::A]:1/d", { host: ["fe80::A"], port: [1], database: "d" }],
+    ["postgres:///d?host=::1&port=2", "postgres://[::1]:2/d", { host: ["::1"], port: [2], database: "d" }],
     ["postgres://h/d", "postgres://h/d", { host: "h", database: "d" }],
     ["postgresql://h", "postgres://h/", { host: "h", database: "" }],
     ["postgres:///d", "postgres:///d", { database: "d" }],
