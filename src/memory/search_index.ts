@@ -29,6 +29,7 @@ export class SearchIndex {
   readonly fields: Lexicon = new Lexicon();
   /** Who belongs together. */
   readonly conversations: Conversations = new Conversations((places) =>
+    // deno-coverage-ignore -- the compiler asks for it: who is in a conversation has words
     cohesionOf(places.map((place) => this.#words[place]?.map(({ term }) => term) ?? []))
   );
   readonly #places = new Map<string, number>();

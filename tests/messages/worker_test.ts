@@ -38,6 +38,18 @@ Deno.test("serveAgent() refuses what is no handler, naming the field", async () 
   );
 });
 
+Deno.test("serveAgent() takes an agent of a class, whatever else that holds", async () => {
+  const worker = new class {
+    readonly agentId = AGENT;
+    readonly concurrency = "high"; // its own affair
+    process = () => ({ done: true });
+  }();
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  await using _server = serveAgent(coordinator, worker);
+  assertEquals((await coordinator.request(AGENT, {})).payload, { done: true });
+});
+
 Deno.test("serveAgent() takes nothing when its signal was aborted before", async () => {
   const { memory, coordinator, server } = serve(() => assert(false), { signal: AbortSignal.abort() });
   await coordinator.sendMessage(SENDER, AGENT, { payload: {} });
