@@ -51,9 +51,10 @@ export class Wakeups {
   async listen(topic: string, wake: () => void): Promise<Unlisten> {
     const unlisten = this.#listeners.add(topic, wake, () => this.#rest());
     if (this.#polling === null) this.#start();
+    const hearing = this.#hearing; // which is let go of as soon as it fails
     try {
       await this.#say();
-      await this.#hearing;
+      await hearing;
       return unlisten;
     } catch (error) {
       await unlisten();

@@ -8,6 +8,7 @@ import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.t
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import type { AgentId, FailureType, MessageSubscription } from "../../src/messages/model.ts";
 import type { EnqueueOperation } from "../../src/storage/backend.ts";
+import type { JsonObject } from "../../src/storage/json.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn } from "../storage/stand_in.ts";
 
@@ -271,6 +272,17 @@ Deno.test("broadcastMessage() sends what it was given, whatever the caller does 
   payload.chapter = 2;
   assertEquals((await sent).map(({ delivered }) => delivered), [true]);
   assertEquals((await coordinator.receive(AGENT))?.message.payload, { chapter: 1 });
+});
+
+Deno.test("request() and reply() take an empty payload for none", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const none = undefined as unknown as JsonObject;
+  const asked = coordinator.request(AGENT, none, { timeoutMs: 5000 });
+  const request = await coordinator.receive(AGENT, { waitMs: 5000 });
+  assertEquals(request?.message.payload, {});
+  assert(await request?.reply(none));
+  assertEquals((await asked).payload, {});
 });
 
 Deno.test("request() sends what it was given to whom it was given, whatever the caller does to it meanwhile", async () => {

@@ -128,6 +128,8 @@ Deno.test({
           await inside.commit({ operations: [send("held", "inside"), set("held"), send("kept", "a")] });
           waited = ["a", "b"].map((id) => wait(send("held", id)));
           waited.push(wait(send("kept", "b")));
+          const checks = [{ key: ["held", "new"], version: null }];
+          waited.push(patient.commit({ checks, operations: [set("held")] }).then((result) => assert(result.committed)));
           for (const other of ["c", "d"]) {
             await patient.commit({ operations: [send(other, other)] });
             waited.push(wait(send("held", other), send("third", other)), wait(set("held")));
@@ -228,6 +230,25 @@ Deno.test({
           return (await sql`SELECT 1 FROM ${ids} WHERE queue = 0`).length === 0;
         });
         assertEquals(texts.filter((text) => text.includes("sweep_at")), []);
+      });
+
+      await test.step("refuses to listen", async () => {
+        await sql.begin(async (transaction) => {
+          const listening = backend.inTransaction(transaction).listen(["topic"], () => {});
+          await assertRejects(() => listening, TypeError, "Cannot listen in a transaction");
+        });
+      });
+
+      await test.step("says that it may not make its schema", async () => {
+        await sql`CREATE ROLE tenant LOGIN`;
+        const tenant = postgres(server.url, { user: "tenant", max: 2, onnotice: () => {}, max_lifetime: null });
+        await using own = new PostgresBackend({ client: tenant, schema: "tenant" });
+        const queue = ["work"];
+        const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
+        const operations = [{ type: "enqueue", queue, id: "a", value: 1, ...bounds }] as const;
+        const sending = tenant.begin((transaction) => own.inTransaction(transaction).commit({ operations }));
+        await assertRejects(() => sending, Error, "permission denied");
+        await tenant.end();
       });
 
       await test.step("wakes a listener once the transaction has committed", async () => {
