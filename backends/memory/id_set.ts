@@ -10,7 +10,7 @@ const TABLE_BITS = 6;
 const TABLES = 2 ** TABLE_BITS;
 
 /**
- * Strings of up to 256 characters, without removal. A `Set` of a million strings stops for 170 ms when it grows, keeps
+ * Strings of up to 256 characters, without removal. A `Set` of a million strings stops for 83 ms when it grows, keeps
  * collectors busy with each of its strings, and throws at 2^24 of them: two minutes of sending as fast as memory can.
  */
 export class IdSet {
