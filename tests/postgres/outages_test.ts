@@ -54,6 +54,11 @@ async function drain(backend: PostgresBackend): Promise<string[]> {
   }
 }
 
+/** What is in line: a read, which is made again where a claim's outcome would be unknown. */
+async function idsIn(backend: PostgresBackend): Promise<string[]> {
+  return (await Array.fromAsync(backend.messages(QUEUE, "ready"))).map(({ id }) => id);
+}
+
 Deno.test({
   name: "commit() loses and doubles nothing while the server ends its connections again and again",
   ignore,
@@ -70,7 +75,7 @@ Deno.test({
       await sending;
     }
     await sql.end();
-    assertEquals((await drain(backend)).sort(), ids.sort());
+    assertEquals((await idsIn(backend)).sort(), ids.sort());
   },
 });
 
@@ -90,7 +95,7 @@ Deno.test({
       await sending;
       sent.push(`first-${round}`, ...ids);
     }
-    assertEquals((await drain(backend)).sort(), sent.sort());
+    assertEquals((await idsIn(backend)).sort(), sent.sort());
   },
 });
 
