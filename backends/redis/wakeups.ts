@@ -4,6 +4,7 @@ import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
 import type { Connection } from "./connection.ts";
+import { codeOf } from "./faults.ts";
 import type { Link } from "./link.ts";
 
 /** However quiet it is, everybody is woken this often: a message of pub/sub may be lost. */
@@ -118,8 +119,13 @@ export class Wakeups {
     // Before the answer comes they may change again.
     for (const topic of topics) this.#changed.delete(topic);
     for (const topic of gone) this.#subscribed.delete(topic);
-    await link.subscribe(added.map((topic) => this.#prefix + topic), deadlineMs);
+    await link.subscribe(added.map((topic) => this.#prefix + topic), deadlineMs).catch(unlessForbidden);
     for (const topic of added) this.#subscribed.add(topic);
     await link.unsubscribe(gone.map((topic) => this.#prefix + topic), deadlineMs);
   }
+}
+
+/** Whose user may hear nothing still has the poll. */
+function unlessForbidden(error: unknown): void {
+  if (codeOf(error) !== "NOPERM") throw error;
 }

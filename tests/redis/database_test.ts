@@ -32,7 +32,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RedisBackend does what a user may who may not publish, and says so",
+  name: "RedisBackend does what a user may who may neither publish nor subscribe, and wakes by its poll",
   ignore: redisProgram === null, // where no server can be installed
   fn: async () => {
     await using server = await RedisServer.start();
@@ -40,5 +40,9 @@ Deno.test({
     await using backend = new RedisBackend({ url: server.url.replace("//", "//quiet:pw@") });
     const { committed } = await backend.commit({ operations: [message("m")] });
     assertEquals([committed, (await backend.stats(QUEUE)).ready], [true, 1]);
+    const woken = Promise.withResolvers<void>();
+    const unlisten = await backend.listen(QUEUE, woken.resolve);
+    await woken.promise;
+    await unlisten();
   },
 });
