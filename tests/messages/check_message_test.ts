@@ -27,10 +27,20 @@ const WRONG: readonly (readonly [message: unknown, rule: string])[] = [
   [{ payloat: undefined }, "Cannot use message: it must not have payloat"],
   [{ one: 1, payload: {}, two: 2 }, "Cannot use message: it must not have one, two"],
   [{ payload: {}, toString: 1 }, "Cannot use message: it must not have toString"],
+  // What a class makes of a field, no loop lists.
+  [
+    new class {
+      get priority() {
+        return 10;
+      }
+    }(),
+    "Cannot use message.priority: it must be an integer from 0 to 9",
+  ],
   [{ payload: [] }, "Cannot use message.payload: it must be a JSON object"],
   [{ payload: null }, "Cannot use message.payload: it must be a JSON object"],
   [{ payload: { at: new Date(0) } }, "Cannot store message.payload.at: JSON cannot carry an object of the class Date"],
   [{ sender: "a" }, "Cannot use message.sender: it must be an agent id: { type, instance? }"],
+  [{ recipient: { instance: "a" } }, "Cannot use message.recipient.type: it must be a string"],
   [{ recipient: { type: "a", instance: "" } }, "Cannot use message.recipient.instance: it must not be empty"],
   [{ messageType: "" }, "Cannot use message.messageType: it must be request, response or event"],
   [{ messageType: "news" }, "Cannot use message.messageType: it must be request, response or event"],
