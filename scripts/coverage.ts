@@ -72,11 +72,20 @@ async function runTests(folder: string): Promise<boolean> {
   return success;
 }
 
-/** Removes what tests that kill processes have left half-written. */
-async function removeTorn(folder: string): Promise<void> {
+/** Removes what tests that kill processes have left half-written, which may well end with a brace. */
+export async function removeTorn(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;
-    if (!(await Deno.readTextFile(path)).trimEnd().endsWith("}")) await Deno.remove(path);
+    if (!isJson(await Deno.readTextFile(path))) await Deno.remove(path);
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -126,7 +135,10 @@ async function print(files: readonly FileCoverage[]): Promise<boolean> {
     more += Math.max(0, gaps.length - owed);
     if (bare.length > 0) isGood = false;
   }
-  if (more > MISSED_BY_CHANCE) isGood = false;
+  if (more > MISSED_BY_CHANCE) {
+    console.log(`${more} gaps more than are known, and ${MISSED_BY_CHANCE} are excused as missed by chance`);
+    isGood = false;
+  }
   const folderOf = (path: string) => path.split("/").slice(0, 2).join("/");
   const byFolder = Map.groupBy(files, ({ path }) => folderOf(path).replace(/\.ts$/, ""));
   console.log(`\n${"".padEnd(24)}     lines  branches`);

@@ -1,9 +1,10 @@
 /**
  * Runs all that must hold, or the steps that are named: `deno run -A scripts/test.ts [STEP...]`.
  *
- * Every step runs, also when one before it failed. The last line is `N passed, N failed`, summed over the test runs; a
- * step that failed without a failed test, such as the format check, counts as one that failed. The step `coverage` judges
- * what the steps before it ran; named without them, it runs those tests itself.
+ * Every step runs, also when one before it failed, and how a failed one ended is said again at the end. The last line is
+ * `N passed, N failed`, summed over the test runs; a step that failed without a failed test, such as the format check,
+ * counts as one that failed. The step `coverage` judges what the steps before it ran; named without them, it runs those
+ * tests itself.
  *
  * @module
  */
@@ -36,6 +37,8 @@ const CHECKED = ["mod.ts", "backends", "bench", "examples", "presets", "src", "t
   [...Deno.readDirSync(new URL("scripts", ROOT))].map(({ name }) => `scripts/${name}`)
     .filter((path) => path !== "scripts/build_npm.ts"),
 );
+
+const LINES_SAID_AGAIN = 60;
 
 // Types have been checked by the step before them; blocks in the documentation are checked only where they are run.
 const TEST = ["test", "--allow-all", "--no-check"];
@@ -95,20 +98,22 @@ function withCoverage(step: Step, folder: string): Step {
 
 async function runAll(steps: readonly Step[]): Promise<number> {
   const report: string[] = [];
+  const failures: string[] = [];
   let passed = 0;
   let failed = 0;
   for (const { name, args, jobs } of steps) {
     console.log(`\n--- ${name}: deno ${args.join(" ")}`);
     const startedAt = performance.now();
-    const { output, success } = await run(args, jobs);
+    const { output, errors, success } = await run(args, jobs);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     const counts = countTests(output);
     passed += counts.passed;
     failed += counts.failed === 0 && !success ? 1 : counts.failed;
+    if (!success) failures.push(`--- ${name} failed, and ended with:\n${endOf(`${errors}\n${output}`)}\n`);
     const tests = args.includes("test") ? `, ${counts.passed} passed, ${counts.failed} failed` : "";
     report.push(`${success ? "ok    " : "FAILED"} ${name.padEnd(14)} ${seconds.padStart(6)} s${tests}`);
   }
-  console.log(`\n${report.join("\n")}\n${passed} passed, ${failed} failed`);
+  console.log(`\n${[...failures, ...report].join("\n")}\n${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }
 
@@ -116,7 +121,7 @@ async function runAll(steps: readonly Step[]): Promise<number> {
 async function run(
   args: readonly string[],
   jobs?: number,
-): Promise<{ readonly output: string; readonly success: boolean }> {
+): Promise<{ readonly output: string; readonly errors: string; readonly success: boolean }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
@@ -125,12 +130,17 @@ async function run(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const [output, , { success }] = await Promise.all([
+  const [output, errors, { success }] = await Promise.all([
     show(child.stdout, Deno.stdout),
     show(child.stderr, Deno.stderr),
     child.status,
   ]);
-  return { output, success };
+  return { output, errors, success };
+}
+
+/** The last lines of what a step printed: all that is seen of it where only the end of a log is kept. */
+export function endOf(output: string): string {
+  return output.trimEnd().split("\n").slice(-LINES_SAID_AGAIN).join("\n");
 }
 
 /** Passes a stream on and returns all of it as text. */

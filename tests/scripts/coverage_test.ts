@@ -1,6 +1,7 @@
 /** The coverage command finds what was not run, and lets nothing be left out without a reason. @module */
 
 import { assertEquals } from "@std/assert";
+import { removeTorn } from "../../scripts/coverage.ts";
 import { exclusionsWithoutReason, judgeFile, judgeUnloaded, parseLcov } from "../../scripts/coverage_report.ts";
 
 Deno.test("parseLcov() reads the counts of lines and branches by file", () => {
@@ -46,4 +47,17 @@ Deno.test("exclusionsWithoutReason() finds exclusions that do not say why", () =
     "// deno-coverage-ignore-file -- runs in a worker",
   ].join("\n");
   assertEquals(exclusionsWithoutReason(text), [1, 3]);
+});
+
+Deno.test("removeTorn() removes what is not whole, also when it was cut behind a brace", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "torn-" });
+  try {
+    await Deno.writeTextFile(`${folder}/whole.json`, '{"result":[{"count":1}]}\n');
+    await Deno.writeTextFile(`${folder}/cut.json`, '{"result":[{"count":1}');
+    await Deno.writeTextFile(`${folder}/empty.json`, "");
+    await removeTorn(folder);
+    assertEquals((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name), ["whole.json"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
