@@ -1,6 +1,7 @@
 /** One heartbeat: one write for a session, with what is to be written of its agents. @module */
 
 import { sleep } from "../clock.ts";
+import type { Emitter } from "../emitter.ts";
 import { BackendClosedError, BackendUnavailableError } from "../errors.ts";
 import type { CommitResult, StorageBackend } from "../storage/backend.ts";
 import { type AgentWrite, prepareAgentWrite } from "./agent_write.ts";
@@ -9,7 +10,7 @@ import type { LocalAgent } from "./local_agent.ts";
 import type { LocalAgents } from "./local_agents.ts";
 import type { Membership } from "./membership.ts";
 import { isOutage } from "./outage.ts";
-import type { RegistryEvents } from "./registry_events.ts";
+import type { RegistryEventMap } from "./registry_events.ts";
 import type { RegistryConfig } from "./registry_options.ts";
 import type { Session } from "./session.ts";
 import { StaleIncarnationError } from "./stale_incarnation.ts";
@@ -30,7 +31,7 @@ export interface HeartbeatParts {
   readonly config: RegistryConfig;
   readonly locals: LocalAgents;
   readonly membership: Membership;
-  readonly events: RegistryEvents;
+  readonly events: Emitter<RegistryEventMap>;
 }
 
 /**

@@ -33,7 +33,7 @@ import type {
 import { Observer } from "./observer.ts";
 import { isOutage } from "./outage.ts";
 import { Reaper } from "./reaper.ts";
-import { type RegistryEventMap, RegistryEvents } from "./registry_events.ts";
+import { type RegistryEventMap, registryEvents } from "./registry_events.ts";
 import { type AgentRegistryOptions, type RegistryConfig, registryConfig } from "./registry_options.ts";
 import { Roster } from "./roster.ts";
 import { Session } from "./session.ts";
@@ -90,7 +90,7 @@ export class AgentRegistry implements AsyncDisposable {
     this.#log = new EventLog(backend, keys, config.eventRetentionMs);
     this.#roster = new Roster(backend, keys, config);
     const membership = new Membership(backend, keys, this.#log, config);
-    this.#parts = { backend, keys, config, membership, locals: new LocalAgents(), events: new RegistryEvents() };
+    this.#parts = { backend, keys, config, membership, locals: new LocalAgents(), events: registryEvents() };
     this.#loop = new HeartbeatLoop(this.#parts, new Session(keys, config, true));
     const reaper = new Reaper(backend, keys, this.#log, config);
     const ownSession = () => this.#loop.isRunning ? this.#loop.session.id : null;

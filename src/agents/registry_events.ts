@@ -1,7 +1,6 @@
 /** What a registry tells its own process; what happens to agents anywhere, `watch` tells. @module */
 
-import { requireFunction, requireOneOf } from "../check.ts";
-import { tellSafely } from "../errors.ts";
+import { Emitter } from "../emitter.ts";
 import type { AgentId } from "../messages/model.ts";
 import type { StaleIncarnationError } from "./stale_incarnation.ts";
 
@@ -19,28 +18,13 @@ export interface RegistryEventMap {
   readonly heartbeat_recovered: Record<never, never>;
 }
 
-/** Listeners by type of event. A listener that throws harms neither the others nor the registry. */
-export class RegistryEvents {
-  readonly #listeners: { readonly [Type in keyof RegistryEventMap]: Set<(event: RegistryEventMap[Type]) => void> } = {
+/** Tells those events, while nobody listens yet. */
+export function registryEvents(): Emitter<RegistryEventMap> {
+  return new Emitter({
     lost: new Set(),
     rejoined: new Set(),
     state_failed: new Set(),
     heartbeat_failed: new Set(),
     heartbeat_recovered: new Set(),
-  };
-
-  /** Adds a listener, and returns the function that takes it away. */
-  on<Type extends keyof RegistryEventMap>(type: Type, listener: (event: RegistryEventMap[Type]) => void): () => void {
-    requireOneOf("type", type, Object.keys(this.#listeners));
-    requireFunction("listener", listener);
-    const listeners = this.#listeners[type];
-    const own = (event: RegistryEventMap[Type]) => listener(event); // the same function may listen twice
-    listeners.add(own);
-    return () => void listeners.delete(own);
-  }
-
-  /** Tells an event to those who listen to its type. */
-  emit<Type extends keyof RegistryEventMap>(type: Type, event: RegistryEventMap[Type]): void {
-    for (const listener of this.#listeners[type]) tellSafely(() => listener(event));
-  }
+  });
 }

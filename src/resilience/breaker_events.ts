@@ -1,7 +1,6 @@
 /** What a circuit breaker tells those who watch it. @module */
 
-import { requireFunction, requireOneOf } from "../check.ts";
-import { tellSafely } from "../errors.ts";
+import { Emitter } from "../emitter.ts";
 import type { BreakerStateName } from "./breaker_state.ts";
 
 /** The breaker has come into another state. Each process tells each generation once. */
@@ -38,36 +37,14 @@ export interface BreakerEventMap {
   readonly store_recovered: Record<never, never>;
 }
 
-/** Listeners by type of event. A listener that throws harms neither the others nor the breaker. */
-export class BreakerEvents {
-  readonly #listeners: { readonly [Type in keyof BreakerEventMap]: Set<(event: BreakerEventMap[Type]) => void> } = {
+/** Tells those events, while nobody listens yet. */
+export function breakerEvents(): Emitter<BreakerEventMap> {
+  return new Emitter({
     transition: new Set(),
     success: new Set(),
     failure: new Set(),
     rejected: new Set(),
     store_failed: new Set(),
     store_recovered: new Set(),
-  };
-
-  /** Whether anybody listens at all: where nobody does, events are not even made. */
-  watched = false;
-
-  /** Adds a listener, and returns the function that takes it away. */
-  on<Type extends keyof BreakerEventMap>(type: Type, listener: (event: BreakerEventMap[Type]) => void): () => void {
-    requireOneOf("type", type, Object.keys(this.#listeners));
-    requireFunction("listener", listener);
-    const listeners = this.#listeners[type];
-    const own = (event: BreakerEventMap[Type]) => listener(event); // the same function may listen twice
-    listeners.add(own);
-    this.watched = true;
-    return () => {
-      listeners.delete(own);
-      this.watched = Object.values(this.#listeners).some(({ size }) => size > 0);
-    };
-  }
-
-  /** Tells an event to those who listen to its type. */
-  emit<Type extends keyof BreakerEventMap>(type: Type, event: BreakerEventMap[Type]): void {
-    for (const listener of this.#listeners[type]) tellSafely(() => listener(event));
-  }
+  });
 }

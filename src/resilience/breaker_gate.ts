@@ -1,9 +1,10 @@
 /** Decides which calls a circuit breaker lets through, with the store where it must and without it where it can. @module */
 
 import { monotonicMs } from "../clock.ts";
+import type { Emitter } from "../emitter.ts";
 import { randomId } from "../ids.ts";
 import { recordBreakerTransition } from "../observability/primitive_telemetry.ts";
-import type { BreakerEvents } from "./breaker_events.ts";
+import type { BreakerEventMap } from "./breaker_events.ts";
 import { type BreakerConfig, openTimeMs } from "./breaker_options.ts";
 import {
   type BreakerEvent,
@@ -51,7 +52,7 @@ export class BreakerGate {
   readonly #asking = new Set<string>();
 
   /** Makes a gate, without a look at the store. `entered` is called at each transition. */
-  constructor(config: BreakerConfig, events: BreakerEvents, entered: () => void) {
+  constructor(config: BreakerConfig, events: Emitter<BreakerEventMap>, entered: () => void) {
     this.#config = config;
     this.view = new BreakerView(entered, (transition) => {
       if (transition.origin !== "elsewhere") recordBreakerTransition(config.name, transition.from, transition.to);

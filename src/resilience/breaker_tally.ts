@@ -1,14 +1,15 @@
 /** Counts what happens to a circuit breaker's calls in this process, and tells those who watch. @module */
 
 import type { Clock } from "../clock.ts";
+import type { Emitter } from "../emitter.ts";
 import { recordBreakerFailure, recordBreakerRejection } from "../observability/primitive_telemetry.ts";
-import type { BreakerEvents } from "./breaker_events.ts";
+import type { BreakerEventMap } from "./breaker_events.ts";
 import type { CircuitBreakerMetrics, Rejection } from "./breaker_types.ts";
 
 /** The counters of one breaker. */
 export class BreakerTally {
   readonly #name: string;
-  readonly #events: BreakerEvents;
+  readonly #events: Emitter<BreakerEventMap>;
   readonly #clock: Clock;
   #successes = 0;
   #failures = 0;
@@ -19,7 +20,7 @@ export class BreakerTally {
   #lastFailureAtMs: number | null = null;
 
   /** Makes counters at zero, for the breaker of this name. */
-  constructor(name: string, events: BreakerEvents, clock: Clock) {
+  constructor(name: string, events: Emitter<BreakerEventMap>, clock: Clock) {
     this.#name = name;
     this.#events = events;
     this.#clock = clock;

@@ -3,7 +3,7 @@
 import { requireFunction, requireOptions, requireString } from "../check.ts";
 import { monotonicMs } from "../clock.ts";
 import { CircuitBreakerOpenError } from "./breaker_error.ts";
-import { type BreakerEventMap, BreakerEvents } from "./breaker_events.ts";
+import { type BreakerEventMap, breakerEvents } from "./breaker_events.ts";
 import { type Admission, BreakerGate } from "./breaker_gate.ts";
 import { type BreakerConfig, breakerConfig, type CircuitBreakerOptions } from "./breaker_options.ts";
 import type { BreakerState, BreakerStateName } from "./breaker_state.ts";
@@ -46,7 +46,7 @@ export class CircuitBreaker implements AsyncDisposable {
   /** Names the breaker: all processes that use one name on one backend share it. */
   readonly name: string;
   readonly #config: BreakerConfig;
-  readonly #events = new BreakerEvents();
+  readonly #events = breakerEvents();
   readonly #gate: BreakerGate;
   readonly #tally: BreakerTally;
   readonly #rule: TripRule;
