@@ -29,12 +29,13 @@ import {
   requireState,
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
+import { deadlineOf } from "../src/storage/grouped_calls.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
-import { Commits, deadlineOf } from "./postgres/commits.ts";
+import { Commits } from "./postgres/commits.ts";
 import { Connection, within } from "./postgres/connection.ts";
 import { Express } from "./postgres/express.ts";
 import {

@@ -32,6 +32,7 @@ import {
   requireState,
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
+import { batchLength, deadlineOf } from "../src/storage/grouped_calls.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
@@ -354,13 +355,13 @@ export class RedisBackend implements StorageBackend {
 
   async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<StepOutcome[]> {
     const step = new Step(calls);
-    const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), earliest(calls));
+    const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), deadlineOf(calls));
     return step.outcomes(replies);
   }
 
   async #flushGets(calls: readonly Limited<Get>[]): Promise<(readonly (string | null)[])[]> {
     const keys = calls.flatMap((call) => call.keys);
-    const found = await this.#engine.readStrings(keys.map((key) => `${this.#root}:v:${key}`), earliest(calls));
+    const found = await this.#engine.readStrings(keys.map((key) => `${this.#root}:v:${key}`), deadlineOf(calls));
     let start = 0;
     return calls.map((call) => found.slice(start, start += call.keys.length));
   }
@@ -413,15 +414,5 @@ function encodeValue(value: unknown, path: string): string {
 
 function weightOf(call: StepCall): number {
   if (call.type === "claim") return CLAIMED_LENGTH * call.claim.limit;
-  let weight = 0;
-  for (const operation of call.batch.operations) {
-    weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);
-  }
-  return weight;
-}
-
-/** The first to come is the first whose time is over; with it, the whole round trip is given up. */
-function earliest([first]: readonly { readonly deadlineMs: number }[]): number {
-  // deno-coverage-ignore -- the compiler asks for it: a group has a first call
-  return first?.deadlineMs ?? 0;
+  return batchLength(call.batch, OPERATION_LENGTH);
 }

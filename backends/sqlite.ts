@@ -38,6 +38,7 @@ import {
   requireState,
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
+import { deadlineOf } from "../src/storage/grouped_calls.ts";
 import { encodeJson } from "../src/storage/json.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
@@ -351,9 +352,8 @@ export class SqliteBackend implements StorageBackend {
 
   async #together(submitted: readonly Submitted[]): Promise<void> {
     const calls = submitted.map(({ call }) => call);
-    // The first one came first. The others of its group give up with it, so that none waits for two groups in turn.
-    // deno-coverage-ignore -- the compiler asks for it: a group has a first call
-    const deadlineMs = submitted[0]?.deadlineMs ?? 0;
+    // All give up with the first one, so that none waits for two groups in turn.
+    const deadlineMs = deadlineOf(submitted);
     const wakes = await this.#patiently(() => this.#handle.store().run(calls, this.#clock.now()), deadlineMs);
     for (const [topic, count] of wakes) this.#wakes.wake(topic, count);
   }

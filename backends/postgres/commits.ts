@@ -4,6 +4,7 @@ import { asError, BackendUnavailableError } from "../../src/errors.ts";
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch } from "../../src/storage/batch.ts";
 import { GroupCommit } from "../../src/storage/group_commit.ts";
+import { batchLength, deadlineOf } from "../../src/storage/grouped_calls.ts";
 import { encodedParent } from "../../src/storage/key.ts";
 import type { Committed, Committer } from "./commit.ts";
 import { type Connection, lockLimitMs } from "./connection.ts";
@@ -184,21 +185,10 @@ export class Commits {
   }
 }
 
-const LIMITS = { weigh: ({ batch }: CommitCall) => weightOf(batch), maxWeight: MAX_GROUP_LENGTH };
-
-function weightOf({ operations }: PreparedBatch<string>): number {
-  let weight = 0;
-  for (const operation of operations) {
-    weight += OPERATION_LENGTH + ("value" in operation ? operation.value.length : 0);
-  }
-  return weight;
-}
-
-/** The first to come is the first whose time is over; with it, the whole round trip is given up. */
-export function deadlineOf([first]: readonly { readonly deadlineMs: number }[]): number {
-  // deno-coverage-ignore -- the compiler asks for it: a group has a first call
-  return first?.deadlineMs ?? 0;
-}
+const LIMITS = {
+  weigh: ({ batch }: CommitCall) => batchLength(batch, OPERATION_LENGTH),
+  maxWeight: MAX_GROUP_LENGTH,
+};
 
 /** What a batch may have to wait for: queues, and the parents of records. */
 function namesOf({ checks, operations }: PreparedBatch<string>): Set<string> {
