@@ -1,7 +1,7 @@
 /** The PostgreSQL backend: records and queues in tables of a server that one already runs, or of PGlite. @module */
 
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
+import { BackendClosedError, errorText } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -30,9 +30,9 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { deadlineOf } from "../src/storage/grouped_calls.ts";
-import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
+import { valueEncoder } from "../src/storage/value_text.ts";
 import { type ClaimCall, Claims } from "./postgres/claims.ts";
 import { Committer } from "./postgres/commit.ts";
 import { Commits } from "./postgres/commits.ts";
@@ -67,6 +67,7 @@ export type {
 
 /** PostgreSQL takes 1 GB a column; long before that, one value holds up the connection that others share. */
 const MAX_VALUE_BYTES = 16 * 1024 * 1024;
+const encodeValue = valueEncoder(MAX_VALUE_BYTES);
 
 type Limited<Call> = Call & { readonly deadlineMs: number };
 
@@ -331,17 +332,6 @@ const inTransactions = new WeakMap<
     readonly sweep: Sweep;
   }
 >();
-
-/** JSON text of a value that is not too large. */
-function encodeValue(value: unknown, path: string): string {
-  const text = encodeJson(value, path);
-  // A UTF-16 code unit takes at most 3 bytes, so that ordinary values need no counting.
-  if (text.length * 3 > MAX_VALUE_BYTES) {
-    const bytes = utf8Length(text);
-    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
-  }
-  return text;
-}
 
 /** A short name that is one for one text: 52 bits of it. */
 function hashOf(text: string): string {

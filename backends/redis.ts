@@ -2,7 +2,7 @@
 
 import { type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, errorText, ValueTooLargeError } from "../src/errors.ts";
+import { BackendClosedError, errorText } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
@@ -33,9 +33,9 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { batchLength, deadlineOf } from "../src/storage/grouped_calls.ts";
-import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, encodeKeys, type Key, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
+import { valueEncoder } from "../src/storage/value_text.ts";
 import { Addresses } from "./redis/addresses.ts";
 import { boundsAfter, boundsOf } from "./redis/bounds.ts";
 import { Connection } from "./redis/connection.ts";
@@ -78,6 +78,7 @@ const OPTIONS: OptionNames<RedisBackendOptions> = { url: true, client: true, nam
 
 /** Redis takes 512 MB; long before that, one value holds up everybody who shares the server. */
 const MAX_VALUE_BYTES = 16 * 1024 * 1024;
+const encodeValue = valueEncoder(MAX_VALUE_BYTES);
 
 /** A round trip carries no more than so much text, so that none takes long. */
 const MAX_STEP_LENGTH = 1024 * 1024;
@@ -399,17 +400,6 @@ function toCommitResult(outcome: StepOutcome): CommitResult {
   if (outcome !== null && "committed" in outcome) return outcome;
   // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
   throw new Error("Cannot commit the batch: it got the outcome of a claim");
-}
-
-/** JSON text of a value that is not too large. */
-function encodeValue(value: unknown, path: string): string {
-  const text = encodeJson(value, path);
-  // A UTF-16 code unit takes at most 3 bytes, so that ordinary values need no counting.
-  if (text.length * 3 > MAX_VALUE_BYTES) {
-    const bytes = utf8Length(text);
-    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
-  }
-  return text;
 }
 
 function weightOf(call: StepCall): number {

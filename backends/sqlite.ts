@@ -9,7 +9,6 @@ import {
   CoordinationError,
   errorText,
   OutcomeUnknownError,
-  ValueTooLargeError,
 } from "../src/errors.ts";
 import type {
   BackendTraits,
@@ -39,10 +38,10 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { deadlineOf } from "../src/storage/grouped_calls.ts";
-import { encodeJson } from "../src/storage/json.ts";
-import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange, utf8Length } from "../src/storage/key.ts";
+import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
+import { valueEncoder } from "../src/storage/value_text.ts";
 import { isInMemory } from "./sqlite/connection.ts";
 import { isTroubleOfFile, LockedError, translate } from "./sqlite/driver.ts";
 import { Handle } from "./sqlite/handle.ts";
@@ -58,6 +57,7 @@ export type { SqliteBackendOptions } from "./sqlite/options.ts";
 
 /** 64 MiB: SQLite takes up to 1 GB, but the event loop stands still while a value is written. */
 const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+const encodeValue = valueEncoder(MAX_VALUE_BYTES);
 
 /** Listings read so many rows at a time. */
 const PAGE_SIZE = 256;
@@ -413,16 +413,6 @@ function isFateOfAll(error: unknown): boolean {
 function weigh(call: Call): number {
   if (call.type === "commit") return call.batch.checks.length + call.batch.operations.length;
   return call.type === "claim" ? call.claim.limit : CLEAR_SIZE;
-}
-
-function encodeValue(value: unknown, path: string): string {
-  const text = encodeJson(value, path);
-  // A UTF-16 code unit takes at most 3 bytes, so that nearly all need no counting.
-  if (text.length * 3 > MAX_VALUE_BYTES) {
-    const bytes = utf8Length(text);
-    if (bytes > MAX_VALUE_BYTES) throw new ValueTooLargeError(bytes, MAX_VALUE_BYTES);
-  }
-  return text;
 }
 
 function nextDueAt({ next_due_at, next_end_at }: Stats): number {

@@ -1,7 +1,7 @@
 /** What a fallback has that its primary lacks: marks in the fallback itself, written together with what they mark. @module */
 
 import type { Clock } from "../../src/clock.ts";
-import { JournalFullError, ValueTooLargeError } from "../../src/errors.ts";
+import { JournalFullError } from "../../src/errors.ts";
 import type {
   Batch,
   CommitResult,
@@ -12,8 +12,8 @@ import type {
   StorageBackend,
 } from "../../src/storage/backend.ts";
 import { prepareBatch } from "../../src/storage/batch.ts";
-import { encodeJson } from "../../src/storage/json.ts";
-import { type Key, utf8Length } from "../../src/storage/key.ts";
+import type { Key } from "../../src/storage/key.ts";
+import { valueEncoder } from "../../src/storage/value_text.ts";
 import type { CheckedBatch } from "./fallback_marks.ts";
 import {
   announced,
@@ -174,10 +174,8 @@ export class Journal {
   #requireSmall(operations: readonly Operation[]): void {
     const { maxValueBytes } = this.#primary.traits;
     if (maxValueBytes >= this.#fallback.traits.maxValueBytes) return;
-    for (const operation of operations) {
-      const bytes = "value" in operation ? utf8Length(encodeJson(operation.value)) : 0;
-      if (bytes > maxValueBytes) throw new ValueTooLargeError(bytes, maxValueBytes);
-    }
+    const encode = valueEncoder(maxValueBytes);
+    for (const operation of operations) if ("value" in operation) encode(operation.value);
   }
 
   #requireRoom(entries: number): void {
