@@ -6,7 +6,7 @@ import {
   requireClock,
   requireNumber,
   requireOptions,
-  requireString,
+  requireWellFormed,
 } from "../src/check.ts";
 import { type Clock, monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError } from "../src/errors.ts";
@@ -151,8 +151,7 @@ export class DenoKvBackend implements StorageBackend {
     const mayBeFew = url !== undefined || kv !== undefined || !("Deno" in globalThis);
     const { maxBatchSize = mayBeFew ? FEWEST_CHECKS : MAX_BATCH_SIZE } = options;
     requireOne({ path, url, kv });
-    requireString("namespace", namespace, 1, 64);
-    if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
+    requireWellFormed("namespace", namespace, 1, 64);
     requireNumber("timeoutMs", timeoutMs, { min: 1, max: MAX_TIMEOUT_MS });
     requireNumber("pollMs", pollMs, { min: 1, max: 600_000 });
     requireNumber("maxBatchSize", maxBatchSize, { min: FEWEST_CHECKS, max: MAX_BATCH_SIZE, integer: true });

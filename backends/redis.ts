@@ -1,6 +1,13 @@
 /** The Redis backend: one server, a cluster, or a primary with replicas; the same data for every process. @module */
 
-import { type OptionNames, POSITIVE_DURATION, requireNumber, requireOptions, requireString } from "../src/check.ts";
+import {
+  type OptionNames,
+  POSITIVE_DURATION,
+  requireNumber,
+  requireOptions,
+  requireString,
+  requireWellFormed,
+} from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
 import { BackendClosedError, errorText } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
@@ -159,9 +166,7 @@ export class RedisBackend implements StorageBackend {
     if ((url === undefined) === (client === undefined)) {
       throw new TypeError("Cannot use the options: they must have either url or client");
     }
-    if (!requireString("namespace", namespace, 1, 256).isWellFormed()) {
-      throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
-    }
+    requireWellFormed("namespace", namespace, 1, 256);
     this.name = url === undefined ? "redis" : serverName(requireString("url", url, 1, 4096));
     this.#root = `{${encodeURIComponent(namespace)}}`;
     this.#limitMs = requireNumber("commandTimeoutMs", commandTimeoutMs, POSITIVE_DURATION);

@@ -1,6 +1,6 @@
 /** The SQLite backend: one file, safe for several processes at once, with no service to run. @module */
 
-import { requireNumber, requireOneOf, requireOptions, requireString } from "../src/check.ts";
+import { requireNumber, requireOneOf, requireOptions, requireString, requireWellFormed } from "../src/check.ts";
 import { type Clock, monotonicMs, sleep, systemClock } from "../src/clock.ts";
 import {
   asError,
@@ -125,8 +125,7 @@ export class SqliteBackend implements StorageBackend {
     if ((path === undefined) === (database === undefined)) {
       throw new TypeError("Cannot make the SQLite backend: it needs either path or database");
     }
-    requireString("namespace", namespace, 1, 64);
-    if (!namespace.isWellFormed()) throw new TypeError("Cannot use namespace: it must be well-formed Unicode");
+    requireWellFormed("namespace", namespace, 1, 64);
     requireNumber("busyTimeoutMs", busyTimeoutMs, { min: 0, max: 600_000 });
     requireOneOf("synchronous", synchronous, ["normal", "full"]);
     this.name = path === undefined ? "sqlite" : `sqlite:${requireString("path", path, 1, 4096)}`;

@@ -17,10 +17,10 @@ export interface Share {
   readonly total: number;
 }
 
-/** A line of which something was not run. */
+/** A line of which something was not run, or the first one of a file of which nothing was. */
 export interface Gap {
   readonly line: number;
-  readonly kind: "line" | "branch";
+  readonly kind: "line" | "branch" | "file";
 }
 
 /** The counts of an lcov report: how often each line, and each branch on it, was run. */
@@ -67,12 +67,23 @@ export function judgeFile(path: string, text: string, { lines, branches }: Count
   };
 }
 
-/** What no test has loaded: every statement of it is a gap. `null` for a file of types, of which nothing runs. */
+/** What no test has loaded: all of it is a gap. `null` for a file of types, of which nothing runs. */
 export function judgeUnloaded(path: string, text: string): FileCoverage | null {
   const code = (emittedCode(text) ?? "").replaceAll(/^(import\b.*|export \{\s*\};)$/gm, "").trim();
   if (code === "") return null;
   const none = { run: 0, total: code.split("\n").length };
-  return { path, lines: none, branches: { run: 0, total: 0 }, gaps: [{ line: 1, kind: "line" }] };
+  return { path, lines: none, branches: { run: 0, total: 0 }, gaps: [{ line: 1, kind: "file" }] };
+}
+
+/** Gaps by place: those on lines that follow one another were missed by the same turn not taken. */
+export function placesOf(gaps: readonly Gap[]): readonly (readonly Gap[])[] {
+  const places: Gap[][] = [];
+  for (const gap of gaps) {
+    const place = places.at(-1);
+    if (place?.at(-1)?.line === gap.line - 1) place.push(gap);
+    else places.push([gap]);
+  }
+  return places;
 }
 
 /** The lines of a text with an exclusion that says no reason behind `--`. */

@@ -56,6 +56,19 @@ export function requireString(field: string, value: unknown, minLength: number, 
   return value;
 }
 
+/**
+ * Requires such a string to be well-formed and returns it: not every engine can carry a lone surrogate, and two names
+ * must never become one.
+ *
+ * @throws {TypeError} When it is no string, or has a lone surrogate.
+ * @throws {RangeError} When it is too short or too long.
+ */
+export function requireWellFormed(field: string, value: unknown, minLength: number, maxLength: number): string {
+  const text = requireString(field, value, minLength, maxLength);
+  if (text.isWellFormed()) return text;
+  throw new TypeError(`Cannot use ${field}: it must be well-formed Unicode, with no lone surrogate`);
+}
+
 /** Requires a value to be what an option must be, naming the field. */
 export type OptionCheck = (field: string, value: unknown) => void;
 

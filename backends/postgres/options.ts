@@ -7,6 +7,7 @@ import {
   requireNumber,
   requireOptions,
   requireString,
+  requireWellFormed,
 } from "../../src/check.ts";
 import type { PGliteClient, PostgresClient } from "./driver.ts";
 
@@ -57,9 +58,7 @@ export function readOptions(
   if ((url === undefined) === (client === undefined)) {
     throw new TypeError("Cannot use the options: they must have either url or client");
   }
-  if (!requireString("namespace", namespace, 1, 64).isWellFormed()) {
-    throw new TypeError("Cannot use namespace: it must be well-formed Unicode, with no lone surrogate");
-  }
+  requireWellFormed("namespace", namespace, 1, 64);
   if (!/^[a-z_][a-z0-9_]*$/.test(requireString("schema", schema, 1, 63))) {
     throw new TypeError(`Cannot use schema: it must have only a to z, 0 to 9 and _, got ${schema}`);
   }

@@ -67,7 +67,7 @@ const agentId = shape(
 const messageId = all(
   string,
   text("must have 6 to 256 characters", (id) => id.length >= 6 && id.length <= 256),
-  text("must be well-formed Unicode", (id) => id.isWellFormed()),
+  text("must be well-formed Unicode, with no lone surrogate", (id) => id.isWellFormed()),
 );
 
 const agentMessage = shape({

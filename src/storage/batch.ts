@@ -8,6 +8,7 @@ import {
   requireNumber,
   requireOptions,
   requireString,
+  requireWellFormed,
   typeName,
 } from "../check.ts";
 import {
@@ -270,7 +271,7 @@ function prepareOperation<Value>(
       return { type: "extend", ...prepareLease(operation), leaseMs: operation.leaseMs };
     case "redrive":
     case "purge":
-      requireId("id", operation.id);
+      requireId(operation.id);
       return { type: operation.type, queue: encodeName(operation.queue), id: operation.id };
     default:
       throw new TypeError(`Cannot commit the batch: type is no operation, got ${typeName(operation)}`);
@@ -282,7 +283,7 @@ function prepareEnqueue<Value>(
   encodeValue: (value: unknown, path: string) => Value,
 ): PreparedEnqueue<Value> {
   const { queue, id, value, priority, delayMs = 0, maxAttempts, dedupeMs, capacity } = operation;
-  requireId("id", id);
+  requireId(id);
   requireNumber("priority", priority, { min: 0, max: 9, integer: true });
   requireNumber("delayMs", delayMs, DURATION);
   requireNumber("maxAttempts", maxAttempts, { min: 1, max: 1_000_000, integer: true });
@@ -302,7 +303,7 @@ function prepareEnqueue<Value>(
 }
 
 function prepareLease(lease: Lease): PreparedLease {
-  requireId("id", lease.id);
+  requireId(lease.id);
   requireString("token", lease.token, 1, MAX_MESSAGE_ID_LENGTH);
   return { queue: encodeName(lease.queue), id: lease.id, token: lease.token };
 }
@@ -314,11 +315,8 @@ function encodeName(key: Key): string {
   return encoded;
 }
 
-/** Not every engine can carry a lone surrogate, and two ids must never become one. */
-function requireId(field: string, id: unknown): void {
-  if (!requireString(field, id, 1, MAX_MESSAGE_ID_LENGTH).isWellFormed()) {
-    throw new TypeError(`Cannot use ${field}: it must be well-formed Unicode, with no lone surrogate`);
-  }
+function requireId(id: unknown): void {
+  requireWellFormed("id", id, 1, MAX_MESSAGE_ID_LENGTH);
 }
 
 /**

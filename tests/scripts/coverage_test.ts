@@ -2,7 +2,13 @@
 
 import { assertEquals } from "@std/assert";
 import { removeTorn } from "../../scripts/coverage.ts";
-import { exclusionsWithoutReason, judgeFile, judgeUnloaded, parseLcov } from "../../scripts/coverage_report.ts";
+import {
+  exclusionsWithoutReason,
+  judgeFile,
+  judgeUnloaded,
+  parseLcov,
+  placesOf,
+} from "../../scripts/coverage_report.ts";
 
 Deno.test("parseLcov() reads the counts of lines and branches by file", () => {
   const files = parseLcov(
@@ -34,8 +40,15 @@ Deno.test("judgeFile() excuses the default of an index, one branch for each, and
 });
 
 Deno.test("judgeUnloaded() takes a file that nobody loads for a gap, unless it holds types alone", () => {
-  assertEquals(judgeUnloaded("a.ts", "export const a = 1;\n")?.gaps, [{ line: 1, kind: "line" }]);
+  assertEquals(judgeUnloaded("a.ts", "export const a = 1;\n")?.gaps, [{ line: 1, kind: "file" }]);
   assertEquals(judgeUnloaded("a.ts", 'import type { B } from "./b.ts";\nexport interface A extends B {}\n'), null);
+});
+
+Deno.test("placesOf() counts lines that follow one another as one place", () => {
+  const gapOn = (line: number) => ({ line, kind: "line" as const });
+  const places = placesOf([3, 4, 5, 9, 11, 12].map(gapOn));
+  assertEquals(places.map((gaps) => gaps.map(({ line }) => line)), [[3, 4, 5], [9], [11, 12]]);
+  assertEquals(placesOf([]), []);
 });
 
 Deno.test("exclusionsWithoutReason() finds exclusions that do not say why", () => {
