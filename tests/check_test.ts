@@ -8,6 +8,7 @@ import {
   requireNumber,
   requireOptions,
   requireString,
+  requireWellFormed,
   typeName,
 } from "../src/check.ts";
 import {
@@ -72,6 +73,14 @@ Deno.test("requireString() takes the bounds themselves and refuses what is beyon
       RangeError,
       `it must have 1 to 3 characters, got ${value.length}`,
     );
+  }
+});
+
+Deno.test("requireWellFormed() takes text within its bounds, and refuses a lone surrogate", () => {
+  for (const value of ["a", "\u{1f600}"]) assertEquals(requireWellFormed("s", value, 1, 3), value);
+  assertThrows(() => requireWellFormed("s", "", 1, 3), RangeError, "it must have 1 to 3 characters, got 0");
+  for (const value of ["\ud800", "a\udc00b"]) {
+    assertThrows(() => requireWellFormed("s", value, 1, 3), TypeError, "Cannot use s: it must be well-formed Unicode");
   }
 });
 
