@@ -3,6 +3,23 @@
 /** Makes them for a quoted schema; `now` is the server's time. Each takes away at most so many rows as it is told. */
 // deno-lint-ignore explicit-module-boundary-types -- the names of all statements, written once
 export function sweepStatements(schema: string, now: string) {
+  // Of a page of feeds or queues, those are deleted that hold nothing and were not used lately. One that is used meanwhile
+  // has another touched_at, which is looked at again once its row is locked.
+  const sweepEmpty = (owners: string, owner: string, held: readonly string[], also = "") => {
+    const isEmpty = held.map((table) => `NOT EXISTS (SELECT 1 FROM ${schema}.${table} WHERE ${owner} = o.num)`);
+    return `
+      WITH page AS MATERIALIZED (
+        SELECT num FROM ${schema}.${owners} WHERE num > $1::bigint ORDER BY num LIMIT $2::int
+      ),
+      empty AS MATERIALIZED (
+        SELECT num FROM ${schema}.${owners} AS o
+        WHERE num IN (SELECT num FROM page) AND touched_at < ${now} - 60000
+          AND ${isEmpty.join(" AND ")}
+        FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (DELETE FROM ${schema}.${owners} WHERE num IN (SELECT num FROM empty))${also}
+      SELECT max(num) AS last FROM page`;
+  };
   return {
     sweepRecords: `
       DELETE FROM ${schema}.records WHERE key IN (
@@ -24,20 +41,7 @@ export function sweepStatements(schema: string, now: string) {
       ),
       newest AS (SELECT feed, max(change) AS change FROM gone GROUP BY feed)
       UPDATE ${schema}.feeds SET floor = greatest(floor, newest.change) FROM newest WHERE num = newest.feed`,
-    // A feed that is used meanwhile has another touched_at, which is looked at again once its row is locked.
-    sweepFeeds: `
-      WITH page AS MATERIALIZED (
-        SELECT num FROM ${schema}.feeds WHERE num > $1::bigint ORDER BY num LIMIT $2::int
-      ),
-      empty AS MATERIALIZED (
-        SELECT num FROM ${schema}.feeds AS f
-        WHERE num IN (SELECT num FROM page) AND touched_at < ${now} - 60000
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.records WHERE feed = f.num)
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.deletions WHERE feed = f.num)
-        FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (DELETE FROM ${schema}.feeds WHERE num IN (SELECT num FROM empty))
-      SELECT max(num) AS last FROM page`,
+    sweepFeeds: sweepEmpty("feeds", "feed", ["records", "deletions"]),
     // The id of a message that is still there is looked at again later: it may be long until that is gone.
     sweepIds: `
       WITH due AS MATERIALIZED (
@@ -50,20 +54,12 @@ export function sweepStatements(schema: string, now: string) {
       )
       UPDATE ${schema}.ids AS i SET sweep_at = ${now} + 600000
       FROM due WHERE i.queue = due.queue AND i.id = due.id AND present`,
-    // A queue that is used meanwhile has another touched_at, which is looked at again once its row is locked.
-    sweepQueues: `
-      WITH page AS MATERIALIZED (
-        SELECT num FROM ${schema}.queues WHERE num > $1::bigint ORDER BY num LIMIT $2::int
-      ),
-      empty AS MATERIALIZED (
-        SELECT num FROM ${schema}.queues AS q
-        WHERE num IN (SELECT num FROM page) AND touched_at < ${now} - 60000
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.messages WHERE queue = q.num)
-          AND NOT EXISTS (SELECT 1 FROM ${schema}.ids WHERE queue = q.num)
-        FOR UPDATE SKIP LOCKED
-      ),
-      gone AS (DELETE FROM ${schema}.queues WHERE num IN (SELECT num FROM empty)),
-      forgotten AS (DELETE FROM ${schema}.promotions WHERE queue IN (SELECT num FROM empty))
-      SELECT max(num) AS last FROM page`,
+    sweepQueues: sweepEmpty(
+      "queues",
+      "queue",
+      ["messages", "ids"],
+      `,
+      forgotten AS (DELETE FROM ${schema}.promotions WHERE queue IN (SELECT num FROM empty))`,
+    ),
   } as const;
 }
