@@ -9,7 +9,7 @@ import type { Operation } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { claimIds, claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { standIn } from "../storage/stand_in.ts";
-import { flaky } from "./flaky_backend.ts";
+import { flaky, primaryServes, synchronised } from "./flaky_backend.ts";
 
 /** A primary and a fallback that can be switched off, each by itself. */
 function open(options: Partial<FallbackOptions> = {}) {
@@ -23,12 +23,7 @@ function open(options: Partial<FallbackOptions> = {}) {
   const given = { queues: true, ...options, fallback: fallback.backend };
   const begin = () => new FallbackBackend(primary.backend, given, clock, () => {});
   const first = begin();
-  const comeBack = async (backend = first) => {
-    for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
-      assert(tries < 50, JSON.stringify(backend.status));
-      await clock.advance(1000);
-    }
-  };
+  const comeBack = (backend = first) => synchronised(backend, clock);
   return { clock, stores, primary: primary.control, fallback: fallback.control, begin, backend: first, comeBack };
 }
 
@@ -103,7 +98,7 @@ Deno.test("a primary that serves is not left for a fallback that fails with what
   await commit(backend, [message("a")]);
   const delivery = await claimOne(backend);
   primary.isAway = false;
-  while (backend.status.serving !== "primary") await clock.advance(1000);
+  await primaryServes(backend, clock);
   fallback.isAway = true;
   await clock.advance(5000);
   assertEquals(backend.status.serving, "primary");

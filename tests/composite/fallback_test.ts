@@ -10,7 +10,7 @@ import { BackendUnavailableError } from "../../src/errors.ts";
 import type { Batch, EnqueueOperation, Operation, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
-import { flaky, put } from "./flaky_backend.ts";
+import { flaky, put, synchronised } from "./flaky_backend.ts";
 
 const QUEUE = ["queue"];
 const away = () => Promise.reject(new BackendUnavailableError("away"));
@@ -37,10 +37,7 @@ function open(options: Partial<FallbackOptions> = {}) {
   const backend = new FallbackBackend(primary, { ...options, fallback }, clock, (change) => changes.push(change));
   const comeBack = async () => {
     control.isAway = false;
-    for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
-      assert(tries < 50, JSON.stringify(backend.status));
-      await clock.advance(1000);
-    }
+    await synchronised(backend, clock);
   };
   return { clock, store, methods, control, fallback, backend, changes, comeBack };
 }

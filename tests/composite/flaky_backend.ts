@@ -1,7 +1,14 @@
 /** A backend that can be switched off, for tests of what stands in front of it. @module */
 
+import { assert } from "@std/assert";
+import type { FallbackBackend } from "../../backends/composite/fallback.ts";
+import type { FallbackChange } from "../../backends/composite/switch.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, CommitResult, StorageBackend } from "../../src/storage/backend.ts";
+import type { ManualClock } from "../../src/testing/manual_clock.ts";
+
+/** After so many probes in vain a test gives up. */
+const MAX_TRIES = 100;
 
 /** What a test does to a flaky backend. */
 export interface Switch {
@@ -49,6 +56,27 @@ async function loseAnswer(commit: Promise<CommitResult>): Promise<CommitResult> 
 async function* failing(error: Error): AsyncGenerator<never> {
   await Promise.resolve();
   throw error;
+}
+
+/** Lets time pass until the primary of a fallback serves again; that may have something to bring over still. */
+export async function primaryServes(backend: FallbackBackend, clock: ManualClock): Promise<void> {
+  await passUntil(clock, backend, ({ serving }) => serving === "primary");
+}
+
+/** Lets time pass until the primary of a fallback serves again and has got all that was written meanwhile. */
+export async function synchronised(backend: FallbackBackend, clock: ManualClock): Promise<void> {
+  await passUntil(clock, backend, ({ serving, journalled }) => serving === "primary" && journalled === 0);
+}
+
+async function passUntil(
+  clock: ManualClock,
+  backend: FallbackBackend,
+  isSo: (status: FallbackChange) => boolean,
+): Promise<void> {
+  for (let tries = 0; !isSo(backend.status); tries++) {
+    assert(tries < MAX_TRIES, `it does not come back: ${JSON.stringify(backend.status)}`);
+    await clock.advance(1000);
+  }
 }
 
 /** A batch that stores one record. */

@@ -15,7 +15,7 @@ import type { Batch, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
 import { standIn, turn } from "../storage/stand_in.ts";
-import { flaky, put } from "./flaky_backend.ts";
+import { flaky, primaryServes, put, synchronised } from "./flaky_backend.ts";
 
 /** A primary that is away, and its fallback; both outlive the backend, and single methods of either can be replaced. */
 function open(options: Partial<FallbackOptions> = {}) {
@@ -32,10 +32,7 @@ function open(options: Partial<FallbackOptions> = {}) {
     new FallbackBackend(primary, { queues: true, ...options, fallback }, clock, onChange);
   const comeBack = async (backend: FallbackBackend) => {
     control.isAway = false;
-    for (let tries = 0; backend.status.serving !== "primary" || backend.status.journalled > 0; tries++) {
-      assert(tries < 50, JSON.stringify(backend.status));
-      await clock.advance(1000);
-    }
+    await synchronised(backend, clock);
   };
   control.isAway = true;
   return { clock, stores, methods, control, begin, comeBack };
@@ -142,7 +139,7 @@ Deno.test("what is written with the end of a fallback's delivery is there at onc
   await backend.commit({ operations: [message("a"), message("b")] });
   const deliveries = await backend.claim(QUEUE, { leaseMs: 3_600_000, limit: 2 });
   control.isAway = false;
-  while (backend.status.serving !== "primary") await clock.advance(1000);
+  await primaryServes(backend, clock);
   for (const { queue, id, token } of deliveries) {
     const done: Batch = { operations: [{ type: "ack", queue, id, token }, { type: "set", key: ["done"], value: id }] };
     assertEquals((await backend.commit(done)).committed, true);
@@ -162,7 +159,7 @@ Deno.test("deliveries of the fallback that end at the same time follow one after
   await backend.commit({ operations: ids.map((id) => message(id)) });
   const deliveries = await backend.claim(QUEUE, { leaseMs: 3_600_000, limit: 3 });
   control.isAway = false;
-  while (backend.status.serving !== "primary") await clock.advance(1000);
+  await primaryServes(backend, clock);
   await Promise.all(
     deliveries.map(({ queue, id, token }) =>
       backend.commit({ operations: [{ type: "ack", queue, id, token }, { type: "set", key: [id], value: id }] })
