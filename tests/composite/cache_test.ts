@@ -22,8 +22,18 @@ function open() {
   const here = new CachedBackend(standIn(counted, methods), [], { maxAgeMs: 1000, maxEntries: 3 }, clock);
   const there = new CachedBackend(standIn(store, { close: () => Promise.resolve() }), [], {}, clock);
   const valueOf = async (backend: StorageBackend, key: Key = ["k"]) => (await backend.get([key]))[0]?.value;
+  /** Has reads of the first one wait with what they have found, until the returned function is called. */
+  const holdReads = () => {
+    const late = deferred<void>();
+    methods.get = async (keys) => {
+      const entries = await store.get(keys);
+      await late.promise;
+      return entries;
+    };
+    return () => late.resolve();
+  };
   const close = async () => void await Promise.all([here.close(), there.close(), store.close()]);
-  return { clock, store, methods, here, there, valueOf, reads: () => reads, close };
+  return { clock, store, methods, here, there, valueOf, reads: () => reads, holdReads, close };
 }
 
 Deno.test("a cache reads anew what was checked, once a check has failed", async () => {
@@ -75,20 +85,15 @@ Deno.test("a cache forgets what another process has cleared or deleted", async (
 });
 
 Deno.test("a cache keeps nothing that was read before a change and came after it", async () => {
-  const { store, methods, here, there, valueOf, close } = open();
+  const { store, methods, here, there, valueOf, holdReads, close } = open();
   await store.commit(put(["k"], "old"));
   await valueOf(here, ["other"]);
   for (const writer of [here, there]) {
-    const late = deferred<void>();
-    methods.get = async (keys) => {
-      const entries = await store.get(keys);
-      await late.promise;
-      return entries;
-    };
+    const letRead = holdReads();
     const reading = valueOf(here);
     await turn();
     await writer.commit(put(["k"], "new"));
-    late.resolve();
+    letRead();
     await reading;
     delete methods.get;
     assertEquals(await valueOf(here), "new");
@@ -98,22 +103,17 @@ Deno.test("a cache keeps nothing that was read before a change and came after it
 });
 
 Deno.test("a cache keeps the later of two reads, whichever comes first", async () => {
-  const { clock, store, methods, here, valueOf, close } = open();
+  const { clock, store, methods, here, valueOf, holdReads, close } = open();
   await store.commit(put(["k"], "old"));
   await valueOf(here, ["other"]);
-  const late = deferred<void>();
-  methods.get = async (keys) => {
-    const entries = await store.get(keys);
-    await late.promise;
-    return entries;
-  };
+  const letRead = holdReads();
   const first = valueOf(here);
   await turn();
   delete methods.get;
   await clock.advance(10);
   await store.commit(put(["k"], "new")); // by somebody without a cache
   assertEquals(await valueOf(here), "new");
-  late.resolve();
+  letRead();
   assertEquals([await first, await valueOf(here)], ["old", "new"]);
   await close();
 });
