@@ -6,7 +6,7 @@ import { openBackend } from "../backends/open.ts";
 import { BackendUnavailableError, CoordinationError, driverMissing } from "../src/errors.ts";
 import { ManualClock } from "../src/testing/manual_clock.ts";
 import { postgresPrograms, PostgresServer } from "./servers/postgres.ts";
-import { redisProgram, RedisServer } from "./servers/redis.ts";
+import { redisTest } from "./servers/redis.ts";
 
 const OPEN = new URL("../backends/open.ts", import.meta.url).href;
 const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
@@ -44,18 +44,13 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "openBackend() opens Redis by its URL, in the namespace that is given",
-  ignore: redisProgram === null, // no server here
-  fn: async () => {
-    await using server = await RedisServer.start();
-    await using backend = await openBackend(server.url);
-    await backend.commit({ operations: [{ type: "set", key: ["k"], value: 1 }] });
-    await using again = await openBackend(server.url);
-    assertEquals((await again.get([["k"]]))[0]?.value, 1);
-    await using apart = await openBackend(server.url, { namespace: "other" });
-    assertEquals(await apart.get([["k"]]), [null]);
-  },
+redisTest("openBackend() opens Redis by its URL, in the namespace that is given", async (server) => {
+  await using backend = await openBackend(server.url);
+  await backend.commit({ operations: [{ type: "set", key: ["k"], value: 1 }] });
+  await using again = await openBackend(server.url);
+  assertEquals((await again.get([["k"]]))[0]?.value, 1);
+  await using apart = await openBackend(server.url, { namespace: "other" });
+  assertEquals(await apart.get([["k"]]), [null]);
 });
 
 Deno.test("openBackend() refuses what is no URL, and names the schemes that it knows", async () => {

@@ -14,19 +14,15 @@ import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { flaky } from "../composite/flaky_backend.ts";
 import { standIn } from "../storage/stand_in.ts";
 import { until } from "../until.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { type RedisServer, redisTest } from "../servers/redis.ts";
 
 // What was confirmed must be on the disk when the server is killed.
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 /** One attempt, and as much again for a machine that is busy. */
 const ATTEMPT_MS = 2000 + 3000;
 
-function redisTest(name: string, run: (server: RedisServer) => Promise<void>): void {
-  const fn = async () => {
-    await using server = await RedisServer.start(...DURABLE);
-    await run(server);
-  };
-  Deno.test({ name, ignore: redisProgram === null, /* where no server can be installed */ fn });
+function durableTest(name: string, run: (server: RedisServer) => Promise<void>): void {
+  redisTest(name, run, ...DURABLE);
 }
 
 /** A memory on the server that keeps what it logs. */
@@ -108,7 +104,7 @@ Deno.test("MemoryPrimitive.update() begins nothing anew on a composite backend w
   assertEquals(told(), { usingRedis: true, reason: null, pending: 0 });
 });
 
-redisTest("MemoryPrimitive keeps entries in Redis where there is one", async (server) => {
+durableTest("MemoryPrimitive keeps entries in Redis where there is one", async (server) => {
   const { memory, logged } = memoryOn(server.url);
   await using _memory = memory;
   await memory.add("a:1", { text: "heron" });
@@ -119,7 +115,7 @@ redisTest("MemoryPrimitive keeps entries in Redis where there is one", async (se
   assertEquals(await keysOf(other.search("herons")), ["a:1"]);
 });
 
-redisTest(
+durableTest(
   "MemoryPrimitive works without Redis after one attempt, says so, and moves everything when it appears",
   async (server) => {
     await server.kill();
@@ -152,7 +148,7 @@ redisTest(
   },
 );
 
-redisTest("MemoryPrimitive loses nothing that was confirmed when Redis goes away in the middle", async (server) => {
+durableTest("MemoryPrimitive loses nothing that was confirmed when Redis goes away in the middle", async (server) => {
   const { memory, logged } = memoryOn(server.url);
   await using _memory = memory;
   await memory.add("count", 20);
@@ -190,7 +186,7 @@ redisTest("MemoryPrimitive loses nothing that was confirmed when Redis goes away
   }
 });
 
-redisTest(
+durableTest(
   "MemoryPrimitive goes on when Redis hangs, and what was written meanwhile wins when it goes on too",
   async (server) => {
     const { memory } = memoryOn(server.url);
@@ -234,7 +230,7 @@ Deno.test("MemoryPrimitive connects to nothing once it is closed, within a names
   await assertRejects(() => inner.get("key"), BackendClosedError);
 });
 
-redisTest("MemoryPrimitive tells at its end what never got to Redis", async (server) => {
+durableTest("MemoryPrimitive tells at its end what never got to Redis", async (server) => {
   await server.kill();
   const { memory, logged } = memoryOn(server.url);
   await memory.addMany([{ key: "a", value: 1 }, { key: "b", value: 2 }]);

@@ -4,7 +4,7 @@ import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from 
 import { RedisBackend } from "../../backends/redis.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { message, QUEUE } from "../../src/testing/steps.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 
 Deno.test("RedisBackend refuses a URL whose database is no number, or whose login is not encoded", () => {
   for (const url of ["redis://h/abc", "redis://h/1/2", "redis://h/-1", "redis://u:100%@h", "redis://%zz@h"]) {
@@ -13,11 +13,9 @@ Deno.test("RedisBackend refuses a URL whose database is no number, or whose logi
   }
 });
 
-Deno.test({
-  name: "RedisBackend uses the database that its URL names, and none in place of one that there is not",
-  ignore: redisProgram === null, // where no server can be installed
-  fn: async () => {
-    await using server = await RedisServer.start();
+redisTest(
+  "RedisBackend uses the database that its URL names, and none in place of one that there is not",
+  async (server) => {
     const set = { operations: [{ type: "set" as const, key: ["key"], value: 1 }] };
     {
       await using backend = new RedisBackend({ url: `${server.url}/3` });
@@ -29,13 +27,11 @@ Deno.test({
     await assertRejects(() => none.commit(set), BackendUnavailableError, "DB index is out of range");
     assertEquals(await server.command("INFO", "keyspace"), used);
   },
-});
+);
 
-Deno.test({
-  name: "RedisBackend does what a user may who may neither publish nor subscribe, and wakes by its poll",
-  ignore: redisProgram === null, // where no server can be installed
-  fn: async () => {
-    await using server = await RedisServer.start();
+redisTest(
+  "RedisBackend does what a user may who may neither publish nor subscribe, and wakes by its poll",
+  async (server) => {
     await server.command("ACL", "SETUSER", "quiet", "on", ">pw", "~*", "resetchannels", "+@all");
     await using backend = new RedisBackend({ url: server.url.replace("//", "//quiet:pw@") });
     const { committed } = await backend.commit({ operations: [message("m")] });
@@ -45,4 +41,4 @@ Deno.test({
     await woken.promise;
     await unlisten();
   },
-});
+);

@@ -6,20 +6,9 @@ import { BackendCorruptError, BackendUnavailableError, SchemaNewerError } from "
 import { encodeKey } from "../../src/storage/key.ts";
 import { claim, idsOf, message, QUEUE, send } from "../../src/testing/steps.ts";
 import { calls, KEY } from "../calls.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 
-function refusalTest(name: string, run: (server: RedisServer) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: redisProgram === null, // where no server can be installed
-    fn: async () => {
-      await using server = await RedisServer.start();
-      await run(server);
-    },
-  });
-}
-
-refusalTest("a wrong password is refused at once, in words that do not repeat it", async (server) => {
+redisTest("a wrong password is refused at once, in words that do not repeat it", async (server) => {
   await server.command("CONFIG", "SET", "requirepass", "right-secret");
   for (const credentials of [":wrong-secret@", "nobody:wrong-secret@", ""]) {
     const url = server.url.replace("redis://", `redis://${credentials}`);
@@ -38,7 +27,7 @@ refusalTest("a wrong password is refused at once, in words that do not repeat it
   assertEquals(await backend.get([KEY]), [null]);
 });
 
-refusalTest("data of a newer format is refused by every call, and left as it is", async (server) => {
+redisTest("data of a newer format is refused by every call, and left as it is", async (server) => {
   await using backend = new RedisBackend({ url: server.url });
   await backend.commit({ operations: [{ type: "set", key: KEY, value: 1 }] });
   const marker = readBulk(await server.command("GET", "{ao}"));
@@ -53,7 +42,7 @@ refusalTest("data of a newer format is refused by every call, and left as it is"
   assertEquals((await backend.get([KEY]))[0]?.value, 1);
 });
 
-refusalTest("a marker that was taken away, or names no priorities, hides no message", async (server) => {
+redisTest("a marker that was taken away, or names no priorities, hides no message", async (server) => {
   await using backend = new RedisBackend({ url: server.url });
   const sendOne = (id: string, priority: number) => send(backend, message(id, { priority }));
   await sendOne("c", 0);
@@ -66,14 +55,14 @@ refusalTest("a marker that was taken away, or names no priorities, hides no mess
   assertEquals(idsOf(await claim(backend, 9)), ["d"]);
 });
 
-refusalTest("what is no marker of this library is refused, and left as it is", async (server) => {
+redisTest("what is no marker of this library is refused, and left as it is", async (server) => {
   await server.command("SET", "{ao}", "somebody else's");
   await using backend = new RedisBackend({ url: server.url });
   for (const call of calls(backend)) await assertRejects(call, BackendCorruptError);
   assertEquals(readBulk(await server.command("GET", "{ao}")), "somebody else's");
 });
 
-refusalTest("a value that was damaged fails the calls that need it, by name, and no others", async (server) => {
+redisTest("a value that was damaged fails the calls that need it, by name, and no others", async (server) => {
   await using backend = new RedisBackend({ url: server.url });
   await backend.commit({ operations: [{ type: "set", key: ["good"], value: 1 }, message("m")] });
   await server.command("SET", `{ao}:v:${encodeKey(["bad"])}`, "1790000000000000 - {");

@@ -7,7 +7,7 @@ import { sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
 import type { MessageState } from "../../src/storage/backend.ts";
 import { claim, claimOne, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 import { until } from "../until.ts";
 
 const MESSAGES = 2500;
@@ -26,40 +26,35 @@ interface Watched {
 
 /** Does something with a backend whose scripts are watched. */
 function settlingTest(name: string, run: (watched: Watched) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: redisProgram === null, // where no server can be installed
-    fn: async () => {
-      await using server = await RedisServer.start();
-      await using backend = new RedisBackend({ url: server.url });
-      const monitor = await new Redis(server.url, { retryStrategy: () => null }).monitor();
-      const ended = new Promise((resolve) => monitor.once("end", resolve));
-      let [settled, most, read, seen] = [0, 0, 0, ""];
-      monitor.on("monitor", (_time: string, [command = "", key = "", ...args]: string[]) => {
-        const name = command.toUpperCase();
-        if (name === "EVALSHA" || name === "EVAL") settled = 0;
-        else if (name === "RPUSH") settled += args.length;
-        else if (name === "ZADD" && key.includes(":x:")) settled += args.length / 2;
-        else if (name === "LRANGE" || name === "ZRANGE") read = Math.max(read, Number(args[1]) - Number(args[0]) + 1);
-        else if (name === "ECHO") seen = key;
-        most = Math.max(most, settled);
-      });
-      let asked = 0;
-      const mostSettled = async () => {
-        const mark = `asked ${++asked}`;
-        await server.command("ECHO", mark);
-        await until("the server has told what it did", () => seen === mark);
-        const result = most;
-        most = settled = 0;
-        return result;
-      };
-      try {
-        await run({ backend, mostSettled, mostRead: () => read });
-      } finally {
-        monitor.disconnect();
-        await ended;
-      }
-    },
+  redisTest(name, async (server) => {
+    await using backend = new RedisBackend({ url: server.url });
+    const monitor = await new Redis(server.url, { retryStrategy: () => null }).monitor();
+    const ended = new Promise((resolve) => monitor.once("end", resolve));
+    let [settled, most, read, seen] = [0, 0, 0, ""];
+    monitor.on("monitor", (_time: string, [command = "", key = "", ...args]: string[]) => {
+      const name = command.toUpperCase();
+      if (name === "EVALSHA" || name === "EVAL") settled = 0;
+      else if (name === "RPUSH") settled += args.length;
+      else if (name === "ZADD" && key.includes(":x:")) settled += args.length / 2;
+      else if (name === "LRANGE" || name === "ZRANGE") read = Math.max(read, Number(args[1]) - Number(args[0]) + 1);
+      else if (name === "ECHO") seen = key;
+      most = Math.max(most, settled);
+    });
+    let asked = 0;
+    const mostSettled = async () => {
+      const mark = `asked ${++asked}`;
+      await server.command("ECHO", mark);
+      await until("the server has told what it did", () => seen === mark);
+      const result = most;
+      most = settled = 0;
+      return result;
+    };
+    try {
+      await run({ backend, mostSettled, mostRead: () => read });
+    } finally {
+      monitor.disconnect();
+      await ended;
+    }
   });
 }
 
@@ -176,11 +171,9 @@ settlingTest(
   },
 );
 
-Deno.test({
-  name: "G8 bounded: the ids of a part of a window that is over are freed beside the server's other work",
-  ignore: redisProgram === null, // where no server can be installed
-  fn: async () => {
-    await using server = await RedisServer.start();
+redisTest(
+  "G8 bounded: the ids of a part of a window that is over are freed beside the server's other work",
+  async (server) => {
     await using backend = new RedisBackend({ url: server.url });
     // A message that leaves in a new part of the window takes the oldest away; one that is sent after all of it, the rest.
     for (const pauseMs of [0, 250]) {
@@ -193,4 +186,4 @@ Deno.test({
       });
     }
   },
-});
+);

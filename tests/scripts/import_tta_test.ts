@@ -13,7 +13,7 @@ import { OutcomeUnknownError, ValueTooLargeError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { CircuitBreaker } from "../../src/resilience/circuit_breaker.ts";
 import type { Batch, CommitResult, StorageBackend } from "../../src/storage/backend.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { type RedisServer, redisTest } from "../servers/redis.ts";
 
 const WRITER = { type: "world_builder", instance: "ada" };
 const WRITER_NAME = "world_builder:ada";
@@ -55,17 +55,6 @@ async function reserve(server: RedisServer, token: string, text: string, deadlin
   await server.command("RPUSH", `ao:queue:${WRITER_NAME}`, text);
 }
 
-function serverTest(name: string, run: (server: RedisServer) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: redisProgram === null, // where no server can be installed
-    fn: async () => {
-      await using server = await RedisServer.start();
-      await run(server);
-    },
-  });
-}
-
 function importInto(backend: StorageBackend | null, server: RedisServer, changes: Partial<ImportOptions> = {}) {
   return importTta({ from: server.url, prefix: "ao", backend, namespace: ["ao"], burialLeaseMs: 300, ...changes });
 }
@@ -95,7 +84,7 @@ for (
     redis: (server: RedisServer) => new RedisBackend({ url: server.url }), // the source itself, in keys of its own
   })
 ) {
-  serverTest(`importTta() moves each message once, in its order and state, to ${name}`, async (server) => {
+  redisTest(`importTta() moves each message once, in its order and state, to ${name}`, async (server) => {
     await seed(server);
     await using backend = open(server);
     const report = await importInto(backend, server);
@@ -148,7 +137,7 @@ for (
   });
 }
 
-serverTest("importTta() moves nothing twice, not even what was handled and purged since", async (server) => {
+redisTest("importTta() moves nothing twice, not even what was handled and purged since", async (server) => {
   await seed(server);
   await using backend = new MemoryBackend();
   const coordinator = new MessageCoordinator(backend, { dedupeWindowMs: 0 });
@@ -189,7 +178,7 @@ function breaking(backend: StorageBackend): { readonly backend: StorageBackend; 
   return { backend: broken, lost: () => lost };
 }
 
-serverTest("importTta() moves each message once though it is cut off again and again", async (server) => {
+redisTest("importTta() moves each message once though it is cut off again and again", async (server) => {
   const nowUs = Date.now() * 1000;
   const live = Array.from({ length: 200 }, (_, n) => `live-${String(n).padStart(3, "0")}`);
   const dead = Array.from({ length: 70 }, (_, n) => `dead-${String(n).padStart(3, "0")}`);
@@ -210,7 +199,7 @@ serverTest("importTta() moves each message once though it is cut off again and a
   assertEquals([ready, delayed, leased], [0, 0, 0]);
 });
 
-serverTest("importTta() keeps messages apart that have one id and other contents", async (server) => {
+redisTest("importTta() keeps messages apart that have one id and other contents", async (server) => {
   const nowUs = Date.now() * 1000;
   await schedule(server, queued("same-id", { n: 1 }), nowUs - 3 * SECOND_US);
   await schedule(server, queued("same-id", { n: 2 }), nowUs - 2 * SECOND_US);
@@ -226,7 +215,7 @@ serverTest("importTta() keeps messages apart that have one id and other contents
   assertMatch(received[1]?.message.messageId ?? "", /^same-id~[0-9a-f]{24}$/);
 });
 
-serverTest("importTta() leaves dead letters where the mailbox is in use, and moves them later", async (server) => {
+redisTest("importTta() leaves dead letters where the mailbox is in use, and moves them later", async (server) => {
   await server.command("RPUSH", `ao:dlq:${WRITER_NAME}`, queued("dead-1"));
   await using backend = new MemoryBackend();
   const coordinator = new MessageCoordinator(backend);
@@ -238,7 +227,7 @@ serverTest("importTta() leaves dead letters where the mailbox is in use, and mov
   assertEquals((await coordinator.stats(WRITER)).dead, 1);
 });
 
-serverTest("importTta() moves what fits, and says what does not", async (server) => {
+redisTest("importTta() moves what fits, and says what does not", async (server) => {
   await schedule(server, queued("large-1", { n: "x".repeat(20_000) }), 1);
   await schedule(server, queued("small-1"), 2);
   await using memory = new MemoryBackend();
@@ -251,7 +240,7 @@ serverTest("importTta() moves what fits, and says what does not", async (server)
   assertEquals(await receiveAll(new MessageCoordinator(backend)), ["small-1"]);
 });
 
-serverTest("importTta() registers agents with their states, but none that is known here", async (server) => {
+redisTest("importTta() registers agents with their states, but none that is known here", async (server) => {
   const record = (instance: string) =>
     JSON.stringify({
       name: `Writer ${instance}`,
@@ -278,7 +267,7 @@ serverTest("importTta() registers agents with their states, but none that is kno
   assertEquals(states, [{ chapter: 7 }]);
 });
 
-serverTest("importTta() keeps the state that an agent has saved here", async (server) => {
+redisTest("importTta() keeps the state that an agent has saved here", async (server) => {
   await server.command(
     "SET",
     "ao:agents:world_builder:ada",
@@ -294,7 +283,7 @@ serverTest("importTta() keeps the state that an agent has saved here", async (se
   assertEquals(states, [{ chapter: 8 }]);
 });
 
-serverTest("importTta() opens breakers for what is left of their time, once", async (server) => {
+redisTest("importTta() opens breakers for what is left of their time, once", async (server) => {
   const state = (name: string, agoSeconds: number) =>
     JSON.stringify({ state: name, failure_count: 5, state_changed_at: Date.now() / 1000 - agoSeconds });
   await server.command("SET", "ao:cb:state:model:small", state("open", 20));
@@ -322,7 +311,7 @@ serverTest("importTta() opens breakers for what is left of their time, once", as
   }
 });
 
-serverTest("import:tta tells in a dry run what there is, and makes no file", async (server) => {
+redisTest("import:tta tells in a dry run what there is, and makes no file", async (server) => {
   await seed(server);
   const directory = await Deno.makeTempDir();
   try {
@@ -341,7 +330,7 @@ serverTest("import:tta tells in a dry run what there is, and makes no file", asy
   }
 });
 
-serverTest("import:tta loses and doubles nothing when it is killed and run again", async (server) => {
+redisTest("import:tta loses and doubles nothing when it is killed and run again", async (server) => {
   const ids = Array.from({ length: 2000 }, (_, n) => `many-${n}`);
   for (let from = 0; from < ids.length; from += 500) {
     const pairs = ids.slice(from, from + 500).flatMap((id, n) => [String(1_000_000 + from + n), queued(id)]);

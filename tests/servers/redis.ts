@@ -7,6 +7,19 @@ import { until } from "../until.ts";
 /** Where `redis-server` is, `null` where it can neither be found nor installed. */
 export const redisProgram: string | null = await findOrInstall("redis-server", "redis-server");
 
+/** A test with a server of its own, which has these arguments; left out where none can be installed. */
+export function redisTest(
+  name: string,
+  run: (server: RedisServer) => Promise<void>,
+  ...args: readonly string[]
+): void {
+  const fn = async () => {
+    await using server = await RedisServer.start(...args);
+    await run(server);
+  };
+  Deno.test({ name, ignore: redisProgram === null, fn });
+}
+
 /** How many ports are tried, since another process may take one first. */
 const PORT_ATTEMPTS = 5;
 
