@@ -1,10 +1,10 @@
 /** A transaction that is left open keeps the server from cleaning up, and the backend from nothing. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import postgres from "postgres";
+import type postgres from "postgres";
 import type { PostgresBackend } from "../../backends/postgres.ts";
 import { until } from "../until.ts";
-import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];
 const DEAD = 5000;
@@ -43,7 +43,7 @@ Deno.test({
   fn: async () => {
     await using server = await PostgresServer.start({ autovacuum: "off" });
     const open = freshSchema(server);
-    const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server, 2);
     const backend = open();
     await send(backend, ["first"]);
     const release = Promise.withResolvers<void>();

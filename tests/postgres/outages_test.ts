@@ -1,21 +1,16 @@
 /** Work goes on after what servers do to their clients, and nothing accepted is lost or doubled. @module */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import postgres from "postgres";
 import type { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import type { AgentId } from "../../src/messages/model.ts";
 import { serveAgent } from "../../src/messages/worker.ts";
 import { until } from "../until.ts";
-import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];
 const ignore = postgresPrograms === null; // no server here
-
-function connect(server: PostgresServer): postgres.Sql {
-  return postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
-}
 
 /** Sends a message until that is certain; the id makes trying again safe. */
 async function send(backend: PostgresBackend, id: string): Promise<void> {
@@ -214,7 +209,7 @@ Deno.test({
   ignore,
   fn: async () => {
     await using server = await PostgresServer.start({ max_connections: "8", superuser_reserved_connections: "1" });
-    const others = postgres(server.url, { max: 8, onnotice: () => {}, max_lifetime: null });
+    const others = connect(server, 8);
     await Promise.allSettled(Array.from({ length: 8 }, () => others`SELECT pg_sleep(0.5)`));
     await using backend = freshSchema(server)({ commandTimeoutMs: 10_000 });
     const sending = send(backend, "a");

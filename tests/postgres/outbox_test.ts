@@ -7,7 +7,7 @@ import { BackendUnavailableError } from "../../src/errors.ts";
 import type { Operation } from "../../src/storage/backend.ts";
 import { MessageCoordinator } from "../../src/messages/coordinator.ts";
 import { until } from "../until.ts";
-import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const SHOP = { type: "shop" };
 const PACKER = { type: "packer" };
@@ -19,7 +19,7 @@ Deno.test({
     await using server = await PostgresServer.start();
     await using backend = freshSchema(server)();
     const coordinator = new MessageCoordinator(backend);
-    const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server, 2);
     try {
       await sql`CREATE TABLE orders (id int PRIMARY KEY)`;
       const orders = async () => (await sql`SELECT id FROM orders ORDER BY id`).map(({ id }) => id);
@@ -166,7 +166,7 @@ Deno.test({
         });
         await using first = new PostgresBackend({ url: server.url, schema: "single" });
         await first.commit(enqueue("first"));
-        const client = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+        const client = connect(server);
         const own = new PostgresBackend({ client, schema: "single" });
         await client.begin(async (transaction) => {
           assert((await own.inTransaction(transaction).commit(enqueue("inside"))).committed);
@@ -180,7 +180,7 @@ Deno.test({
         const queue = ["new"];
         const bounds = { priority: 5, maxAttempts: 3, dedupeMs: 60_000, capacity: 10 };
         const operations = [{ type: "enqueue", queue, id: "inside", value: 1, ...bounds } as const];
-        const client = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+        const client = connect(server);
         const own = new PostgresBackend({ client, schema: "alone" });
         const send = (fails: boolean) =>
           client.begin(async (transaction) => {

@@ -1,9 +1,9 @@
 /** The server's plans: made once, and good for tables that have grown since. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import postgres from "postgres";
+import type postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
-import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 import { until } from "../until.ts";
 
 const QUEUE = ["work"];
@@ -14,10 +14,6 @@ const ROUNDS = 20;
 const BOUNDS = { priority: 5, maxAttempts: 3, dedupeMs: 600_000, capacity: 100_000 };
 
 const ignore = postgresPrograms === null; // no server here
-
-function connect(server: PostgresServer): postgres.Sql {
-  return postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
-}
 
 async function send(backend: PostgresBackend, ids: readonly string[]): Promise<void> {
   const enqueue = (id: string) => ({ type: "enqueue", queue: QUEUE, id, value: id, ...BOUNDS } as const);

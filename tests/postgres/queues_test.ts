@@ -1,10 +1,9 @@
 /** What the backend meets that others have left behind: queues made anew, damaged values, connections that are not as new. @module */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendCorruptError } from "../../src/errors.ts";
-import { freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, freshSchema, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const QUEUE = ["work"];
 const BOUNDS = { priority: 5, maxAttempts: 3, dedupeMs: 0, capacity: 10 };
@@ -22,7 +21,7 @@ Deno.test({
   fn: async () => {
     await using server = await PostgresServer.start();
     const open = freshSchema(server);
-    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server);
     const [found] = await (async () => {
       await using first = open();
       await send(first, "first");
@@ -51,7 +50,7 @@ Deno.test({
   fn: async () => {
     await using server = await PostgresServer.start();
     await using backend = new PostgresBackend({ url: server.url, schema: "damaged" });
-    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server);
     const key = ["agents", "a"];
     await send(backend, "damaged");
     await backend.commit({ operations: [{ type: "set", key, value: 1, tracked: true }] });
@@ -74,7 +73,7 @@ Deno.test({
   ignore: postgresPrograms === null, // no server here
   fn: async () => {
     await using server = await PostgresServer.start();
-    const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server);
     const backend = new PostgresBackend({ client: sql });
     const fail = () => assertRejects(async () => await sql`SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n`);
     await send(backend, "a");

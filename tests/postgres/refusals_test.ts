@@ -1,15 +1,14 @@
 /** A PostgreSQL server that lets one in by password only: told at once, by a clear error, with no secret in it. @module */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import { calls, KEY, QUEUE } from "../calls.ts";
-import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 /** Makes a role that needs its password, as every role does from now on. */
 async function requirePassword(server: PostgresServer, role: string, password: string): Promise<void> {
-  const sql = postgres(server.url, { max: 1, onnotice: () => {}, max_lifetime: null });
+  const sql = connect(server);
   await sql.unsafe(`CREATE ROLE "${role}" LOGIN SUPERUSER PASSWORD '${password}'`);
   await Deno.writeTextFile(`${server.directory}/data/pg_hba.conf`, "host all all 127.0.0.1/32 scram-sha-256\n");
   await sql`SELECT pg_reload_conf()`;

@@ -1,35 +1,35 @@
 /** However much is due, expired or deleted at once, no step does more than a bounded part of it, in its order. @module */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import postgres from "postgres";
+import type postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { statementsFor } from "../../backends/postgres/statements.ts";
 import type { Changes, Delivery } from "../../src/storage/backend.ts";
 import { commitMany, idsOf, message, QUEUE, record } from "../../src/testing/steps.ts";
-import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const SCHEMA = "settling";
 const MESSAGES = 2500;
 const HOUR_MS = 3_600_000;
 
-const ignore = postgresPrograms === null; // no server here
-
 /** What a test has: a backend, and a connection beside it. */
-interface World extends AsyncDisposable {
+interface World {
   readonly backend: PostgresBackend;
   readonly sql: postgres.Sql;
 }
 
-async function world(): Promise<World> {
-  const server = await PostgresServer.start({ autovacuum: "off" });
-  const backend = new PostgresBackend({ url: server.url, schema: SCHEMA, commandTimeoutMs: 30_000 });
-  const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
-  const end = async () => {
-    await backend.close();
-    await sql.end();
-    await server[Symbol.asyncDispose]();
+function settlingTest(name: string, run: (world: World) => Promise<void>): void {
+  const fn = async () => {
+    await using server = await PostgresServer.start({ autovacuum: "off" });
+    await using backend = new PostgresBackend({ url: server.url, schema: SCHEMA, commandTimeoutMs: 30_000 });
+    const sql = connect(server, 2);
+    try {
+      await run({ backend, sql });
+    } finally {
+      await sql.end();
+    }
   };
-  return { backend, sql, [Symbol.asyncDispose]: end };
+  Deno.test({ name, ignore: postgresPrograms === null, /* no server here */ fn });
 }
 
 /** The most messages of real queues that the same transaction has written last. */
@@ -50,13 +50,9 @@ async function claimAll(backend: PostgresBackend, leaseMs = HOUR_MS): Promise<st
   }
 }
 
-Deno.test({
-  name:
-    "G8 bounded: much that is due is put into the line by bounded transactions, and what comes first of all is leased",
-  ignore,
-  fn: async () => {
-    await using its = await world();
-    const { backend, sql } = its;
+settlingTest(
+  "G8 bounded: much that is due is put into the line by bounded transactions, and what comes first of all is leased",
+  async ({ backend, sql }) => {
     const messages = Array.from(
       { length: MESSAGES },
       (_, index) => message(`m${index}`, { delayMs: 1000 * index + 60_000, priority: index % 10 }),
@@ -79,14 +75,11 @@ Deno.test({
     const sorted = messages.toSorted((a, b) => b.priority - a.priority || (a.delayMs ?? 0) - (b.delayMs ?? 0));
     assertEquals([...idsOf(first), ...rest], idsOf(sorted));
   },
-});
+);
 
-Deno.test({
-  name: "G8 bounded: many leases are ended by bounded transactions, in the order of their ends, and each is counted",
-  ignore,
-  fn: async () => {
-    await using its = await world();
-    const { backend, sql } = its;
+settlingTest(
+  "G8 bounded: many leases are ended by bounded transactions, in the order of their ends, and each is counted",
+  async ({ backend, sql }) => {
     const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`, { maxAttempts: 2 }));
     await commitMany(backend, messages);
     const expire = async () => {
@@ -113,15 +106,11 @@ Deno.test({
     assertEquals({ ready, dead }, { ready: 0, dead: MESSAGES });
     assertEquals(idsOf(await Array.fromAsync(backend.messages(QUEUE, "dead"))), ids.toReversed());
   },
-});
+);
 
-Deno.test({
-  name:
-    "claim() of other queues waits for none that has something to settle, which is done once for all who wait for it",
-  ignore,
-  fn: async () => {
-    await using its = await world();
-    const { backend, sql } = its;
+settlingTest(
+  "claim() of other queues waits for none that has something to settle, which is done once for all who wait for it",
+  async ({ backend, sql }) => {
     const others = Array.from({ length: 5 }, (_, index) => [`${index}`]);
     await commitMany(backend, [message("due", { delayMs: 1 }), ...others.map((queue) => message("a", { queue }))]);
     let waiting: Promise<Delivery[]>[] = [];
@@ -136,29 +125,20 @@ Deno.test({
     });
     assertEquals((await Promise.all(waiting)).flatMap(idsOf), ["due"]);
   },
+);
+
+settlingTest("no lease is counted in a queue that is taken away after it was looked at", async ({ backend, sql }) => {
+  await commitMany(backend, [message("a")]);
+  await backend.claim(QUEUE, { leaseMs: 1 });
+  const queues = sql(`${SCHEMA}.queues`);
+  const [row] = await sql`DELETE FROM ${queues} RETURNING num`;
+  const expired = await sql.unsafe(statementsFor(SCHEMA).expire, [row?.num, 0, 10]);
+  assertEquals(expired.map(({ moved }) => Number(moved)), [0]);
 });
 
-Deno.test({
-  name: "no lease is counted in a queue that is taken away after it was looked at",
-  ignore,
-  fn: async () => {
-    await using its = await world();
-    const { backend, sql } = its;
-    await commitMany(backend, [message("a")]);
-    await backend.claim(QUEUE, { leaseMs: 1 });
-    const queues = sql(`${SCHEMA}.queues`);
-    const [row] = await sql`DELETE FROM ${queues} RETURNING num`;
-    const expired = await sql.unsafe(statementsFor(SCHEMA).expire, [row?.num, 0, 10]);
-    assertEquals(expired.map(({ moved }) => Number(moved)), [0]);
-  },
-});
-
-Deno.test({
-  name: "G8 bounded: many deletions come in pages, and who reads them misses none that are cleaned away meanwhile",
-  ignore,
-  fn: async () => {
-    await using its = await world();
-    const { backend, sql } = its;
+settlingTest(
+  "G8 bounded: many deletions come in pages, and who reads them misses none that are cleaned away meanwhile",
+  async ({ backend, sql }) => {
     const keys = Array.from({ length: 1200 }, (_, index) => ["agents", String(index).padStart(4, "0")]);
     await commitMany(backend, keys.map((key) => ({ ...record(key, 1), tracked: true })));
     const start = await follow(backend);
@@ -179,7 +159,7 @@ Deno.test({
     const page = await other.changes(["agents"], start.at(-1)?.cursor);
     assert(page.reset || page.deleted.length > 0);
   },
-});
+);
 
 /** All that has changed below `agents` since a cursor. */
 async function follow(backend: PostgresBackend, after?: string): Promise<Changes[]> {

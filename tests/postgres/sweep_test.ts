@@ -1,10 +1,9 @@
 /** The cleaning of the PostgreSQL backend waits for nobody. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import postgres from "postgres";
 import { PostgresBackend } from "../../backends/postgres.ts";
 import { statementsFor } from "../../backends/postgres/statements.ts";
-import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
+import { connect, postgresPrograms, PostgresServer } from "../servers/postgres.ts";
 
 const SCHEMA = "swept";
 const PARENT = ["agents"];
@@ -15,7 +14,7 @@ Deno.test({
   fn: async () => {
     await using server = await PostgresServer.start({ lock_timeout: "5s" });
     await using backend = new PostgresBackend({ url: server.url, schema: SCHEMA });
-    const sql = postgres(server.url, { max: 2, onnotice: () => {}, max_lifetime: null });
+    const sql = connect(server, 2);
     const deletions = sql(`${SCHEMA}.deletions`);
     const left = async () => Number((await sql`SELECT count(*) AS left FROM ${deletions}`)[0]?.left);
     const { sweepDeletions } = statementsFor(SCHEMA);

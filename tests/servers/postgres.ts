@@ -1,5 +1,6 @@
 /** PostgreSQL servers for tests: started on a free port of the loopback address, and stopped with the test. @module */
 
+import postgres from "postgres";
 import { PostgresBackend, type PostgresBackendOptions } from "../../backends/postgres.ts";
 import { embeddedPrograms } from "./embedded_postgres.ts";
 import { freePort, GuardedProcess } from "./guarded.ts";
@@ -126,6 +127,11 @@ export class PostgresServer implements AsyncDisposable {
       return []; // it has ended
     }
   }
+}
+
+/** Connects to a server beside the backend, with so many connections at most. */
+export function connect({ url }: { readonly url: string }, max = 1): postgres.Sql {
+  return postgres(url, { max, onnotice: () => {}, max_lifetime: null });
 }
 
 let schemas = 0;
