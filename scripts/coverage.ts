@@ -36,8 +36,8 @@ const LEFT_OUT = [
   ...(redisProgram === null ? ["backends/redis"] : []),
   ...(postgresPrograms === null ? ["backends/postgres"] : []),
 ];
-/** What only a race reaches, a run may miss: so many places, of so many lines each, are told, and are no failure. */
-const MISSED_BY_CHANCE = { places: 5, lines: 5 };
+/** What only a race reaches, which is a dozen places, a run may miss: so many of them, of so many lines each, are told only. */
+const MISSED_BY_CHANCE = { places: 8, lines: 5 };
 
 const TESTS = ["tests/", "--ignore=tests/property,tests/npm,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
 
