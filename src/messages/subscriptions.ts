@@ -22,21 +22,20 @@ export class Subscriptions {
     this.#keys = keys;
   }
 
-  /** Stores a subscription. The same wish twice is one subscription, so that restarts do not pile them up. */
+  /** Stores a subscription. The same wish twice, in any order, is one: restarts do not pile them up. */
   async add(agent: AgentId, types: readonly MessageType[], topics: readonly string[]): Promise<MessageSubscription> {
     checkSubscription(types, topics);
-    const messageTypes = [...new Set(types)].sort();
-    const sortedTopics = [...new Set(topics)].sort();
-    const subscriptionId = await idOf([messageTypes, sortedTopics]);
+    const wish = { messageTypes: [...new Set(types)], topics: [...new Set(topics)] };
+    const subscriptionId = await idOf([wish.messageTypes.toSorted(), wish.topics.toSorted()]);
     const agentId = { type: agent.type, ...(agent.instance !== undefined && { instance: agent.instance }) };
     await this.#backend.commit({
       operations: [{
         type: "set",
         key: this.#keys.subscription(agent, subscriptionId),
-        value: { v: 1, subscriptionId, agentId, messageTypes, topics: sortedTopics },
+        value: { v: 1, subscriptionId, agentId, ...wish },
       }],
     });
-    return { subscriptionId, agentId, messageTypes, topics: sortedTopics };
+    return { subscriptionId, agentId, ...wish };
   }
 
   /** Removes a subscription and tells whether there was one. */

@@ -68,6 +68,21 @@ Deno.test("subscriptions() lists those of one agent or of all, and passes over w
   assertEquals([await coordinator.unsubscribe(own), await coordinator.unsubscribe(own)], [true, false]);
 });
 
+Deno.test("subscribeToMessages() gives back the types and topics in the order in which they were named, each once", async () => {
+  await using backend = new MemoryBackend();
+  const coordinator = new MessageCoordinator(backend);
+  const given = await coordinator.subscribeToMessages(AGENT, ["request", "event", "request"], {
+    topics: ["z", "a", "z"],
+  });
+  assertEquals([given.messageTypes, given.topics], [["request", "event"], ["z", "a"]]);
+  assertEquals(await Array.fromAsync(coordinator.subscriptions(AGENT)).then((all) => all.map(({ topics }) => topics)), [
+    ["z", "a"],
+  ]);
+  const again = await coordinator.subscribeToMessages(AGENT, ["event", "request"], { topics: ["a", "z"] });
+  assertEquals(again.subscriptionId, given.subscriptionId);
+  assertEquals((await Array.fromAsync(coordinator.subscriptions(AGENT))).length, 1);
+});
+
 Deno.test("ack(), nack() and extend() settle a delivery by its token, from any coordinator", async () => {
   const clock = new ManualClock();
   await using backend = new MemoryBackend({ clock });

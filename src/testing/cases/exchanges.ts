@@ -21,10 +21,8 @@ export const exchangeCases: readonly ConformanceCase[] = [
       await coordinator.subscribeToMessages(a, ["event"]);
       await coordinator.subscribeToMessages(a, ["event", "request"], { topics: ["news"] });
       const subscription = await coordinator.subscribeToMessages(b, ["event"], { topics: ["news", "weather"] });
-      assert.deepEqual(
-        await coordinator.subscribeToMessages(b, ["event"], { topics: ["weather", "news"] }),
-        subscription,
-      );
+      const again = await coordinator.subscribeToMessages(b, ["event"], { topics: ["weather", "news"] });
+      assert.equal(again.subscriptionId, subscription.subscriptionId);
       await coordinator.subscribeToMessages(c, ["request"]);
       const reach = async (messageType: MessageType, topic?: string) => {
         const results = await coordinator.broadcastMessage(SENDER, { messageType, routing: { topic } });
