@@ -35,7 +35,8 @@ const OPTIONS: OptionNames<InMemoryStoreOptions> = { maxSize: true, maxBytes: tr
  * ```
  */
 export class InMemoryStore {
-  readonly #maxSize: number;
+  /** How many entries there may be at most. */
+  readonly maxSize: number;
   readonly #maxBytes: number;
   readonly #places = new Map<string, number>();
   readonly #recency = new RecencyList();
@@ -54,7 +55,7 @@ export class InMemoryStore {
   constructor(options: InMemoryStoreOptions = {}) {
     requireOptions("InMemoryStore", options, OPTIONS);
     const { maxSize = 1000, maxBytes = Infinity } = options;
-    this.#maxSize = requireNumber("maxSize", maxSize, { min: 1, max: 2 ** 24, integer: true });
+    this.maxSize = requireNumber("maxSize", maxSize, { min: 1, max: 2 ** 24, integer: true });
     this.#maxBytes = requireNumber("maxBytes", maxBytes, { min: 1, max: Infinity });
   }
 
@@ -164,7 +165,7 @@ export class InMemoryStore {
 
   /** A place for a new key; where the store is full, that of the entry which has to go. */
   #newPlace(key: string): number {
-    const place = this.#places.size < this.#maxSize ? this.#recency.add() : this.#reuseOldest();
+    const place = this.#places.size < this.maxSize ? this.#recency.add() : this.#reuseOldest();
     this.#places.set(key, place);
     this.#keys[place] = key;
     return place;

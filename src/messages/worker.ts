@@ -86,7 +86,7 @@ export interface AgentServer extends AsyncDisposable {
   /**
    * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted, and
    * their messages given back. Such a delivery counts as an attempt: where it was the last, the message is a dead letter,
-   * to be put back with `redrive`. Idempotent.
+   * to be put back with `redrive`. Idempotent. A handler that waits for it waits for itself.
    *
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks; the server goes on then.
    */

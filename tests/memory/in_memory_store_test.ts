@@ -24,8 +24,9 @@ Deno.test("InMemoryStore evicts the least recently used entry when it is full", 
   assertEquals(store.get("c"), undefined);
 });
 
-Deno.test("InMemoryStore holds 1,000 entries by default", () => {
+Deno.test("InMemoryStore holds 1,000 entries by default, and tells how many it may", () => {
   const store = new InMemoryStore();
+  assertEquals([store.maxSize, new InMemoryStore({ maxSize: 7 }).maxSize], [1000, 7]);
   for (let index = 0; index < 1500; index++) store.add(`k${index}`, index);
   assertEquals(store.size(), 1000);
   assertEquals(store.keys()[0], "k500");
