@@ -36,7 +36,7 @@ const LEFT_OUT = [
   ...(redisProgram === null ? ["backends/redis"] : []),
   ...(postgresPrograms === null ? ["backends/postgres"] : []),
 ];
-/** What only a race reaches, which is a dozen places, a run may miss: so many of them, of so many lines each, are told only. */
+/** Only races reach a dozen places. So many of them, of so many lines each, a run may miss: they are told, no more. */
 const MISSED_BY_CHANCE = { places: 8, lines: 5 };
 
 const TESTS = ["tests/", "--ignore=tests/property,tests/npm,tests/bench,tests/architecture_test.ts,tests/docs_test.ts"];
