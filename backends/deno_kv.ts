@@ -8,7 +8,7 @@ import {
   requireOptions,
   requireWellFormed,
 } from "../src/check.ts";
-import { type Clock, monotonicMs, systemClock } from "../src/clock.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
 import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
@@ -29,6 +29,7 @@ import type {
 } from "../src/storage/backend.ts";
 import { MAX_BATCH_SIZE } from "../src/storage/backend.ts";
 import { listLimit, messagesLimit, prepareClaim, requireCursor, requireState } from "../src/storage/batch.ts";
+import { measureHealth } from "../src/storage/health.ts";
 import { encodeKey, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { readChanges } from "./deno_kv/changes.ts";
@@ -36,7 +37,7 @@ import { Claimer } from "./deno_kv/claim.ts";
 import { Committer } from "./deno_kv/commit.ts";
 import { Contents, MAX_VALUE_BYTES } from "./deno_kv/content.ts";
 import { type DenoKv, FEWEST_CHECKS } from "./deno_kv/driver.ts";
-import { Engine, messageOf } from "./deno_kv/engine.ts";
+import { Engine } from "./deno_kv/engine.ts";
 import { Feeds } from "./deno_kv/feeds.ts";
 import { Layout } from "./deno_kv/layout.ts";
 import { Lines } from "./deno_kv/line.ts";
@@ -253,14 +254,8 @@ export class DenoKvBackend implements StorageBackend {
     return this.#call(() => this.#wakes.listen(encodeKey(topic), wake));
   }
 
-  async ping(): Promise<Health> {
-    const startMs = monotonicMs(systemClock);
-    try {
-      await this.#call(() => this.#engine.read([this.#layout.format], this.#engine.deadline()));
-      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
-    } catch (error) {
-      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: messageOf(error) };
-    }
+  ping(): Promise<Health> {
+    return measureHealth(() => this.#call(() => this.#engine.read([this.#layout.format], this.#engine.deadline())));
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The PostgreSQL backend: records and queues in tables of a server that one already runs, or of PGlite. @module */
 
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, errorText } from "../src/errors.ts";
+import { BackendClosedError } from "../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -30,6 +30,7 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { deadlineOf } from "../src/storage/grouped_calls.ts";
+import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { valueEncoder } from "../src/storage/value_text.ts";
@@ -267,15 +268,10 @@ export class PostgresBackend implements StorageBackend {
     });
   }
 
-  async ping(): Promise<Health> {
-    const startMs = monotonicMs(systemClock);
-    try {
-      await this.#track(() => this.#connection.read(this.#deadline(), (session) => session.query("SELECT 1 AS one")));
-      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
-    } catch (error) {
-      const message = errorText(error);
-      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
-    }
+  ping(): Promise<Health> {
+    return measureHealth(() =>
+      this.#track(() => this.#connection.read(this.#deadline(), (session) => session.query("SELECT 1 AS one")))
+    );
   }
 
   close(): Promise<void> {

@@ -9,7 +9,7 @@ import {
   requireWellFormed,
 } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError, errorText } from "../src/errors.ts";
+import { BackendClosedError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
@@ -40,6 +40,7 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { batchLength, deadlineOf } from "../src/storage/grouped_calls.ts";
+import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { valueEncoder } from "../src/storage/value_text.ts";
@@ -307,20 +308,12 @@ export class RedisBackend implements StorageBackend {
     return this.#track(async () => await this.#wakeups.listen(encodeKey(topic), wake));
   }
 
-  async ping(): Promise<Health> {
-    const startMs = monotonicMs(systemClock);
-    try {
+  ping(): Promise<Health> {
+    return measureHealth(async () => {
       this.#begin();
-      await this.#connection.run(
-        "read",
-        this.#deadline(),
-        (link) => link.run((client) => client.ping(), this.#deadline()),
-      );
-      return { healthy: true, latencyMs: monotonicMs(systemClock) - startMs };
-    } catch (error) {
-      const message = errorText(error);
-      return { healthy: false, latencyMs: monotonicMs(systemClock) - startMs, error: message };
-    }
+      const deadlineMs = this.#deadline();
+      await this.#connection.run("read", deadlineMs, (link) => link.run((client) => client.ping(), deadlineMs));
+    });
   }
 
   close(): Promise<void> {

@@ -7,7 +7,6 @@ import {
   BackendClosedError,
   BackendUnavailableError,
   CoordinationError,
-  errorText,
   OutcomeUnknownError,
 } from "../src/errors.ts";
 import type {
@@ -38,6 +37,7 @@ import {
 } from "../src/storage/batch.ts";
 import { GroupCommit } from "../src/storage/group_commit.ts";
 import { deadlineOf } from "../src/storage/grouped_calls.ts";
+import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
@@ -285,15 +285,8 @@ export class SqliteBackend implements StorageBackend {
     });
   }
 
-  async ping(): Promise<Health> {
-    const startedAtMs = monotonicMs(systemClock);
-    try {
-      await this.#read(({ connection }) => connection.dataVersion());
-      return { healthy: true, latencyMs: monotonicMs(systemClock) - startedAtMs };
-    } catch (error) {
-      const why = errorText(error);
-      return { healthy: false, latencyMs: monotonicMs(systemClock) - startedAtMs, error: why };
-    }
+  ping(): Promise<Health> {
+    return measureHealth(() => this.#read(({ connection }) => connection.dataVersion()));
   }
 
   close(): Promise<void> {
