@@ -8,6 +8,7 @@ import {
   errorText,
   OutcomeUnknownError,
 } from "../../src/errors.ts";
+import { collect } from "../../src/storage/es2024.ts";
 import { UnderWay } from "../../src/storage/under_way.ts";
 import {
   type DenoKv,
@@ -208,14 +209,8 @@ export class Engine {
 }
 
 /** The first line of an error's message; `npm:@deno/kv` puts a stack behind it. */
-export function messageOf(error: unknown): string {
+function messageOf(error: unknown): string {
   return errorText(error).split("\n", 1)[0] ?? "";
-}
-
-async function collect(entries: AsyncIterable<DenoKvEntry>): Promise<DenoKvEntry[]> {
-  const collected: DenoKvEntry[] = [];
-  for await (const entry of entries) collected.push(entry);
-  return collected;
 }
 
 /** Another process holds the lock of the file: the commit failed at once, and did not happen. */

@@ -7,10 +7,10 @@ import { decodeEvent, type LoggedEvent } from "../agents/records.ts";
 import { sleep, systemClock } from "../clock.ts";
 import { OutcomeUnknownError } from "../errors.ts";
 import type { Batch, CommitResult, Entry, ListOptions, StorageBackend } from "../storage/backend.ts";
+import { collect } from "../storage/es2024.ts";
 import type { Key } from "../storage/key.ts";
 import type { CaseContext } from "./case.ts";
 import { ManualClock } from "./manual_clock.ts";
-import { collect } from "./steps.ts";
 import { WatchedBackend } from "./watched_backend.ts";
 
 /** The times that the fleet's registries go by. */

@@ -47,13 +47,6 @@ export async function drain(coordinator: MessageCoordinator, agent: AgentId = AG
   return numbers;
 }
 
-/** Everything of a listing. */
-export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
-}
-
 /** A coordinator, and what it counts. */
 export function coordinate(
   backend: StorageBackend,

@@ -16,6 +16,7 @@ import type {
   StorageBackend,
   StoredMessage,
 } from "../storage/backend.ts";
+import { collect } from "../storage/es2024.ts";
 import type { JsonValue } from "../storage/json.ts";
 import type { Key } from "../storage/key.ts";
 import { LONG_MS } from "./case.ts";
@@ -103,13 +104,6 @@ export async function claimIds(backend: StorageBackend, limit: number, queue = Q
 /** The ids of messages. */
 export function idsOf(messages: readonly { readonly id: string }[]): string[] {
   return messages.map(({ id }) => id);
-}
-
-/** Everything that an iterable gives. */
-export async function collect<Item>(iterable: AsyncIterable<Item>): Promise<Item[]> {
-  const items: Item[] = [];
-  for await (const item of iterable) items.push(item);
-  return items;
 }
 
 /** The keys below a prefix, as listed. */

@@ -10,19 +10,9 @@ import {
   type DenoKvKey,
 } from "../../backends/deno_kv.ts";
 import { BackendClosedError, BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";
+import { collect } from "../../src/storage/es2024.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
-import {
-  claim,
-  claimIds,
-  collect,
-  commit,
-  lease,
-  message,
-  QUEUE,
-  record,
-  stored,
-  valueOf,
-} from "../../src/testing/steps.ts";
+import { claim, claimIds, commit, lease, message, QUEUE, record, stored, valueOf } from "../../src/testing/steps.ts";
 import { turn } from "../storage/stand_in.ts";
 import { FaultyKv } from "./faulty_kv.ts";
 import { withPath } from "./support.ts";

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { MAX_DURATION_MS } from "../../check.ts";
 import type { Batch, Operation, StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import { MAX_KEY_BYTES } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { claimIds, claimOne, collect, commit, dump, lease, message, QUEUE, record, rejection, send } from "../steps.ts";
+import { claimIds, claimOne, commit, dump, lease, message, QUEUE, record, rejection, send } from "../steps.ts";
 
 /** What is wrong, the call that is wrong, and what the error must name. */
 type Mistake = readonly [what: string, call: (backend: StorageBackend) => Promise<unknown>, names: RegExp];

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { MAX_BATCH_SIZE, type Operation } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import type { Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import {
   claimIds,
   claimOne,
-  collect,
   commit,
   counts,
   entryOf,

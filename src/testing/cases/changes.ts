@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import type { Changes, DeleteOperation, Entry, SetOperation, StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import type { JsonValue } from "../../storage/json.ts";
 import { encodeKey, type Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { collect, commit, commitMany, record, refuse } from "../steps.ts";
+import { commit, commitMany, record, refuse } from "../steps.ts";
 
 const PARENT: Key = ["memory", "a"];
 

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../clock.ts";
 import { CommitRefusedError, QueueFullError } from "../../errors.ts";
 import { MessageCoordinator } from "../../messages/coordinator.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { AGENT, all, coordinate, drain, receiveOne, SENDER, sendNumbers } from "../coordinator_steps.ts";
+import { AGENT, coordinate, drain, receiveOne, SENDER, sendNumbers } from "../coordinator_steps.ts";
 
 /** Cases about the coordinator. */
 export const coordinatorCases: readonly ConformanceCase[] = [
@@ -62,7 +63,7 @@ export const coordinatorCases: readonly ConformanceCase[] = [
       assert.equal(last.queueMessage.lastError, "failure 2");
       assert.equal(await last.nack({ error: "failure 3" }), true);
       assert.equal(await coordinator.receive(AGENT), null);
-      const [dead, ...others] = await all(coordinator.deadLetters(AGENT));
+      const [dead, ...others] = await collect(coordinator.deadLetters(AGENT));
       assert.deepEqual(others, []);
       assert.equal(dead?.lastError, "failure 3");
       assert.equal(dead?.deliveryAttempts, 3);
@@ -83,8 +84,9 @@ export const coordinatorCases: readonly ConformanceCase[] = [
       for (let n = 1; n <= 3; n++) {
         await (await receiveOne(coordinator)).nack({ failure: "permanent", error: `no ${n}` });
       }
-      assert.deepEqual((await all(coordinator.deadLetters(AGENT))).map((dead) => dead.message.payload.n), [1, 2, 3]);
-      assert.equal((await all(coordinator.deadLetters(AGENT, { limit: 2 }))).length, 2);
+      const dead = await collect(coordinator.deadLetters(AGENT));
+      assert.deepEqual(dead.map(({ message }) => message.payload.n), [1, 2, 3]);
+      assert.equal((await collect(coordinator.deadLetters(AGENT, { limit: 2 }))).length, 2);
       assert.equal(await coordinator.redrive(AGENT, { where: ({ message }) => message.payload.n === 2 }), 1);
       const back = await receiveOne(coordinator);
       assert.deepEqual([back.message.payload.n, back.attempt], [2, 1]);

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { MAX_DURATION_MS } from "../../check.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { collect, commit, commitMany, dump, entryOf, listKeys, record, refuse, valueOf } from "../steps.ts";
+import { commit, commitMany, dump, entryOf, listKeys, record, refuse, valueOf } from "../steps.ts";
 
 /** Cases about records that expire. */
 export const expiryCases: readonly ConformanceCase[] = [

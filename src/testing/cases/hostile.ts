@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import type { Operation, StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type JsonValue, MAX_JSON_DEPTH } from "../../storage/json.ts";
 import { compareEncoded, encodeKey, type Key, MAX_KEY_BYTES } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
@@ -10,7 +11,6 @@ import {
   claim,
   claimOne,
   codeOf,
-  collect,
   commit,
   commitMany,
   dump,

@@ -1,12 +1,12 @@
 /** Cases: namespaces never see each other, and handles on one store see the same. @module */
 
 import assert from "node:assert/strict";
+import { collect } from "../../storage/es2024.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import {
   claim,
   claimIds,
   claimOne,
-  collect,
   commit,
   counts,
   dump,

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { claim, codeOf, collect, commitMany, message, QUEUE, record, rejection, send } from "../steps.ts";
+import { claim, codeOf, commitMany, message, QUEUE, record, rejection, send } from "../steps.ts";
 
 /** Cases about a backend's life. */
 export const lifecycleCases: readonly ConformanceCase[] = [

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import type { StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import type { Key } from "../../storage/key.ts";
 import type { ConformanceCase } from "../case.ts";
-import { collect, commit, commitMany, listKeys, record } from "../steps.ts";
+import { commit, commitMany, listKeys, record } from "../steps.ts";
 
 /** Cases about listings of records. */
 export const listCases: readonly ConformanceCase[] = [

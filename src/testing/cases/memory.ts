@@ -5,8 +5,9 @@ import { Memory, type MemoryOptions } from "../../memory/memory.ts";
 import type { MemoryChange } from "../../memory/model.ts";
 import type { StorageBackend } from "../../storage/backend.ts";
 import { mergeBatches } from "../../storage/batch.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { claimOne, collect, counts, lease, message, only, QUEUE, send } from "../steps.ts";
+import { claimOne, counts, lease, message, only, QUEUE, send } from "../steps.ts";
 
 /** Cases about storing, on any backend. */
 export const memoryCases: readonly ConformanceCase[] = [

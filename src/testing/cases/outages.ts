@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../clock.ts";
 import type { StorageBackend } from "../../storage/backend.ts";
+import { collect } from "../../storage/es2024.ts";
 import { type CaseContext, type ConformanceCase, LONG_MS } from "../case.ts";
-import { claim, claimIds, codeOf, collect, commit, message, QUEUE, record, send } from "../steps.ts";
+import { claim, claimIds, codeOf, commit, message, QUEUE, record, send } from "../steps.ts";
 
 // A call may outlive its time limit by so much.
 const GRACE_MS = 1000;

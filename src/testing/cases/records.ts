@@ -1,10 +1,11 @@
 /** Cases: records are stored, read, replaced, deleted and counted. @module */
 
 import assert from "node:assert/strict";
+import { collect } from "../../storage/es2024.ts";
 import type { JsonValue } from "../../storage/json.ts";
 import type { Key } from "../../storage/key.ts";
 import type { ConformanceCase } from "../case.ts";
-import { collect, commit, commitMany, entryOf, listKeys, record, valueOf } from "../steps.ts";
+import { commit, commitMany, entryOf, listKeys, record, valueOf } from "../steps.ts";
 
 /** Cases about records. */
 export const recordCases: readonly ConformanceCase[] = [

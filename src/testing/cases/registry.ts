@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import type { RegistryAgent } from "../../agents/model.ts";
 import { AgentRegistry } from "../../agents/registry.ts";
+import { collect } from "../../storage/es2024.ts";
 import { agents, logged, withAgentFleet } from "../agent_fleet.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
-import { codeOf, collect, rejection } from "../steps.ts";
+import { codeOf, rejection } from "../steps.ts";
 
 const ADA: RegistryAgent = { id: { type: "writer", instance: "ada" }, metadata: { model: "small" } };
 

@@ -1,9 +1,9 @@
 /** Cases: agents are alive, then suspect, then dead; and a store that was away kills nobody. @module */
 
 import assert from "node:assert/strict";
+import { collect } from "../../storage/es2024.ts";
 import { agents, logged, withAgentFleet } from "../agent_fleet.ts";
 import type { ConformanceCase } from "../case.ts";
-import { collect } from "../steps.ts";
 
 const ADA = { id: { type: "writer", instance: "ada" } };
 

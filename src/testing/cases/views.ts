@@ -1,12 +1,12 @@
 /** Cases: queues can be counted, listed and looked into. @module */
 
 import assert from "node:assert/strict";
+import { collect } from "../../storage/es2024.ts";
 import type { Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
 import {
   claim,
   claimOne,
-  collect,
   commit,
   commitMany,
   counts,
