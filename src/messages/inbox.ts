@@ -6,6 +6,7 @@ import { BackendUnavailableError, OutcomeUnknownError, tellSafely } from "../err
 import { observeReceive } from "../observability/messaging_telemetry.ts";
 import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
+import { endListening } from "../storage/listeners.ts";
 import { decodeMessage } from "./envelope.ts";
 
 /** However quiet it is, the queue is looked at this often: a wake-up is a hint and may be lost. */
@@ -87,12 +88,7 @@ export class Inbox {
   async close(): Promise<void> {
     const listening = this.#listening;
     this.#listening = null;
-    try {
-      const unlisten = await listening;
-      await unlisten?.();
-    } catch {
-      // Where listening failed or the backend has gone, there is nothing to stop.
-    }
+    await endListening(listening);
   }
 
   /** Claims; when there is nothing, listens before it looks a last time, so that no message slips between. */

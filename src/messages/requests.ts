@@ -5,6 +5,7 @@ import { RequestFailedError, RequestTimeoutError } from "../errors.ts";
 import { randomId } from "../ids.ts";
 import type { Batch, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
+import { endListening } from "../storage/listeners.ts";
 import { decodeMessage, encodeMessage, type MessageKeys } from "./envelope.ts";
 import { isOutage } from "./inbox.ts";
 import type { AgentMessage } from "./model.ts";
@@ -98,12 +99,7 @@ export class Requests {
     this.#cancelFloor = null;
     const listening = this.#listening;
     this.#listening = null;
-    try {
-      const unlisten = await listening;
-      await unlisten?.();
-    } catch {
-      // Where listening failed or the backend has gone, there is nothing to stop.
-    }
+    await endListening(listening);
   }
 
   #onFloor(): void {

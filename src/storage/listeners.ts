@@ -56,3 +56,13 @@ export class Listeners {
     this.#byTopic.clear();
   }
 }
+
+/** Stops listening, where anybody has begun to: where that failed or the backend has gone, there is nothing to stop. */
+export async function endListening(listening: Promise<Unlisten> | null): Promise<void> {
+  try {
+    const unlisten = await listening;
+    await unlisten?.();
+  } catch {
+    // It has ended already.
+  }
+}
