@@ -1,6 +1,6 @@
 /** The registry among ten real processes, one of which is killed, on engines that processes share. @module */
 
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 import { testFleet } from "./fleet.ts";
 
 for (const scheme of ["kv", "sqlite"]) {
@@ -14,11 +14,9 @@ for (const scheme of ["kv", "sqlite"]) {
   });
 }
 
-Deno.test({
-  name: "registry: of 200 agents in 10 processes, those of a killed one leave in time and come back, on redis",
-  ignore: redisProgram === null, // it has said why
-  fn: async () => {
-    await using server = await RedisServer.start();
+redisTest(
+  "registry: of 200 agents in 10 processes, those of a killed one leave in time and come back, on redis",
+  async (server) => {
     await testFleet(server.url);
   },
-});
+);

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { postgresPrograms, PostgresServer } from "../servers/postgres.ts";
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 import { type ChaosEvent, LEASE_MS, RETRY_ATTEMPTS } from "./chaos.ts";
 import { type ChaosRules, checkChaos } from "./checker.ts";
 import { runChaos } from "./run.ts";
@@ -33,13 +33,8 @@ Deno.test("sqlite: G1 nothing is lost when workers are killed 50 times", () =>
 
 Deno.test("deno-kv: G1 nothing is lost when workers are killed 50 times", () => runOn((path) => `kv:${path}/chaos.kv`));
 
-Deno.test({
-  name: "redis: G1 nothing is lost when workers are killed 50 times",
-  ignore: redisProgram === null, // where no server can be installed
-  fn: async () => {
-    await using server = await RedisServer.start();
-    await runOn(() => server.url);
-  },
+redisTest("redis: G1 nothing is lost when workers are killed 50 times", async (server) => {
+  await runOn(() => server.url);
 });
 
 Deno.test({

@@ -1,6 +1,6 @@
 /** The circuit breaker among real processes, some of which are killed, on engines that processes share. @module */
 
-import { redisProgram, RedisServer } from "../servers/redis.ts";
+import { redisTest } from "../servers/redis.ts";
 import { testBreakerFleet } from "./fleet.ts";
 
 for (const scheme of ["kv", "sqlite"]) {
@@ -14,11 +14,9 @@ for (const scheme of ["kv", "sqlite"]) {
   });
 }
 
-Deno.test({
-  name: "breaker: 20 processes on one Redis trip and recover 100 times with 30 % of the probes killed",
-  ignore: redisProgram === null, // it has said why
-  fn: async () => {
-    await using server = await RedisServer.start();
+redisTest(
+  "breaker: 20 processes on one Redis trip and recover 100 times with 30 % of the probes killed",
+  async (server) => {
     await testBreakerFleet(server.url, { processes: 20, cycles: 100, deaths: 0.3 });
   },
-});
+);
