@@ -28,6 +28,7 @@ import type { Key } from "../../src/storage/key.ts";
 import { combineTraits } from "./traits.ts";
 import { cursorFor, FallbackMarks, withCursorOf } from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
+import { heldBack } from "./moving.ts";
 import { FALLBACK_OPTIONS, type FallbackOptions } from "./options.ts";
 import { type FallbackChange, Switch } from "./switch.ts";
 
@@ -128,7 +129,7 @@ export class FallbackBackend implements StorageBackend {
   async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
     return await this.#readQueue(
       () => this.#primary.claim(queue, options),
-      async () => (await this.#fallback.claim(queue, options)).map((delivery) => this.#marks.delivery(delivery)),
+      async () => (await this.#journal.claim(queue, options)).map((delivery) => this.#marks.delivery(delivery)),
     );
   }
 
@@ -201,7 +202,9 @@ export class FallbackBackend implements StorageBackend {
       !batch.operations.some((operation) => "token" in operation);
     if (!isRepeatable) throw error;
     this.#switch.leavePrimary(error);
-    const result = await this.#commitToFallback(batch).catch(() => null);
+    // The primary may serve what was sent already: the fallback keeps it, and does not serve it too.
+    const again = { ...batch, operations: batch.operations.map(heldBack) };
+    const result = await this.#commitToFallback(again).catch(() => null);
     if (!result?.committed) throw error; // that the fallback has refused it says nothing about the primary
     return result;
   }
@@ -210,6 +213,7 @@ export class FallbackBackend implements StorageBackend {
     if (!this.#queuesToo && batch.operations.some((operation) => "queue" in operation)) {
       throw this.#unavailable("use a queue");
     }
+    await this.#journal.prepare();
     return await this.#journal.commit(this.#marks.unmark(batch));
   }
 
@@ -223,6 +227,7 @@ export class FallbackBackend implements StorageBackend {
           this.#switch.leavePrimary(error);
         }
       }
+      await this.#journal.prepare();
       return await fromFallback();
     });
   }

@@ -4,15 +4,18 @@ import type { Clock } from "../../src/clock.ts";
 import { JournalFullError } from "../../src/errors.ts";
 import type {
   Batch,
+  ClaimOptions,
   CommitResult,
+  Delivery,
   Entry,
   ListOptions,
   Operation,
   OperationResult,
   StorageBackend,
+  StoredMessage,
 } from "../../src/storage/backend.ts";
 import { prepareBatch } from "../../src/storage/batch.ts";
-import type { Key } from "../../src/storage/key.ts";
+import { encodeKey, type Key } from "../../src/storage/key.ts";
 import { valueEncoder } from "../../src/storage/value_text.ts";
 import type { CheckedBatch } from "./fallback_marks.ts";
 import {
@@ -26,7 +29,7 @@ import {
   withoutMarks,
 } from "./journal_marks.ts";
 import { MarkBook } from "./mark_book.ts";
-import { messagesIn } from "./moving.ts";
+import { holdBack, messagesIn } from "./moving.ts";
 import { clean, replay, type ReplayParts } from "./replay.ts";
 
 /** Writes to a fallback so that it can be brought to the primary, and does that: as durable as the fallback is. */
@@ -37,6 +40,11 @@ export class Journal {
   readonly #maxEntries: number;
   readonly #clock: Clock;
   #messages = 0;
+  /** Whether some of what was brought to the primary is there still, and that may have newer ones by now. */
+  #isOutdated = false;
+  #cleaning: Promise<void> | null = null;
+  /** Those that may have arrived at the primary, and cannot be held before they are due. */
+  readonly #inDoubt = new Set<string>();
 
   /** What an earlier process left is read by `load`. */
   constructor(primary: StorageBackend, fallback: StorageBackend, maxEntries: number, clock: Clock) {
@@ -55,6 +63,7 @@ export class Journal {
   /** Reads what an earlier process left, before anything else. */
   async load(): Promise<void> {
     await this.#book.load();
+    this.outdate(); // nobody knows whether the primary served since it was brought
     await this.#countMessages();
   }
 
@@ -69,13 +78,34 @@ export class Journal {
   }
 
   /** Removes from the fallback, which does not serve any more, the records that were brought to the primary. */
-  clean(signal: AbortSignal): Promise<void> {
-    return clean(this.#parts, signal);
+  clean(signal?: AbortSignal): Promise<void> {
+    return this.#cleaning ??= clean(this.#parts, signal).then(() => {
+      this.#isOutdated &&= this.#hasBrought;
+    }).finally(() => this.#cleaning = null);
+  }
+
+  /** The primary begins to serve, or ends to: it may have newer ones of what was brought to it. */
+  outdate(): void {
+    this.#isOutdated ||= this.#hasBrought;
+  }
+
+  /** Takes away what must not be found in the fallback any more. To be called before the fallback is used. */
+  async prepare(): Promise<void> {
+    if (this.#isOutdated) await this.clean();
   }
 
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
   commit(batch: CheckedBatch): Promise<CommitResult> {
     return this.#book.inTurn(() => this.#commit(batch));
+  }
+
+  /** Leases messages from the fallback, but none that may have arrived at the primary. */
+  async claim(queue: Key, options: ClaimOptions): Promise<Delivery[]> {
+    const deliveries = await this.#fallback.claim(queue, options);
+    if (this.#inDoubt.size === 0) return deliveries;
+    const inDoubt = deliveries.filter((delivery) => this.#inDoubt.has(placeOf(delivery)));
+    await holdBack(this.#fallback, inDoubt);
+    return deliveries.filter((delivery) => !inDoubt.includes(delivery));
   }
 
   /** The fallback's records below a prefix, without the marks. */
@@ -95,8 +125,13 @@ export class Journal {
     return this.#book.inTurn(() => this.#clear(prefix));
   }
 
+  get #hasBrought(): boolean {
+    return this.#book.of("brought").length > 0;
+  }
+
   get #parts(): ReplayParts {
-    return { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock };
+    const onDoubt = (message: StoredMessage) => void this.#inDoubt.add(placeOf(message));
+    return { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock, onDoubt };
   }
 
   async #commit(batch: CheckedBatch): Promise<CommitResult> {
@@ -196,5 +231,10 @@ export class Journal {
     let messages = 0;
     for (const { target } of this.#book.of("queue")) messages += await messagesIn(this.#fallback, target);
     this.#messages = messages;
+    if (messages === 0) this.#inDoubt.clear();
   }
+}
+
+function placeOf({ queue, id }: Pick<StoredMessage, "queue" | "id">): string {
+  return encodeKey([...queue, id]);
 }

@@ -43,6 +43,11 @@ export class MarkBook {
     return marks.sort((a, b) => numberOf(a) - numberOf(b));
   }
 
+  /** Whether a mark is there still, of whichever kind by now. */
+  has(mark: Mark): boolean {
+    return this.#marks.get(nameOf(mark))?.markKey[1] === mark.markKey[1];
+  }
+
   /** Whether a prefix of a key is marked as cleared. */
   isToBeCleared(key: Key): boolean {
     return key.some((_, length) => this.#marks.has(markName("cleared", key.slice(0, length))));

@@ -1,13 +1,23 @@
 /** Moves messages from one backend to another, each accepted there before it is gone here. @module */
 
 import { OutcomeUnknownError } from "../../src/errors.ts";
-import type { Delivery, EnqueueOperation, Lease, StorageBackend, StoredMessage } from "../../src/storage/backend.ts";
+import type {
+  Delivery,
+  EnqueueOperation,
+  Lease,
+  Operation,
+  StorageBackend,
+  StoredMessage,
+} from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { collect } from "../../src/storage/es2024.ts";
 
-// What a process held that was killed while it moved it comes into the line again after this time, and so does what may
-// have arrived, or not.
-const MOVE_LEASE_MS = 60_000;
+const YEAR_MS = 365.25 * 24 * 3_600_000;
+
+// So long nobody gets from `from` what may have arrived at `to`, where somebody may have it: until `to` tells. No worker
+// leases for so long, and no sender delays for so long, so that it can be told from what they do: by the next process too.
+const HELD_MS = 90 * YEAR_MS;
+const LONGEST_OF_CALLERS_MS = 80 * YEAR_MS;
 
 /** So many go to the other backend in one batch: no engine takes fewer than Deno KV does on Node, ten. */
 export const SEND_BATCH = 10;
@@ -15,16 +25,32 @@ export const SEND_BATCH = 10;
 // A message keeps its id, so that one that was moved and not yet removed is not there twice: it is remembered so long.
 const DEDUPE_MS = 300_000;
 
-/** Moves what is due, and the dead as ready ones with all their attempts: each is held while it is on its way. */
-export async function moveReady(from: StorageBackend, to: StorageBackend, queue: Key): Promise<void> {
-  for await (const { id } of from.messages(queue, "dead")) {
-    await from.commit({ operations: [{ type: "redrive", queue, id }] });
+/** The same write, whose message nobody gets from here before `moveReady` has moved it. */
+export function heldBack(operation: Operation): Operation {
+  if (operation.type !== "enqueue") return operation;
+  return { ...operation, delayMs: HELD_MS + (operation.delayMs ?? 0) };
+}
+
+/** Keeps deliveries from being served again, for as long as it takes to move them. */
+export async function holdBack(from: StorageBackend, deliveries: readonly Delivery[]): Promise<void> {
+  for (const delivery of deliveries) {
+    await from.commit({ operations: [{ type: "extend", leaseMs: HELD_MS, ...leaseOf(delivery) }] });
+  }
+}
+
+/** Moves what is held back, and what is due: each is held while it is on its way. `now` is the time of `from`. */
+export async function moveReady(from: StorageBackend, to: StorageBackend, queue: Key, now: number): Promise<void> {
+  for (const state of ["leased", "delayed"] as const) {
+    const held = (await collect(from.messages(queue, state))).filter(({ dueAtMs }) =>
+      dueAtMs - now > LONGEST_OF_CALLERS_MS
+    );
+    await moveListed(from, to, held, now + HELD_MS, () => {});
   }
   while (true) {
-    const deliveries = await from.claim(queue, { leaseMs: MOVE_LEASE_MS, limit: SEND_BATCH });
+    const deliveries = await from.claim(queue, { leaseMs: HELD_MS, limit: SEND_BATCH });
     if (deliveries.length === 0) return;
     try {
-      await send(to, queue, deliveries, () => 0);
+      await send(to, deliveries, () => 0);
     } catch (error) {
       // What may have arrived is held on: served here too, it would be handled twice.
       if (!(error instanceof OutcomeUnknownError)) await giveBack(from, deliveries);
@@ -37,27 +63,49 @@ export async function moveReady(from: StorageBackend, to: StorageBackend, queue:
 }
 
 /**
- * Moves what is not due yet, while nobody else may use the queue: it cannot be held, and would be served when it becomes due
- * on its way. `now` is the time of `from`.
+ * Moves what is not due yet, and the dead as ready ones with all their attempts, while nobody else may use the queue: they
+ * cannot be held. `now` is the time of `from`. Tells of those that may have arrived: they must not be served here.
  */
-export async function moveDelayed(from: StorageBackend, to: StorageBackend, queue: Key, now: number): Promise<void> {
-  const delayed = await collect(from.messages(queue, "delayed"));
+export async function moveRest(
+  from: StorageBackend,
+  to: StorageBackend,
+  queue: Key,
+  now: number,
+  onDoubt: (message: StoredMessage) => void,
+): Promise<void> {
+  for (const state of ["delayed", "dead"] as const) {
+    await moveListed(from, to, await collect(from.messages(queue, state)), now, onDoubt);
+  }
+}
+
+/** Moves messages that nobody is served meanwhile. Those that are due at `now` are ready. */
+async function moveListed(
+  from: StorageBackend,
+  to: StorageBackend,
+  messages: readonly StoredMessage[],
+  now: number,
+  onDoubt: (message: StoredMessage) => void,
+): Promise<void> {
   const size = Math.min(from.traits.maxBatchSize, to.traits.maxBatchSize);
-  for (let start = 0; start < delayed.length; start += size) {
-    const part = delayed.slice(start, start + size);
-    await send(to, queue, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
-    await from.commit({ operations: part.map(({ id }) => ({ type: "purge", queue, id })) });
+  for (let start = 0; start < messages.length; start += size) {
+    const part = messages.slice(start, start + size);
+    try {
+      await send(to, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
+    } catch (error) {
+      if (error instanceof OutcomeUnknownError) { for (const message of part) onDoubt(message); }
+      throw error;
+    }
+    await from.commit({ operations: part.map(({ queue, id }) => ({ type: "purge", queue, id })) });
   }
 }
 
 async function send<Message extends Delivery | StoredMessage>(
   to: StorageBackend,
-  queue: Key,
   messages: readonly Message[],
   delayMs: (message: Message) => number,
 ): Promise<void> {
   const operations = messages.map((message): EnqueueOperation => {
-    const { id, value, priority, maxAttempts } = message;
+    const { queue, id, value, priority, maxAttempts } = message;
     return {
       type: "enqueue",
       queue,

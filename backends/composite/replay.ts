@@ -1,10 +1,17 @@
 /** Brings to the primary what is marked in the fallback. @module */
 
 import type { Clock } from "../../src/clock.ts";
-import type { Check, Entry, Operation, SetOperation, StorageBackend } from "../../src/storage/backend.ts";
+import type {
+  Check,
+  Entry,
+  Operation,
+  SetOperation,
+  StorageBackend,
+  StoredMessage,
+} from "../../src/storage/backend.ts";
 import { type Mark, readMark, toOperation } from "./journal_marks.ts";
 import type { MarkBook } from "./mark_book.ts";
-import { messagesIn, moveDelayed, moveReady, SEND_BATCH } from "./moving.ts";
+import { messagesIn, moveReady, moveRest, SEND_BATCH } from "./moving.ts";
 
 /** What a replay works with. */
 export interface ReplayParts {
@@ -12,6 +19,8 @@ export interface ReplayParts {
   readonly fallback: StorageBackend;
   readonly book: MarkBook;
   readonly clock: Clock;
+  /** Told of a message that may have arrived at the primary, and may still be served by the fallback. */
+  readonly onDoubt: (message: StoredMessage) => void;
 }
 
 // Two checks, and the deletions of a record and of its mark.
@@ -22,11 +31,11 @@ const BATCHES = 10;
 
 /**
  * Brings over cleared prefixes first, then the records as they are now, then the messages: all of them where no calls go to
- * the fallback meanwhile, as `isAlone` says, else those that are due. Records stay in the fallback until `clean`; messages leave
+ * the fallback meanwhile, as `isAlone` says, else those that can be held. Records stay in the fallback until `clean`; messages leave
  * it. Those that are leased from the fallback stay until they are settled.
  */
 export async function replay(parts: ReplayParts, isAlone: boolean, signal: AbortSignal): Promise<void> {
-  const { primary, fallback, book, clock } = parts;
+  const { primary, fallback, book, clock, onDoubt } = parts;
   const [prefixes, records, queues] = [book.of("cleared"), book.of("record", "announced"), book.of("queue")];
   for (const mark of prefixes) {
     signal.throwIfAborted();
@@ -45,8 +54,8 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
   }
   for (const mark of queues) {
     signal.throwIfAborted();
-    await moveReady(fallback, primary, mark.target);
-    if (isAlone) await moveDelayed(fallback, primary, mark.target, clock.now());
+    await moveReady(fallback, primary, mark.target, clock.now());
+    if (isAlone) await moveRest(fallback, primary, mark.target, clock.now(), onDoubt);
     await book.inTurn(async () => {
       if (await messagesIn(fallback, mark.target) === 0) await book.remove([mark]);
     });
@@ -54,10 +63,10 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
 }
 
 /** Removes from the fallback, which does not serve any more, what was brought to the primary. */
-export async function clean(parts: ReplayParts, signal: AbortSignal): Promise<void> {
+export async function clean(parts: ReplayParts, signal?: AbortSignal): Promise<void> {
   const marks = parts.book.of("brought");
   for (let from = 0; from < marks.length; from += SEND_BATCH * BATCHES) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     await settle(parts, await readMarked(parts, marks.slice(from, from + SEND_BATCH * BATCHES)), remove);
   }
 }
@@ -110,8 +119,9 @@ async function settle(
 ): Promise<void> {
   const size = Math.floor(fallback.traits.maxBatchSize / MOST_A_RECORD);
   for (let from = 0; from < records.length; from += size) {
-    const part = records.slice(from, from + size);
     await book.inTurn(async () => {
+      // Another one may have taken a mark away since it was read, and what is there now has a mark of its own.
+      const part = records.slice(from, from + size).filter(({ mark }) => book.has(mark));
       if (await step(book, part)) return;
       for (const record of part) await step(book, [record]);
     });

@@ -168,6 +168,7 @@ export class Switch {
   }
 
   #change(serving: Serving, reason: string): void {
+    if ((serving === "primary") !== (this.#serving === "primary")) this.#parts.journal.outdate();
     this.#serving = serving;
     this.#sinceMs = this.#parts.clock.now();
     this.#reason = reason;

@@ -92,6 +92,31 @@ Deno.test("G7 atomic batches: a large one counts as done where only its last mar
   await backend.close();
 });
 
+Deno.test("what the primary has served since is not found in the fallback as it was, though that was away when it was to go", async () => {
+  for (const isNext of [false, true]) {
+    const { begin, backend: first, primary, fallback, stores, clock, comeBack } = open();
+    primary.isAway = true;
+    await commit(first, [record(["k"], "old"), record(["gone"], "old")]);
+    primary.isAway = false;
+    fallback.commitsLeft = 1; // what was brought is marked so, and stays
+    await primaryServes(first, clock);
+    await commit(first, [record(["k"], "new"), { type: "delete", key: ["gone"] }]);
+    if (isNext) await first.close();
+    fallback.commitsLeft = Infinity;
+    primary.isAway = true;
+    const backend = isNext ? begin() : first;
+    assertEquals(await backend.get([["k"], ["gone"]]), [null, null]);
+    assertEquals(await backend.count([]), 0);
+    const operations = Array.from({ length: 100 }, (_, n): Operation => ({ type: "delete", key: [`${n}`] }));
+    const checks = [{ key: ["x"], version: "none such" }];
+    await backend.commit({ checks, operations: [...operations.slice(2), { type: "delete", key: ["gone"] }] });
+    primary.isAway = false;
+    await comeBack(backend);
+    assertEquals((await stores.primary.get([["k"], ["gone"]])).map((entry) => entry?.value), ["new", undefined]);
+    await backend.close();
+  }
+});
+
 Deno.test("a primary that serves is not left for a fallback that fails with what is leased from it", async () => {
   const { backend, primary, fallback, clock } = open();
   primary.isAway = true;

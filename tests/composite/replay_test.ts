@@ -1,12 +1,13 @@
 /** What is brought to the primary by a process that is not alone. @module */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { newMark, toOperation } from "../../backends/composite/journal_marks.ts";
 import { MarkBook } from "../../backends/composite/mark_book.ts";
-import { replay } from "../../backends/composite/replay.ts";
+import { clean, replay } from "../../backends/composite/replay.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
-import type { SetOperation } from "../../src/storage/backend.ts";
+import type { SetOperation, StorageBackend } from "../../src/storage/backend.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { standIn } from "../storage/stand_in.ts";
 
 const put = (value: string): SetOperation => ({ type: "set", key: ["k"], value });
 
@@ -19,6 +20,26 @@ Deno.test("replay() brings no record that another process has brought since this
   await book.load();
   await fallback.commit({ operations: [toOperation({ ...mark, kind: "brought" })] });
   await primary.commit({ operations: [put("later, by whoever is back at the primary")] });
-  await replay({ primary, fallback, book, clock }, true, new AbortController().signal);
+  await replay({ primary, fallback, book, clock, onDoubt: () => {} }, true, new AbortController().signal);
   assertEquals((await primary.get([["k"]]))[0]?.value, "later, by whoever is back at the primary");
+});
+
+Deno.test("clean() takes nothing away that was written since another one took away what it was to", async () => {
+  const clock = new ManualClock();
+  const [primary, fallback] = [new MemoryBackend({ clock }), new MemoryBackend({ clock })];
+  const brought = newMark("brought", ["k"], 1);
+  await fallback.commit({ operations: [put("old"), toOperation(brought)] });
+  const book = new MarkBook(fallback);
+  await book.load();
+  const get: StorageBackend["get"] = async (keys) => {
+    // What another one has cleaned, and a write, come before this one has read what is there.
+    await book.remove([brought], [], [{ type: "delete", key: ["k"] }]);
+    const written = book.missing("record", ["k"]);
+    assert(written);
+    await book.commit({ operations: [put("new"), toOperation(written)] }, [written]);
+    return await fallback.get(keys);
+  };
+  await clean({ primary, fallback: standIn(fallback, { get }), book, clock, onDoubt: () => {} });
+  assertEquals((await fallback.get([["k"]]))[0]?.value, "new");
+  assertEquals(book.size, 1);
 });

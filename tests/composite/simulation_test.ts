@@ -159,7 +159,9 @@ async function simulate(seed: number): Promise<number> {
             const operations = [{ type: "ack", ...lease(delivery) } as const, record(["done", delivery.id], n)];
             const done = await commit({ operations });
             if (done !== false) ledger.handled.add(delivery.id);
-            if (done) ledger.done.add(delivery.id);
+            if (!done) continue;
+            assert(!ledger.done.has(delivery.id), `seed ${seed}: ${delivery.id} is handled twice`);
+            ledger.done.add(delivery.id);
           }
         } else {
           // Some records of its own are written or deleted, few or as many as go together, or all are cleared.
