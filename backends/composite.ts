@@ -91,8 +91,8 @@ export class CompositeBackend implements StorageBackend {
   /**
    * Makes a router over backends that are open.
    *
-   * @throws {TypeError | RangeError} When an option breaks its rule, two routes have the same prefix, one is empty, or a
-   * fallback is not its part's own.
+   * @throws {TypeError | RangeError} When an option breaks its rule, two routes have the same prefix, one is empty, or
+   * a fallback is not its part's own.
    */
   constructor(options: CompositeOptions) {
     requireOptions("CompositeBackend", options, COMPOSITE_OPTIONS);

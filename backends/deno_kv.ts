@@ -70,8 +70,9 @@ export interface DenoKvBackendOptions {
   /** Whether to be told of it besides, which a local file cannot do. @default {true, with `path` false} */
   readonly watch?: boolean;
   /**
-   * How many checks and operations a batch may have, as the traits tell: 10 to 100, which is what the engine checks in one
-   * atomic operation. @default {100, with `url` or `kv` and on Node 10, as `npm:@deno/kv` and servers of one's own take}
+   * How many checks and operations a batch may have, as the traits tell: 10 to 100, which is what the engine checks in
+   * one atomic operation.
+   * @default {100, with `url` or `kv` and on Node 10, as `npm:@deno/kv` and servers of one's own take}
    */
   readonly maxBatchSize?: number;
 }
@@ -102,13 +103,14 @@ const ADDED_A_SWEEP = 100;
  * whose keys and values come to more than one atomic takes (80 KiB and 800 KiB) is refused with a `RangeError`; values
  * that are longer than 64 KiB do not count here, as they are stored in pieces beforehand.
  *
- * `npm:@deno/kv` and servers of one's own take ten checks in one atomic where Deno takes a hundred, and a batch that has more
- * checks, records and messages than that is refused there with a `RangeError`: `traits.maxBatchSize` says what fits.
+ * `npm:@deno/kv` and servers of one's own take ten checks in one atomic where Deno takes a hundred, and a batch that
+ * has more checks, records and messages than that is refused there with a `RangeError`: `traits.maxBatchSize` says what
+ * fits.
  *
- * Deno KV has no clock, so the injected one decides, and the clocks of all processes should agree: as far as they differ,
- * delays end early or late, and messages of different processes change places. An early redelivery is harmless, as the
- * older lease is lost by it. The `capacity` of a queue is exact within a process, and across processes up to what others
- * send during one round trip when it is more than 1,000 messages away.
+ * Deno KV has no clock, so the injected one decides, and the clocks of all processes should agree: as far as they
+ * differ, delays end early or late, and messages of different processes change places. An early redelivery is harmless,
+ * as the older lease is lost by it. The `capacity` of a queue is exact within a process, and across processes up to
+ * what others send during one round trip when it is more than 1,000 messages away.
  *
  * @example
  * ```ts

@@ -55,7 +55,8 @@ const SWEEP_COMMITS = 1024;
 
 /**
  * Records and queues in this process. Every method does its work before it returns its promise, so that calls never
- * interleave and a batch is atomic by nature; in a long chain of calls a promise now and then waits for timers and sockets.
+ * interleave and a batch is atomic by nature; in a long chain of calls a promise now and then waits for timers and
+ * sockets.
  *
  * @example
  * ```ts

@@ -81,7 +81,8 @@ async function openPostgres(_rest: string, url: string, { namespace }: OpenOptio
  * ```
  *
  * @throws {TypeError | RangeError} When it is no URL, or an option breaks its rule.
- * @throws {CoordinationError} `UNKNOWN_SCHEME`, `DRIVER_MISSING`, `BACKEND_UNAVAILABLE`; no message has the credentials.
+ * @throws {CoordinationError} `UNKNOWN_SCHEME`, `DRIVER_MISSING`, `BACKEND_UNAVAILABLE`; no message has the
+ * credentials.
  */
 export async function openBackend(url: string, options: OpenOptions = {}): Promise<StorageBackend> {
   requireOptions("openBackend()", options, OPTIONS);

@@ -171,11 +171,11 @@ export class PostgresBackend implements StorageBackend {
   /**
    * The same store, seen from within the caller's own open transaction: what is done with the returned backend happens
    * when that transaction commits, together with what else it does, and not at all when it does not. A batch that is
-   * refused leaves the transaction as it was. Until its end, the transaction keeps the queues locked that it has sent to
-   * or acknowledged in; others wait for it, so it should be short.
+   * refused leaves the transaction as it was. Until its end, the transaction keeps the queues locked that it has sent
+   * to or acknowledged in; others wait for it, so it should be short.
    *
-   * It is meant for READ COMMITTED, the server's default. A transaction that is isolated more does not see a queue that is
-   * made for it, and fails when others have written to its queues since it began; to do it all anew is right then.
+   * It is meant for READ COMMITTED, the server's default. A transaction that is isolated more does not see a queue that
+   * is made for it, and fails when others have written to its queues since it began; to do it all anew is right then.
    *
    * The returned backend cannot listen, and ends with the transaction; it need not be closed.
    *

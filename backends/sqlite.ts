@@ -78,17 +78,17 @@ interface Submitted {
 }
 
 /**
- * Records and queues in one file of SQLite, which any number of processes on one machine may use at once. It needs Deno,
- * Node 22.13 or newer, or a connection of the caller's.
+ * Records and queues in one file of SQLite, which any number of processes on one machine may use at once. It needs
+ * Deno, Node 22.13 or newer, or a connection of the caller's.
  *
  * Calls that are made at the same time go together in one transaction. A transaction that meets the lock of another
- * process waits for it without blocking, and fails with `BACKEND_UNAVAILABLE` after `busyTimeoutMs`; nothing has happened
- * then. The file is opened by the first call, which fails with `BACKEND_CORRUPT` or `BACKEND_SCHEMA_NEWER` when it is
- * damaged, holds something else or was written by a newer version.
+ * process waits for it without blocking, and fails with `BACKEND_UNAVAILABLE` after `busyTimeoutMs`; nothing has
+ * happened then. The file is opened by the first call, which fails with `BACKEND_CORRUPT` or `BACKEND_SCHEMA_NEWER`
+ * when it is damaged, holds something else or was written by a newer version.
  *
  * What is committed survives `kill -9` at any point: it is in the write-ahead log, in the care of the operating system.
- * Against a loss of power, see `synchronous`. The log needs a file system with shared memory, which network file systems
- * have not.
+ * Against a loss of power, see `synchronous`. The log needs a file system with shared memory, which network file
+ * systems have not.
  *
  * @example
  * ```ts
@@ -333,7 +333,8 @@ export class SqliteBackend implements StorageBackend {
     } catch (error) {
       if (submitted.length === 1 || !this.#handle.isOpen || isFateOfAll(error)) throw error;
     }
-    // What one of them met is not the others' fault: a disk may have no room for a message, and enough to acknowledge one.
+    // What one of them met is not the others' fault: a disk may have no room for a message, and enough to acknowledge
+    // one.
     const outcomes: (true | Error)[] = [];
     for (const each of submitted) {
       const outcome = this.#together([each]).then(() => true as const);

@@ -1,8 +1,8 @@
 /**
  * Whether the speed depends on how much is waiting: `deno run -A bench/backlog.ts [BACKEND...]`.
  *
- * Sends, receives and acknowledges with 100 round trips under way, into a mailbox where from 100 to 100,000 messages wait
- * all the time: a column for each backlog, in messages a second, and the last beside the first.
+ * Sends, receives and acknowledges with 100 round trips under way, into a mailbox where from 100 to 100,000 messages
+ * wait all the time: a column for each backlog, in messages a second, and the last beside the first.
  *
  * @module
  */

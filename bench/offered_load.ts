@@ -1,10 +1,11 @@
 /**
- * PostgreSQL under a constant load, whatever it makes of it: `deno run -A bench/offered_load.ts [--rate 2000] [--warm 10]
- * [--hold 0] [--after 0]`, seconds each.
+ * PostgreSQL under a constant load, whatever it makes of it:
+ * `deno run -A bench/offered_load.ts [--rate 2000] [--warm 10] [--hold 0] [--after 0]`, seconds each.
  *
  * One process sends and another one handles, as users have it: in one, what the sender does keeps the handlers waiting.
- * Prints for each five seconds how long messages took from the call that sent them to their handler, by the host's clock,
- * and the dead rows of the tables. During `hold`, an idle transaction keeps the server from cleaning up anything.
+ * Prints for each five seconds how long messages took from the call that sent them to their handler, by the host's
+ * clock, and the dead rows of the tables. During `hold`, an idle transaction keeps the server from cleaning up
+ * anything.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Ours and the peers' in turn: `deno task bench:peers [--json] [--quick] [--only PREFIX]`.
  *
- * Prints a table, or with `--json` a line for each comparison. `--quick` takes less than 50 seconds in all, once the peers
- * are installed, and leaves out what takes long to set up, unless `--only` asks for it: then more seconds are needed.
- * `--only` runs the comparisons whose names begin so. Figures count only beside one another: machines differ.
+ * Prints a table, or with `--json` a line for each comparison. `--quick` takes less than 50 seconds in all, once the
+ * peers are installed, and leaves out what takes long to set up, unless `--only` asks for it: then more seconds are
+ * needed. `--only` runs the comparisons whose names begin so. Figures count only beside one another: machines differ.
  *
  * @module
  */

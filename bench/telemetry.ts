@@ -1,8 +1,8 @@
 /**
  * What telemetry costs while nobody has registered a provider: `deno run -A bench/telemetry.ts`.
  *
- * Prints the processor time of a look for a provider, and for each kind of work that of a call and the share of the looks
- * that it makes: medians of rounds that take turns.
+ * Prints the processor time of a look for a provider, and for each kind of work that of a call and the share of the
+ * looks that it makes: medians of rounds that take turns.
  *
  * @module
  */

@@ -52,8 +52,9 @@ export function makeTexts(count: number, length = 50): string[] {
 }
 
 /**
- * Queries of one to four words that texts are made of, as often as there: each with a word that is no function word, and
- * half of the words beyond the first are function words in half of the queries, as in a question. Any run of four has all lengths.
+ * Queries of one to four words that texts are made of, as often as there: each with a word that is no function word,
+ * and half of the words beyond the first are function words in half of the queries, as in a question. Any run of four
+ * has all lengths.
  */
 export function makeQueries(): string[] {
   const random = randomNumbers(SEED + 1);

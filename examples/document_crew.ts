@@ -1,7 +1,7 @@
 /**
- * A crew of agents reads a document: a splitter cuts it into sections, readers look for what each section is about, and a
- * librarian keeps what they found. One SQLite file, two processes. One reader fails now and then, and the second process
- * is killed in the middle of its work; nothing is lost all the same.
+ * A crew of agents reads a document: a splitter cuts it into sections, readers look for what each section is about, and
+ * a librarian keeps what they found. One SQLite file, two processes. One reader fails now and then, and the second
+ * process is killed in the middle of its work; nothing is lost all the same.
  *
  *     deno task demo [FILE] [QUERY]
  *
@@ -252,7 +252,9 @@ async function keysBelow(backend: StorageBackend, prefix: Key): Promise<Set<stri
   return keys;
 }
 
-/** Cuts a text at its headings, and what is still long at line ends; and a line that is too long, wherever that falls. */
+/**
+ * Cuts a text at its headings, and what is still long at line ends; and a line that is too long, wherever that falls.
+ */
 function split(text: string): string[] {
   const sections: string[] = [];
   let section = "";

@@ -33,11 +33,11 @@ const OPTIONS: OptionNames<MemoryPrimitiveOptions> = {
 };
 
 /**
- * Context-aware memory for agents. It works at once, in this process; on a backend, all processes that use it share what
- * it holds, and a search finds the same, in the same order, wherever it is kept.
+ * Context-aware memory for agents. It works at once, in this process; on a backend, all processes that use it share
+ * what it holds, and a search finds the same, in the same order, wherever it is kept.
  *
- * A search ranks an index that each process keeps in step with the backend: it takes about 1.2 kB of memory for an entry
- * of 50 words, and the first search in a process reads all entries of the namespace.
+ * A search ranks an index that each process keeps in step with the backend: it takes about 1.2 kB of memory for an
+ * entry of 50 words, and the first search in a process reads all entries of the namespace.
  *
  * @example
  * ```ts

@@ -30,7 +30,8 @@ import {
 const ROOT = new URL("..", import.meta.url).pathname;
 const FOLDERS = ["src/", "backends/"];
 const LEFT_OUT = [
-  // What is here runs in full only against a backend that breaks its promises; tests/conformance/suite_test.ts has some.
+  // What is here runs in full only against a backend that breaks its promises; tests/conformance/suite_test.ts has
+  // some.
   "src/testing/",
   // Where no server can be installed, their tests are left out.
   ...(redisProgram === null ? ["backends/redis"] : []),

@@ -47,7 +47,9 @@ export function parseLcov(lcov: string): ReadonlyMap<string, Counts> {
   return files;
 }
 
-/** Judges the counts of a file. The default of `list[index] ?? literal` need not run, as it is there for the compiler. */
+/**
+ * Judges the counts of a file. The default of `list[index] ?? literal` need not run, as it is there for the compiler.
+ */
 export function judgeFile(path: string, text: string, { lines, branches }: Counts): FileCoverage {
   const excused = indexDefaultsByLine(text);
   const gaps: Gap[] = [...lines].filter(([, times]) => times === 0).map(([line]) => ({ line, kind: "line" }));

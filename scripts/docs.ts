@@ -1,8 +1,8 @@
 /**
  * Writes the parts of the documents that the sources decide: `deno task docs [--check]`.
  *
- * docs/API.md as a whole, and in docs/GUARANTEES.md the tests that bear the number of each promise. With `--check`, nothing
- * is written, and it exits with 1 when something would be.
+ * docs/API.md as a whole, and in docs/GUARANTEES.md the tests that bear the number of each promise. With `--check`,
+ * nothing is written, and it exits with 1 when something would be.
  *
  * @module
  */

@@ -3,10 +3,10 @@
  * [--embedder FILE] [--only MODE]`.
  *
  * `DIR` has `corpus.jsonl` (`id`, `text`, and optionally `session` and `order`, a number or a date; without it, lines
- * stand in their order), `queries.jsonl` (`id`, `text`) and `qrels.tsv` (query, document, grade; a grade above 0 counts as
- * relevant). Prints for each mode hit@1, recall@5, recall@10
- * and nDCG@10 by entry, and hit@1 and nDCG@5 by session; `--json` prints an object a line. `--embedder` names a module whose
- * default export is an `Embedder`, and adds the modes that need one.
+ * stand in their order), `queries.jsonl` (`id`, `text`) and `qrels.tsv` (query, document, grade; a grade above 0 counts
+ * as relevant). Prints for each mode hit@1, recall@5, recall@10 and nDCG@10 by entry, and hit@1 and nDCG@5 by session;
+ * `--json` prints an object a line. `--embedder` names a module whose default export is an `Embedder`, and adds the
+ * modes that need one.
  *
  * @module
  */

@@ -2,11 +2,11 @@
  * Moves what the Python original of this library has in Redis into any backend:
  * `deno task import:tta --from redis://... --to URL [--prefix ao] [--namespace NAME] [--dry-run] [--json]`.
  *
- * Messages in line, delayed, being worked on and dead, agents with their saved states, and open circuit breakers. Stop the
- * original before, and start receivers of the target after. It may be cut off and run again for 30 days, and moves
- * nothing twice; the source is left as it is. `--retry-attempts N` and `--open-ms N` are the settings of the original where
- * they were not its defaults, 3 and 60000. Exits with 0 when everything was moved, 1 when something was not, and 2 for
- * wrong arguments.
+ * Messages in line, delayed, being worked on and dead, agents with their saved states, and open circuit breakers. Stop
+ * the original before, and start receivers of the target after. It may be cut off and run again for 30 days, and moves
+ * nothing twice; the source is left as it is. `--retry-attempts N` and `--open-ms N` are the settings of the original
+ * where they were not its defaults, 3 and 60000. Exits with 0 when everything was moved, 1 when something was not, and
+ * 2 for wrong arguments.
  *
  * @module
  */

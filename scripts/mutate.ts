@@ -3,9 +3,9 @@
  *
  * Makes small faults in a copy of each file, one at a time, and runs the file's tests against it. A fault that they do
  * not notice has survived. Those that change nothing which could be noticed are explained, each, in
- * `scripts/mutate/survivors.json`; explanations of what is killed by now, or not there any more, are named. Exits with 0
- * when at least 95 % of the others are killed in each file, with 1 when not, and with 2 when the tests fail without any
- * fault or there is no such file.
+ * `scripts/mutate/survivors.json`; explanations of what is killed by now, or not there any more, are named. Exits with
+ * 0 when at least 95 % of the others are killed in each file, with 1 when not, and with 2 when the tests fail without
+ * any fault or there is no such file.
  *
  * @module
  */

@@ -57,7 +57,9 @@ export const PARTS: readonly string[] = [
 /** What one backend alone needs: whoever uses that backend installs it. */
 export const DRIVERS: readonly string[] = ["@deno/kv", "ioredis", "postgres"];
 
-/** What may be missing, at the versions that fit: the drivers, and whose providers are found once they are registered. */
+/**
+ * What may be missing, at the versions that fit: the drivers, and whose providers are found once they are registered.
+ */
 const PEERS = [...DRIVERS, "@opentelemetry/api"].sort();
 const VERSIONS: Readonly<Record<string, string>> = config.imports;
 

@@ -3,8 +3,8 @@
 import ts from "typescript";
 
 /**
- * The default of `list[index] ?? name`, or of one with a literal, `null`, `[]` or `{}` in its place: it is there for the
- * compiler, which cannot know that the index is within the list.
+ * The default of `list[index] ?? name`, or of one with a literal, `null`, `[]` or `{}` in its place: it is there for
+ * the compiler, which cannot know that the index is within the list.
  */
 export function indexDefault(node: ts.Node): ts.Expression | undefined {
   if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.QuestionQuestionToken) return undefined;

@@ -1,10 +1,10 @@
 /**
  * Runs all that must hold, or the steps that are named: `deno run -A scripts/test.ts [STEP...]`.
  *
- * Every step runs, also when one before it failed, and how a failed one ended is said again at the end. The last line is
- * `N passed, N failed`, summed over the test runs; a step that failed without a failed test, such as the format check,
- * counts as one that failed. The step `coverage` judges what the steps before it ran; named without them, it runs those
- * tests itself.
+ * Every step runs, also when one before it failed, and how a failed one ended is said again at the end. The last line
+ * is `N passed, N failed`, summed over the test runs; a step that failed without a failed test, such as the format
+ * check, counts as one that failed. The step `coverage` judges what the steps before it ran; named without them, it
+ * runs those tests itself.
  *
  * @module
  */

@@ -72,12 +72,14 @@ export function requireWellFormed(field: string, value: unknown, minLength: numb
 /** Requires a value to be what an option must be, naming the field. */
 export type OptionCheck = (field: string, value: unknown) => void;
 
-/** All options of a type, each with its check, or `true` where it is checked by whoever uses it. None can be missing. */
+/**
+ * All options of a type, each with its check, or `true` where it is checked by whoever uses it. None can be missing.
+ */
 export type OptionNames<Options> = { readonly [Name in keyof Options]-?: true | OptionCheck };
 
 /**
- * Requires an object with no other options than these, each as its check wants it: one that is misspelt would do nothing,
- * and say nothing.
+ * Requires an object with no other options than these, each as its check wants it: one that is misspelt would do
+ * nothing, and say nothing.
  *
  * @throws {TypeError} When it is no object, has another one, or one that is not as it must be.
  */

@@ -25,7 +25,8 @@ let lastMs = NaN;
 
 /**
  * A message id: the time in milliseconds, then 84 random bits; 22 URL-safe characters. Ids of about the same time stand
- * together in an ordered index: with random ones, SQLite writes 2.7 pages a message and sends at two thirds of the speed.
+ * together in an ordered index: with random ones, SQLite writes 2.7 pages a message and sends at two thirds of the
+ * speed.
  */
 export function messageId(nowMs: number): string {
   const ms = Math.floor(nowMs);

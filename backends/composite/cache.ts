@@ -33,8 +33,8 @@ interface Cached {
 const MAX_KEPT_LENGTH = 65_536;
 
 /**
- * Caches `get`. Writes through this cache take effect at once, and tell the caches of other processes to forget what they
- * have: they read the new value within the child's `wakeWithinMs`, and within `maxAgeMs` when that hint is lost.
+ * Caches `get`. Writes through this cache take effect at once, and tell the caches of other processes to forget what
+ * they have: they read the new value within the child's `wakeWithinMs`, and within `maxAgeMs` when that hint is lost.
  */
 export class CachedBackend implements StorageBackend {
   readonly name: string;

@@ -99,7 +99,10 @@ export class FallbackBackend implements StorageBackend {
     return this.#read(() => this.#primary.clear(prefix), () => this.#journal.clear(prefix));
   }
 
-  /** A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of serving. */
+  /**
+   * A cursor of one backend means nothing to the other: whoever reads begins from the start after each change of
+   * serving.
+   */
   async changes(parent: Key, after?: string): Promise<Changes> {
     const cursor = requireCursor(after) ?? "";
     return await this.#read(

@@ -149,9 +149,9 @@ export class Journal {
 
   /**
    * Commits what has no room for its marks. Those of records that are written come before it, as announced: whether the
-   * record is there tells what became of it. A deletion would leave no trace of itself. But where the fallback has no such
-   * record there is nothing to delete, and the mark takes its place in the batch; and one that is there was written once,
-   * so that its mark may say so beforehand.
+   * record is there tells what became of it. A deletion would leave no trace of itself. But where the fallback has no
+   * such record there is nothing to delete, and the mark takes its place in the batch; and one that is there was
+   * written once, so that its mark may say so beforehand.
    */
   async #commitLarge(batch: CheckedBatch, fresh: readonly Mark[]): Promise<CommitResult> {
     prepareBatch(batch, (value) => value); // nothing is announced of what is refused as a mistake

@@ -5,9 +5,9 @@ import type { JsonObject, JsonValue } from "../../src/storage/json.ts";
 import { encodeKey, type Key } from "../../src/storage/key.ts";
 
 /**
- * What is to be brought to the primary. A `record` was written or deleted; one that is `announced` perhaps not: it was marked
- * before the write itself, where both did not fit one batch, or the answer was lost. One that is `brought` is at the primary,
- * and stays in the fallback as long as that serves. `queue` holds messages, `cleared` is a prefix.
+ * What is to be brought to the primary. A `record` was written or deleted; one that is `announced` perhaps not: it was
+ * marked before the write itself, where both did not fit one batch, or the answer was lost. One that is `brought` is at
+ * the primary, and stays in the fallback as long as that serves. `queue` holds messages, `cleared` is a prefix.
  */
 export type MarkKind = "record" | "announced" | "brought" | "queue" | "cleared";
 
@@ -18,7 +18,9 @@ export interface Mark {
   readonly markKey: Key;
 }
 
-/** Where the marks stand: it sorts before every other first part, so that a listing of everything can begin behind it. */
+/**
+ * Where the marks stand: it sorts before every other first part, so that a listing of everything can begin behind it.
+ */
 export const RESERVED = "\u0000unsynchronised";
 
 /** Behind the last of the marks. */

@@ -16,13 +16,15 @@ import {
 } from "./journal_marks.ts";
 
 /**
- * Knows which marks there are. Whatever sets marks or takes them away has its turn: whether a write needs a mark is known
- * only once those before it are done.
+ * Knows which marks there are. Whatever sets marks or takes them away has its turn: whether a write needs a mark is
+ * known only once those before it are done.
  */
 export class MarkBook {
   readonly #fallback: StorageBackend;
   readonly #marks = new Map<string, Mark>();
-  /** Those of which nobody knows whether they stand in the fallback: an answer was lost. They are written again at need. */
+  /**
+   * Those of which nobody knows whether they stand in the fallback: an answer was lost. They are written again at need.
+   */
   readonly #unsure = new Set<string>();
   #sequence = 0;
   #turn: Promise<unknown> = Promise.resolve();

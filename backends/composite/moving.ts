@@ -14,8 +14,9 @@ import { collect } from "../../src/storage/es2024.ts";
 
 const YEAR_MS = 365.25 * 24 * 3_600_000;
 
-// So long nobody gets from `from` what may have arrived at `to`, where somebody may have it: until `to` tells. No worker
-// leases for so long, and no sender delays for so long, so that it can be told from what they do: by the next process too.
+// So long nobody gets from `from` what may have arrived at `to`, where somebody may have it: until `to` tells. No
+// worker leases for so long, and no sender delays for so long, so that it can be told from what they do: by the next
+// process too.
 const HELD_MS = 90 * YEAR_MS;
 const LONGEST_OF_CALLERS_MS = 80 * YEAR_MS;
 
@@ -63,8 +64,8 @@ export async function moveReady(from: StorageBackend, to: StorageBackend, queue:
 }
 
 /**
- * Moves what is not due yet, and the dead as ready ones with all their attempts, while nobody else may use the queue: they
- * cannot be held. `now` is the time of `from`. Tells of those that may have arrived: they must not be served here.
+ * Moves what is not due yet, and the dead as ready ones with all their attempts, while nobody else may use the queue:
+ * they cannot be held. `now` is the time of `from`. Tells of those that may have arrived: they must not be served here.
  */
 export async function moveRest(
   from: StorageBackend,

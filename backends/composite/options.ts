@@ -45,9 +45,9 @@ export interface CompositeOptions {
 /** How a fallback behaves. */
 export interface FallbackOptions {
   /**
-   * Serves while the primary is away. It belongs to this part of the keys in this process alone. What a durable one holds
-   * from an earlier process is brought to the primary first: calls wait for that, for 10 seconds at the most, and then
-   * fail with `BACKEND_UNAVAILABLE`.
+   * Serves while the primary is away. It belongs to this part of the keys in this process alone. What a durable one
+   * holds from an earlier process is brought to the primary first: calls wait for that, for 10 seconds at the most, and
+   * then fail with `BACKEND_UNAVAILABLE`.
    */
   readonly fallback: StorageBackend;
   /** Whether queues fall back too; else calls about queues fail at once while the primary is away. @default {false} */
@@ -60,7 +60,10 @@ export interface FallbackOptions {
 
 /** How long and how much is kept. */
 export interface CacheOptions {
-  /** The longest time for which a record may be read that was changed by another process, in milliseconds. @default {1000} */
+  /**
+   * The longest time for which a record may be read that was changed by another process, in
+   * milliseconds. @default {1000}
+   */
   readonly maxAgeMs?: number | undefined;
   /**
    * How many records are kept, the least recently used going first. One of more than 65,536 characters of JSON is read

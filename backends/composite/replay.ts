@@ -30,9 +30,9 @@ const MOST_A_RECORD = 4;
 const BATCHES = 10;
 
 /**
- * Brings over cleared prefixes first, then the records as they are now, then the messages: all of them where no calls go to
- * the fallback meanwhile, as `isAlone` says, else those that can be held. Records stay in the fallback until `clean`; messages leave
- * it. Those that are leased from the fallback stay until they are settled.
+ * Brings over cleared prefixes first, then the records as they are now, then the messages: all of them where no calls
+ * go to the fallback meanwhile, as `isAlone` says, else those that can be held. Records stay in the fallback until
+ * `clean`; messages leave it. Those that are leased from the fallback stay until they are settled.
  */
 export async function replay(parts: ReplayParts, isAlone: boolean, signal: AbortSignal): Promise<void> {
   const { primary, fallback, book, clock, onDoubt } = parts;

@@ -95,7 +95,9 @@ export class Switch {
     this.#return();
   }
 
-  /** Brings over what was just written to the fallback, though the primary serves, before anybody looks for it there. */
+  /**
+   * Brings over what was just written to the fallback, though the primary serves, before anybody looks for it there.
+   */
   async follow(): Promise<void> {
     try {
       await this.#atTheGate(() => this.#replayAll());

@@ -153,9 +153,9 @@ function applyToRecord(
 }
 
 /**
- * Notes a change of a tracked record for those who read the changes of its parent, and gives its number; `null` where there
- * is nothing to tell. All of a parent's changes are numbered one after the other, so that whoever numbers one checks that
- * nobody else has.
+ * Notes a change of a tracked record for those who read the changes of its parent, and gives its number; `null` where
+ * there is nothing to tell. All of a parent's changes are numbered one after the other, so that whoever numbers one
+ * checks that nobody else has.
  */
 function tellReaders(
   { view, draft, layout }: Applying,

@@ -73,7 +73,10 @@ export const MAX_PAGE = 1000;
 /** The most checks in one atomic operation. */
 export const MAX_CHECKS = 100;
 
-/** The most checks in one atomic operation of a client that does not take {@linkcode MAX_CHECKS}, such as `npm:@deno/kv`. */
+/**
+ * The most checks in one atomic operation of a client that does not take {@linkcode MAX_CHECKS}, such as
+ * `npm:@deno/kv`.
+ */
 export const FEWEST_CHECKS = 10;
 
 /** The most mutations in one atomic operation. */

@@ -50,8 +50,8 @@ export interface EngineOptions {
 }
 
 /**
- * Reads and commits on a client that is opened by the first of them. Deadlines are times of the system's clock, whatever
- * clock the backend was given: engines take real time.
+ * Reads and commits on a client that is opened by the first of them. Deadlines are times of the system's clock,
+ * whatever clock the backend was given: engines take real time.
  */
 export class Engine {
   readonly #options: EngineOptions;
@@ -235,7 +235,9 @@ function unavailable(attempt: "open" | "read from" | "commit to", error: unknown
   return isDamaged ? new BackendCorruptError(message, { cause }) : new BackendUnavailableError(message, { cause });
 }
 
-/** The error, or a copy where its text has an address with a password or a query: clients repeat what they were given. */
+/**
+ * The error, or a copy where its text has an address with a password or a query: clients repeat what they were given.
+ */
 function withoutSecrets(error: unknown): unknown {
   const text = errorText(error);
   const safe = text.replace(/(\w:\/\/)[^\s/]*@/g, "$1").replace(/(\w:\/\/[^\s?'")]*)\?[^\s'")]*/g, "$1");

@@ -17,8 +17,9 @@ export class Feeds {
   }
 
   /**
-   * Deletes feeds that have no change left, of some hundred at a time: deletions stay until the engine has taken them away.
-   * Whoever reads such a parent begins from the start. It is called after fewer new feeds were made than it looks at.
+   * Deletes feeds that have no change left, of some hundred at a time: deletions stay until the engine has taken them
+   * away. Whoever reads such a parent begins from the start. It is called after fewer new feeds were made than it looks
+   * at.
    */
   async sweep(): Promise<void> {
     const { engine, layout } = this.#parts;

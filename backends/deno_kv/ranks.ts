@@ -7,9 +7,10 @@ const COUNT_LENGTH = 9;
 const INSTANCE_LENGTH = 10;
 
 /**
- * Makes ranks that rise. A rank begins with the newest versionstamp that this instance has seen. Whoever reads a queue's
- * counter before it puts a message in line has seen the commits of all that were in line before, and ranks behind them,
- * in whichever process those were sent. The rest counts within the instance, and names it: no two ranks are equal.
+ * Makes ranks that rise. A rank begins with the newest versionstamp that this instance has seen. Whoever reads a
+ * queue's counter before it puts a message in line has seen the commits of all that were in line before, and ranks
+ * behind them, in whichever process those were sent. The rest counts within the instance, and names it: no two ranks
+ * are equal.
  */
 export class Ranks {
   readonly #instance = randomId().slice(0, INSTANCE_LENGTH);

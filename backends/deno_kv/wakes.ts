@@ -25,8 +25,8 @@ const BULLETIN_TOPICS = 16;
 const BULLETIN_KEPT_MS = 3_600_000;
 
 /**
- * Each process keeps one entry, its bulletin, with the topics that it woke last, and writes it in the same atomic as what
- * it wakes for; only this process writes it, so that nobody contends for it. The others read all bulletins every
+ * Each process keeps one entry, its bulletin, with the topics that it woke last, and writes it in the same atomic as
+ * what it wakes for; only this process writes it, so that nobody contends for it. The others read all bulletins every
  * `pollMs`, and at once where the engine pushes: then a key that all of them set, the bell, is watched.
  */
 export class Wakes {

@@ -57,7 +57,9 @@ export class IdSet {
 
 const [SEED = 0] = crypto.getRandomValues(new Int32Array(1));
 
-/** 32 bits that nobody can foresee, so that nobody can choose ids that meet; `null` where a character takes two bytes. */
+/**
+ * 32 bits that nobody can foresee, so that nobody can choose ids that meet; `null` where a character takes two bytes.
+ */
 function hashOf(id: string): number | null {
   let hash = SEED;
   let bits = 0;

@@ -240,8 +240,9 @@ export class Queue {
   }
 
   /**
-   * Each table of a map refers to the one that replaces it: once a table is old, all messages that are ever in the later
-   * ones are kept until a full collection. With a new map now and then, a whole round trip takes two thirds of the time.
+   * Each table of a map refers to the one that replaces it: once a table is old, all messages that are ever in the
+   * later ones are kept until a full collection. With a new map now and then, a whole round trip takes two thirds of
+   * the time.
    */
   #renew(): void {
     this.#messages = new Map(this.#messages);

@@ -35,7 +35,9 @@ const MAX_LOOKS = 5;
 /** The most messages of one statement; its deliveries are numbered within 1024. */
 const MAX_TOGETHER = 1000;
 
-/** One transaction moves so many messages that are due, and ends so many leases, for which all who use the queue wait. */
+/**
+ * One transaction moves so many messages that are due, and ends so many leases, for which all who use the queue wait.
+ */
 const MAX_SETTLED = 2000;
 
 /** The claims of one namespace. */
@@ -52,8 +54,8 @@ export class Claims {
   }
 
   /**
-   * Makes claims; those that are for the same queue and time are one statement. Resolves without those that have something
-   * to settle first, which may take long: others need not wait for them.
+   * Makes claims; those that are for the same queue and time are one statement. Resolves without those that have
+   * something to settle first, which may take long: others need not wait for them.
    */
   async run(calls: readonly ClaimCall[], deadlineMs: number): Promise<(Delivery[] | Promise<Delivery[]>)[]> {
     const outcomes: (Delivery[] | Promise<Delivery[]>)[] = calls.map(() => []);
@@ -188,7 +190,10 @@ export class Claims {
     }
   }
 
-  /** The number of a queue, and whether something is due in it: not by what is remembered, for it may have been made anew. */
+  /**
+   * The number of a queue, and whether something is due in it: not by what is remembered, for it may have been made
+   * anew.
+   */
   async #look(name: string): Promise<Row | undefined> {
     const { connection, statements, namespace, deadline } = this.#parts;
     const [row] = await connection.read(deadline(), (session) => session.query(statements.isDue, [namespace + name]));

@@ -26,7 +26,9 @@ export interface ConnectionParts {
   readonly schema: string;
   readonly statements: Statements;
   readonly open: () => Promise<Driver>;
-  /** For a transaction of the caller's: where the schema and queues are made, so that they are there for others at once. */
+  /**
+   * For a transaction of the caller's: where the schema and queues are made, so that they are there for others at once.
+   */
   readonly outer?: Connection | undefined;
 }
 
@@ -61,8 +63,9 @@ export class Connection {
   }
 
   /**
-   * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, where there
-   * is a connection for it: the caller's transactions may hold all. It waits for what others hold for `lockMs` at most.
+   * A transaction; `before` is made ahead of it, each time. What it does `outside` is there for others at once, where
+   * there is a connection for it: the caller's transactions may hold all. It waits for what others hold for `lockMs` at
+   * most.
    *
    * @throws {OutcomeUnknownError} When the answer to its commit was lost.
    */
@@ -162,8 +165,8 @@ export class Connection {
 }
 
 /**
- * How long a call may wait for what another transaction holds: it ends before the caller's time is over, and so the server
- * says that nothing has happened, and no connection is taken for one that does not answer.
+ * How long a call may wait for what another transaction holds: it ends before the caller's time is over, and so the
+ * server says that nothing has happened, and no connection is taken for one that does not answer.
  */
 export function lockLimitMs(deadlineMs: number): number {
   return Math.max(Math.floor((deadlineMs - monotonicMs(systemClock)) * LOCK_SHARE), 1);
@@ -194,7 +197,9 @@ function outsideOf(driver: Driver, outer: Connection): Session {
   };
 }
 
-/** Does something on another connection, or `here` where none is free in time; that it may be done twice does no harm. */
+/**
+ * Does something on another connection, or `here` where none is free in time; that it may be done twice does no harm.
+ */
 async function elsewhere<Result>(there: () => Promise<Result>, here: () => Promise<Result>): Promise<Result> {
   try {
     return await within(monotonicMs(systemClock) + OTHER_CONNECTION_MS, there);

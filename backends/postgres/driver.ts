@@ -22,7 +22,9 @@ export type Unlisten = () => Promise<void>;
 
 /** A client, whichever it is. */
 export interface Driver extends Session {
-  /** Whether it is a transaction of the caller's, in which nothing is set, repeated or waited for by a limit of ours. */
+  /**
+   * Whether it is a transaction of the caller's, in which nothing is set, repeated or waited for by a limit of ours.
+   */
   readonly isForeign: boolean;
   /** Does all of `work`, or nothing. */
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
@@ -125,7 +127,8 @@ export async function connect({ server, maxConnections, prepare, connectTimeoutM
       max_lifetime: null,
       onnotice: () => {},
       connection: { application_name: "agent-coordination" },
-      // Ours, so that they can be destroyed: by itself the client waits for the farewell of a server that does not answer.
+      // Ours, so that they can be destroyed: by itself the client waits for the farewell of a server that does not
+      // answer.
       socket: ({ host, port, path }: Address) => {
         // Nothing cancels an attempt that the client has put off for a while.
         if (state.isEnded) throw new Error("Cannot connect: the client has ended");
@@ -265,8 +268,9 @@ async function runOn(
 }
 
 /**
- * A transaction. Where its connection is lost, what runs in it never ends: else the client (postgres 3.4.9) would send a
- * rollback to that connection, which throws where nobody can catch it. It rejects as soon as the connection has closed.
+ * A transaction. Where its connection is lost, what runs in it never ends: else the client (postgres 3.4.9) would send
+ * a rollback to that connection, which throws where nobody can catch it. It rejects as soon as the connection has
+ * closed.
  */
 function begin<Result>(
   client: PostgresClient,
@@ -306,7 +310,7 @@ async function capture<Result>(run: (resolve: (result: Result) => void) => Promi
 
 function rowsOf(result: unknown): readonly Row[] {
   if (!Array.isArray(result)) throw new TypeError("Cannot use the client: it gave no rows");
-  // Where a query had given rows before it failed or its connection was lost, the client (postgres 3.4.9) leaves as many
-  // places empty in what the next one gives.
+  // Where a query had given rows before it failed or its connection was lost, the client (postgres 3.4.9) leaves as
+  // many places empty in what the next one gives.
   return result.length > 0 && !(0 in result) ? result.filter(() => true) : result;
 }

@@ -26,8 +26,8 @@ const SENT: CommitResult = { committed: true, results: [{ type: "enqueue", dupli
 const ACKNOWLEDGED: CommitResult = { committed: true, results: [{ type: "ack" }] };
 
 /**
- * Commits groups in which all goes well: ids are new, queues have room, leases hold. Where not, it leaves the batch alone.
- * One round trip instead of four; at 50 at once, measured by `deno task bench:peers --only "postgres send"`.
+ * Commits groups in which all goes well: ids are new, queues have room, leases hold. Where not, it leaves the batch
+ * alone. One round trip instead of four; at 50 at once, measured by `deno task bench:peers --only "postgres send"`.
  */
 export class Express {
   readonly #parts: CommitterParts & { readonly connection: Connection };

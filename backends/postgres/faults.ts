@@ -86,8 +86,8 @@ export function codeOf(error: unknown): string {
 }
 
 /**
- * A copy without what a client hangs on its errors: statements, parameters, and the addresses that it tried; and without the
- * name of the user, which the server repeats.
+ * A copy without what a client hangs on its errors: statements, parameters, and the addresses that it tried; and
+ * without the name of the user, which the server repeats.
  */
 function withoutSecrets(error: unknown): Error {
   const text = errorText(error);

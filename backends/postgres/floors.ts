@@ -7,8 +7,8 @@ import { PLACE } from "../../src/storage/place.ts";
 const PLACES = 12;
 
 /**
- * So often all of the line is looked at all the same: a claim that came to nothing, or a clock that was set back, may have
- * left something behind.
+ * So often all of the line is looked at all the same: a claim that came to nothing, or a clock that was set back, may
+ * have left something behind.
  */
 const WHOLE_EVERY_MS = 500;
 

@@ -60,8 +60,8 @@ type Outcome = OperationResult | "full" | "lease_lost";
 type QueueOperation = Extract<PreparedOperation<string>, { readonly queue: string }>;
 
 /**
- * The part of the store that a group of batches is about, locked and loaded. Batches are applied here one after the other,
- * each as a whole or not at all; what has changed is written back afterwards.
+ * The part of the store that a group of batches is about, locked and loaded. Batches are applied here one after the
+ * other, each as a whole or not at all; what has changed is written back afterwards.
  */
 export class Ledger {
   readonly nowMs: number;

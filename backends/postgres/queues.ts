@@ -27,8 +27,8 @@ export class QueueNumbers {
   }
 
   /**
-   * Looks up the queues that are not remembered, and makes, `outside`, those of `needed` that there are not. It waits for
-   * what others hold for `lockMs` at most; `null` leaves that to the transaction.
+   * Looks up the queues that are not remembered, and makes, `outside`, those of `needed` that there are not. It waits
+   * for what others hold for `lockMs` at most; `null` leaves that to the transaction.
    */
   async find(
     session: Session,

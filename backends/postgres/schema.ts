@@ -107,8 +107,8 @@ const MIGRATIONS: readonly Migration[] = [{
 }, {
   readableBy: 2,
   statements: [
-    // How often delayed messages have been put into the line of a queue, where they stand before others that came sooner:
-    // whoever remembers where the line begins looks at all of it again when that has changed.
+    // How often delayed messages have been put into the line of a queue, where they stand before others that came
+    // sooner: whoever remembers where the line begins looks at all of it again when that has changed.
     `CREATE TABLE ~.promotions (
       queue bigint PRIMARY KEY,
       count bigint NOT NULL
@@ -117,9 +117,9 @@ const MIGRATIONS: readonly Migration[] = [{
 }, {
   readableBy: 2,
   statements: [
-    // A prepared statement keeps its plan until the server has counted the rows anew, up to a minute; one from when there
-    // were hardly any reads all of those that came in since: among 30,000 messages, a claim took 45 ms and a send 40 times
-    // as long as it does with these rows, which are nobody's and always there.
+    // A prepared statement keeps its plan until the server has counted the rows anew, up to a minute; one from when
+    // there were hardly any reads all of those that came in since: among 30,000 messages, a claim took 45 ms and a send
+    // 40 times as long as it does with these rows, which are nobody's and always there.
     `INSERT INTO ~.messages
       (queue, num, sequence, due_at, enqueued_at, attempts, max_attempts, place, priority, token, id, value)
       SELECT -1 - n % 20, n, 0, 0, 0, 0, 1, n % 13, 0, '', n, repeat('-', 1500) FROM generate_series(1, 400) AS n`,

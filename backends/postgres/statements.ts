@@ -6,7 +6,8 @@ import { identifier } from "./text.ts";
 
 const CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::float8";
 
-// Asked once a statement: with the clock itself in a condition, which may tell another time for each row, no index is used.
+// Asked once a statement: with the clock itself in a condition, which may tell another time for each row, no index is
+// used.
 const NOW = `(SELECT ${CLOCK})`;
 
 /** All statements, for one schema. */
@@ -16,7 +17,8 @@ export type Statements = ReturnType<typeof statementsFor>;
 // deno-lint-ignore explicit-module-boundary-types -- the names of all statements, written once
 export function statementsFor(schemaName: string) {
   const schema = identifier(schemaName);
-  // A list as the answer of a query: of the parameter itself, the planner counts the items, and makes another plan each time.
+  // A list as the answer of a query: of the parameter itself, the planner counts the items, and makes another plan each
+  // time.
   const list = (parameter: number, type: string) => `(SELECT $${parameter}::text::${type}[])`;
   const at = (place: number) => `FROM ${schema}.messages WHERE queue = queues.num AND place = ${place}`;
   const countAt = (place: number) => `(SELECT count(*) ${at(place)})`;
@@ -115,9 +117,9 @@ export function statementsFor(schemaName: string) {
     notify: `
       SELECT pg_notify($1::text, $2::text)`,
 
-    // A group of single sends and acknowledgements. First the queues are locked, in order, and only then is it looked at the
-    // clock; ids that came in while it waited for that break the unique key. A queue in which an id is known or room is
-    // short is left alone. To plan it takes as long as to run it, for a few messages.
+    // A group of single sends and acknowledgements. First the queues are locked, in order, and only then is it looked
+    // at the clock; ids that came in while it waited for that break the unique key. A queue in which an id is known or
+    // room is short is left alone. To plan it takes as long as to run it, for a few messages.
     express: `
       WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', $18::text, true)),
       locked AS MATERIALIZED (
@@ -176,9 +178,9 @@ export function statementsFor(schemaName: string) {
           AND EXISTS (SELECT 1 FROM ${schema}.listeners, clock WHERE namespace = $1::text AND until > now)
           THEN pg_notify($2::text, $3::text) END AS told`,
 
-    // One statement and one round trip; where something is due, nothing is taken before it stands in line. $5 tells for each
-    // place before which due time there is nothing any more, as long as nothing was promoted since $6: else each claim
-    // looks at all rows that are dead, which an old transaction anywhere keeps from being cleaned up.
+    // One statement and one round trip; where something is due, nothing is taken before it stands in line. $5 tells for
+    // each place before which due time there is nothing any more, as long as nothing was promoted since $6: else each
+    // claim looks at all rows that are dead, which an old transaction anywhere keeps from being cleaned up.
     claim: `
       WITH clock AS MATERIALIZED (SELECT ${NOW} AS now),
       promotions AS MATERIALIZED (
@@ -319,8 +321,8 @@ export function statementsFor(schemaName: string) {
       )
       SELECT count(*) AS deleted, count(*) FILTER (WHERE live) AS live, (SELECT max(key) FROM page) AS last FROM gone`,
 
-    // What has changed behind a position, and of what kind it is: at one moment, lest the cleaning of deletions come between.
-    // Whoever began from the start at the change $4 need not be told of deletions before it.
+    // What has changed behind a position, and of what kind it is: at one moment, lest the cleaning of deletions come
+    // between. Whoever began from the start at the change $4 need not be told of deletions before it.
     changes: `
       WITH feed AS MATERIALIZED (
         SELECT num, sequence, num = $2::bigint AND $3::bigint <= sequence AND greatest($3::bigint, $4::bigint) >= floor

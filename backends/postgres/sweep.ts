@@ -12,7 +12,9 @@ const MAX_ROWS_A_STEP = 2000;
 const QUEUES_A_STEP = 500;
 const LIMIT_MS = 30_000;
 
-/** Takes away expired records, ids that need no more be remembered, old deletions, and queues and feeds that are empty. */
+/**
+ * Takes away expired records, ids that need no more be remembered, old deletions, and queues and feeds that are empty.
+ */
 export class Sweep {
   readonly #connection: Connection;
   readonly #statements: Statements;

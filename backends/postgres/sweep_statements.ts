@@ -3,8 +3,8 @@
 /** Makes them for a quoted schema; `now` is the server's time. Each takes away at most so many rows as it is told. */
 // deno-lint-ignore explicit-module-boundary-types -- the names of all statements, written once
 export function sweepStatements(schema: string, now: string) {
-  // Of a page of feeds or queues, those are deleted that hold nothing and were not used lately. One that is used meanwhile
-  // has another touched_at, which is looked at again once its row is locked.
+  // Of a page of feeds or queues, those are deleted that hold nothing and were not used lately. One that is used
+  // meanwhile has another touched_at, which is looked at again once its row is locked.
   const sweepEmpty = (owners: string, owner: string, held: readonly string[], also = "") => {
     const isEmpty = held.map((table) => `NOT EXISTS (SELECT 1 FROM ${schema}.${table} WHERE ${owner} = o.num)`);
     return `

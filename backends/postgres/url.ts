@@ -4,7 +4,10 @@
 export interface ServerUrl {
   /** What to call the server in logs: free of credentials and settings. */
   readonly name: string;
-  /** The server and who connects, as options of the client. A host that begins with a slash is a directory with a socket. */
+  /**
+   * The server and who connects, as options of the client. A host that begins with a slash is a directory with a
+   * socket.
+   */
   readonly place: Readonly<Record<string, string | readonly string[] | readonly number[]>>;
   /** A URL with the other settings, and nothing else. */
   readonly settings: string;

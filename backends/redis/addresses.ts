@@ -18,8 +18,8 @@ export interface Candidate {
 const MAX_LEARNED = 100;
 
 /**
- * A namespace lies on one server: the primary, or in a cluster the one that has its slot. Which one that is changes at a
- * failover. A server that is not it says who is, or at least who else there is.
+ * A namespace lies on one server: the primary, or in a cluster the one that has its slot. Which one that is changes at
+ * a failover. A server that is not it says who is, or at least who else there is.
  */
 export class Addresses {
   readonly #client: RedisClient | RedisClusterClient;

@@ -34,9 +34,9 @@ export class Engine {
   }
 
   /**
-   * Runs a script that must not be run again when its answer was lost, and not at all after the deadline: it would do what
-   * nobody waits for any more, such as leasing messages. A server that was paused would. So the script is told until when,
-   * by the engine's time, it is wanted; its first argument says that, its second how to wake listeners.
+   * Runs a script that must not be run again when its answer was lost, and not at all after the deadline: it would do
+   * what nobody waits for any more, such as leasing messages. A server that was paused would. So the script is told
+   * until when, by the engine's time, it is wanted; its first argument says that, its second how to wake listeners.
    */
   async write(script: Script, args: readonly string[], deadlineMs: number): Promise<Reply> {
     const all = [this.#root, "", "", ...args];

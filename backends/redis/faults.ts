@@ -8,8 +8,8 @@ export class LostError extends Error {
 }
 
 /**
- * What a server's refusal means: `elsewhere`, that another server is to be asked; `later`, this one in a moment; `final`,
- * that asking again is of no use. A refused script has changed nothing: all these come before its first write.
+ * What a server's refusal means: `elsewhere`, that another server is to be asked; `later`, this one in a moment;
+ * `final`, that asking again is of no use. A refused script has changed nothing: all these come before its first write.
  */
 export type Refusal = "elsewhere" | "later" | "final";
 
@@ -31,7 +31,10 @@ export function refusalOf(error: unknown): Refusal {
   return REFUSALS[codeOf(error)] ?? "final";
 }
 
-/** What a command failed with: the server's refusal as it is; for any reason of the client's own, that the connection is lost. */
+/**
+ * What a command failed with: the server's refusal as it is; for any reason of the client's own, that the connection is
+ * lost.
+ */
 export function orLost(error: unknown): unknown {
   const isRefusal = error instanceof Error && (error.name === "ReplyError" || codeOf(error) !== "");
   if (isRefusal || isUnsent(error) || error instanceof LostError) return error;
@@ -76,7 +79,10 @@ export function unavailable(name: string, error: unknown): BackendUnavailableErr
   return new BackendUnavailableError(`Cannot reach the backend "${name}": ${why}`, { cause });
 }
 
-/** A copy without the command that a client hangs on its errors, and without what a server repeats of it: both may show a password. */
+/**
+ * A copy without the command that a client hangs on its errors, and without what a server repeats of it: both may show
+ * a password.
+ */
 export function withoutSecrets(error: unknown): Error {
   const message = errorText(error);
   return new Error(message.replace(/,? with args beginning with.*$/s, "") || "the connection failed");

@@ -29,8 +29,9 @@ interface Waiting extends BagItem {
 }
 
 /**
- * A connection. Whatever waits on it fails with a {@linkcode LostError} as soon as it is lost, or when the client fails it
- * for a reason of its own: that may come before it tells that the connection has ended, and after the server has done it.
+ * A connection. Whatever waits on it fails with a {@linkcode LostError} as soon as it is lost, or when the client fails
+ * it for a reason of its own: that may come before it tells that the connection has ended, and after the server has
+ * done it.
  */
 export class Link {
   /** Resolves once the connection is lost or dropped. */
@@ -199,7 +200,10 @@ export class Link {
     void this.closed.then(cancel);
   }
 
-  /** One alarm for all who wait: it goes off once more after the last of them, since to set one for each would cost more. */
+  /**
+   * One alarm for all who wait: it goes off once more after the last of them, since to set one for each would cost
+   * more.
+   */
   #watch(deadlineMs: number): void {
     if (this.#alarm !== null && this.#alarm.atMs <= deadlineMs) return;
     this.#alarm?.cancel();

@@ -27,7 +27,8 @@ export async function* listMessages(
   const name = encodeKey(queue);
   let from = [kindOf(state)];
   const seen = new Set<string>();
-  // Where all changes places all the time, there would be more to read for ever: it ends when as much as twice all is read.
+  // Where all changes places all the time, there would be more to read for ever: it ends when as much as twice all is
+  // read.
   let unread = Infinity;
   while (limit > 0 && unread > 0) {
     const [kind = "", ...rest] = from;

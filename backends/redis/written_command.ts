@@ -8,8 +8,8 @@ export type CallScript = (sha: string, args: readonly string[]) => unknown;
 
 /**
  * How scripts are called on this connection: with a command that is text from the start, and let go of once it is sent.
- * ioredis takes four times as long for 500 messages. Where the class of the client's commands is not known, as that of a
- * caller's own client, scripts are called as everything else is.
+ * ioredis takes four times as long for 500 messages. Where the class of the client's commands is not known, as that of
+ * a caller's own client, scripts are called as everything else is.
  */
 export function scriptCaller(client: RedisConnection): CallScript {
   const { Command } = client;

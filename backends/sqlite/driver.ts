@@ -67,8 +67,8 @@ export function translate(error: unknown, name: string): unknown {
 }
 
 /**
- * Whether the file itself gives trouble, for which a connection may go on telling of it when all is well again: it stays
- * read-only when the file was so once, and keeps damaged pages in mind.
+ * Whether the file itself gives trouble, for which a connection may go on telling of it when all is well again: it
+ * stays read-only when the file was so once, and keeps damaged pages in mind.
  */
 export function isTroubleOfFile(error: unknown): boolean {
   const code = resultCode(error);

@@ -56,7 +56,10 @@ export class Handle {
     return this.#store;
   }
 
-  /** The engine failed: the next call opens the file again, which may be whole by then. A caller's connection is its own affair. */
+  /**
+   * The engine failed: the next call opens the file again, which may be whole by then. A caller's connection is its own
+   * affair.
+   */
   doubt(): void {
     this.#isDoubted = this.#options.owned;
   }

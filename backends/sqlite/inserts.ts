@@ -54,7 +54,8 @@ export class Inserts {
     const id = escapeText(operation.id);
     this.#waiting.push({ queue, operation, result, id, num, sequence: ++queue.sequence, now });
     this.#queues.move(queue, null, stateOf(operation));
-    // Without a window, or one too short to tell, only the message itself says that the same id behind it is a duplicate.
+    // Without a window, or one too short to tell, only the message itself says that the same id behind it is a
+    // duplicate.
     if (now + operation.dedupeMs <= now) this.flush();
     return result;
   }

@@ -113,7 +113,10 @@ export class Messages {
     return this.#inserts.knows(queue, id, now);
   }
 
-  /** Writes what was enqueued, before anything looks for it; tells how many messages that were since the transaction began. */
+  /**
+   * Writes what was enqueued, before anything looks for it; tells how many messages that were since the transaction
+   * began.
+   */
   flush(): number {
     return this.#inserts.flush();
   }

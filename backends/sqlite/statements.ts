@@ -115,9 +115,9 @@ export function insert(rows: number): string {
 }
 
 /**
- * Leases ten messages, each by its sequence, its secret and its number. To select the line and lease ten at a time takes
- * 4.6 µs a message in groups of 100; one at a time 5.3; one UPDATE ... RETURNING 4.9, but it gives all of them the same
- * secret, and in no order.
+ * Leases ten messages, each by its sequence, its secret and its number. To select the line and lease ten at a time
+ * takes 4.6 µs a message in groups of 100; one at a time 5.3; one UPDATE ... RETURNING 4.9, but it gives all of them
+ * the same secret, and in no order.
  */
 export const LEASE_TEN = `
     -- SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)

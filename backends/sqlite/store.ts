@@ -31,7 +31,8 @@ type ClaimCall = Extract<Call, { readonly type: "claim" }>;
 /** A topic whose listeners are to be woken, and how often they have been. */
 export type Wake = readonly [topic: string, wakes: number];
 
-// One transaction moves so many messages that are due or whose lease has expired: 4 or 18 ms, for which all others wait.
+// One transaction moves so many messages that are due or whose lease has expired: 4 or 18 ms, for which all others
+// wait.
 const MAX_SETTLED = 1000;
 
 /** The records and queues of one namespace, on a connection of their own. */

@@ -10,11 +10,17 @@ export interface Comparison {
   readonly better?: "higher" | "lower";
   readonly ours: Side;
   readonly peer: Side;
-  /** Which of the figures of a round, where its programs give several. Comparisons of the same two sides share their rounds. */
+  /**
+   * Which of the figures of a round, where its programs give several. Comparisons of the same two sides share their
+   * rounds.
+   */
   readonly figure?: string;
   /** Takes more than a few seconds to set up: a quick run leaves it out unless it is asked for. */
   readonly isLong?: boolean;
-  /** Starts a server that both sides use, and that is stopped after them; its URL is the second argument of the programs. */
+  /**
+   * Starts a server that both sides use, and that is stopped after them; its URL is the second argument of the
+   * programs.
+   */
   readonly startServer?: () => Promise<SharedServer>;
 }
 

@@ -9,9 +9,9 @@ import { type Comparison, inDeno, type Round } from "./comparison.ts";
 const FIGURES = ["get", "set", "set evict"] as const;
 
 /**
- * Both in this runtime, with 10,000 entries, used as often as they are old. Texts are the same work for both. Of objects ours
- * keeps and gives out copies, so that nobody's later changes reach the store: lru-cache is measured with the cheapest copies
- * that a caller can make, and without any.
+ * Both in this runtime, with 10,000 entries, used as often as they are old. Texts are the same work for both. Of
+ * objects ours keeps and gives out copies, so that nobody's later changes reach the store: lru-cache is measured with
+ * the cheapest copies that a caller can make, and without any.
  */
 export const comparisons: readonly Comparison[] = [
   ...beside("text", "", "lru-cache"),

@@ -9,8 +9,8 @@ import { serveRounds } from "./child.mjs";
 import { type Comparison, inDeno, inNode, type Side } from "./comparison.ts";
 
 /**
- * Both sides use one server as it is set up by default: every commit waits for the disk. What is served was sent before,
- * untimed. Both begin each round with empty tables.
+ * Both sides use one server as it is set up by default: every commit waits for the disk. What is served was sent
+ * before, untimed. Both begin each round with empty tables.
  */
 export const comparisons: readonly Comparison[] = [
   compare("send x50 vs pg-boss", "send x50", inNode("pg_boss.mjs", "send x50")),

@@ -70,7 +70,9 @@ export async function miniSearch(path: string): Promise<SearchEngine> {
   };
 }
 
-/** SQLite's full-text index by itself, with its Porter stemmer. It is not asked for stop-words, which it has no list of. */
+/**
+ * SQLite's full-text index by itself, with its Porter stemmer. It is not asked for stop-words, which it has no list of.
+ */
 export function fts5(path: string): Promise<SearchEngine> {
   const database = new DatabaseSync(path);
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");

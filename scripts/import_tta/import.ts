@@ -28,8 +28,8 @@ export interface ImportOptions {
 }
 
 /**
- * Imports, and may be called again after it was cut off anywhere: what was moved is marked in the step that moved it. One
- * mailbox at a time is in memory. Changes nothing in the source.
+ * Imports, and may be called again after it was cut off anywhere: what was moved is marked in the step that moved it.
+ * One mailbox at a time is in memory. Changes nothing in the source.
  *
  * @throws When the source or the target cannot be reached.
  */

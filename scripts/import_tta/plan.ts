@@ -45,7 +45,9 @@ export interface MailboxPlan {
   readonly counts: MailboxCounts;
 }
 
-/** Who comes first where one message lies in several places, as it does when the original was cut off between two steps. */
+/**
+ * Who comes first where one message lies in several places, as it does when the original was cut off between two steps.
+ */
 const PLACES = { reserved: 0, scheduled: 1, dead: 2, audit: 3 };
 
 /** Reads the messages of the mailbox with this name, and whose it is. */

@@ -40,8 +40,8 @@ export interface RecordsOptions {
 const BREAKER_RECORD_TTL_MS = 86_400_000;
 
 /**
- * Registers the agents that are registered there, with their saved states. They count as alive for one TTL, as they would
- * have there, unless their own processes register them.
+ * Registers the agents that are registered there, with their saved states. They count as alive for one TTL, as they
+ * would have there, unless their own processes register them.
  */
 export async function moveAgents(
   records: readonly SourceRecord[],

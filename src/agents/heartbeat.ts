@@ -35,8 +35,9 @@ export interface HeartbeatParts {
 }
 
 /**
- * Sends a heartbeat for a session and all of these agents, saves their states, and moves those into the session that are
- * not in it. It travels as one batch, and in another one for every 45 or so states that have changed: fewer where batches are small.
+ * Sends a heartbeat for a session and all of these agents, saves their states, and moves those into the session that
+ * are not in it. It travels as one batch, and in another one for every 45 or so states that have changed: fewer where
+ * batches are small.
  */
 export async function sendHeartbeat(
   parts: HeartbeatParts,
@@ -68,7 +69,10 @@ export async function exportStates(
   over.abort();
 }
 
-/** The agents of which something is to be written, as many together as fit a batch; the first has room for the heartbeat. */
+/**
+ * The agents of which something is to be written, as many together as fit a batch; the first has room for the
+ * heartbeat.
+ */
 function inBatches(parts: HeartbeatParts, session: Session, agents: readonly LocalAgent[]): LocalAgent[][] {
   const batches: LocalAgent[][] = [[]];
   let size = 4; // of the heartbeat itself

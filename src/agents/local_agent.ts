@@ -59,8 +59,8 @@ export class LocalAgent {
   }
 
   /**
-   * Asks the agent for its state, unless it is still busy with the answer to the last time. Settles, never rejects, once
-   * `exported` holds the state where it has changed; `onError` is told what went wrong.
+   * Asks the agent for its state, unless it is still busy with the answer to the last time. Settles, never rejects,
+   * once `exported` holds the state where it has changed; `onError` is told what went wrong.
    */
   export(maxBytes: number, onError: (error: unknown) => void): Promise<void> {
     this.#exporting ??= this.#export(maxBytes).catch(onError).finally(() => this.#exporting = null);

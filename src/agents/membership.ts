@@ -100,7 +100,8 @@ export class Membership {
         if ((await this.#log.commit(change)).committed) return true;
         if (await this.standing(local) !== "held") return false;
       } catch (error) {
-        // Where it is gone by now, it was this that has ended it, or a death that came just before: either way it is over.
+        // Where it is gone by now, it was this that has ended it, or a death that came just before: either way it is
+        // over.
         if (!(error instanceof OutcomeUnknownError) || await this.standing(local) === "held") throw error;
         return true;
       }

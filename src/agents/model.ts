@@ -29,8 +29,8 @@ export interface Registration {
 }
 
 /**
- * Whether an agent is heard of: `alive` until its TTL, then `suspect`, then `dead`. An agent that is dead is still listed
- * for the moment until somebody has noticed.
+ * Whether an agent is heard of: `alive` until its TTL, then `suspect`, then `dead`. An agent that is dead is still
+ * listed for the moment until somebody has noticed.
  */
 export type Liveness = "alive" | "suspect" | "dead";
 
@@ -93,8 +93,8 @@ export interface AgentEventBase {
   /** Which of its lives: a successor has a higher one. */
   readonly incarnation: number;
   /**
-   * The event was found by comparing what was known with what is: the watch had lagged behind so long that the record of
-   * the event had expired.
+   * The event was found by comparing what was known with what is: the watch had lagged behind so long that the record
+   * of the event had expired.
    */
   readonly inferred?: true;
 }

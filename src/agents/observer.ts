@@ -28,9 +28,9 @@ interface Silence {
 }
 
 /**
- * Runs while somebody needs it. It looks once an interval, and more often only when a mark is about to expire. A death is
- * declared only by an observer that has itself seen the store without a break for a whole TTL: while the store is away
- * nobody can send a heartbeat, and when it is back everybody has that long to do so.
+ * Runs while somebody needs it. It looks once an interval, and more often only when a mark is about to expire. A death
+ * is declared only by an observer that has itself seen the store without a break for a whole TTL: while the store is
+ * away nobody can send a heartbeat, and when it is back everybody has that long to do so.
  */
 export class Observer {
   readonly #backend: StorageBackend;
@@ -103,8 +103,8 @@ export class Observer {
   }
 
   /**
-   * Goes on watching, or begins anew where too much time has passed since the last look, or in this one: from its end, for
-   * a look that took long may have waited for the store as long as everybody's heartbeats did.
+   * Goes on watching, or begins anew where too much time has passed since the last look, or in this one: from its end,
+   * for a look that took long may have waited for the store as long as everybody's heartbeats did.
    */
   #continue(): void {
     const nowMs = monotonicMs(this.#config.clock);

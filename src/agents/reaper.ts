@@ -111,7 +111,10 @@ export class Reaper {
     if (committed) recordDeath(agentId.type);
   }
 
-  /** Deletes sessions; each requires that it was not heard of, so one that was keeps the others waiting for the next look. */
+  /**
+   * Deletes sessions; each requires that it was not heard of, so one that was keeps the others waiting for the next
+   * look.
+   */
   async #forget(sessions: readonly (readonly [id: string, session: SeenSession])[]): Promise<void> {
     const sessionsABatch = Math.floor(this.#backend.traits.maxBatchSize / 3); // two checks and a deletion for each
     for (let from = 0; from < sessions.length; from += sessionsABatch) {

@@ -41,16 +41,16 @@ import { StaleIncarnationError } from "./stale_incarnation.ts";
 import { watchAgents } from "./watch.ts";
 
 /**
- * Agents that several processes register, discover and watch. An agent is alive for a TTL after a heartbeat, then suspect,
- * then dead: its records go away, and one event tells so, by whichever process noticed first. Its saved state stays, and
- * comes back with the next registration of its name.
+ * Agents that several processes register, discover and watch. An agent is alive for a TTL after a heartbeat, then
+ * suspect, then dead: its records go away, and one event tells so, by whichever process noticed first. Its saved state
+ * stays, and comes back with the next registration of its name.
  *
- * Agents whose heartbeats are sent by `startHeartbeats` share one session: one write an interval, whatever their number,
- * and they fall silent together, for it is their process that does. An agent that is told by `heartbeat(id)` alone lives
- * by its own.
+ * Agents whose heartbeats are sent by `startHeartbeats` share one session: one write an interval, whatever their
+ * number, and they fall silent together, for it is their process that does. An agent that is told by `heartbeat(id)`
+ * alone lives by its own.
  *
- * While the store cannot be reached, what asks it rejects with a `BackendUnavailableError`, save for heartbeats that are
- * sent by themselves and for watches: those go on when it is back.
+ * While the store cannot be reached, what asks it rejects with a `BackendUnavailableError`, save for heartbeats that
+ * are sent by themselves and for watches: those go on when it is back.
  *
  * @example
  * ```ts
@@ -99,8 +99,8 @@ export class AgentRegistry implements AsyncDisposable {
 
   /**
    * Registers an agent of this process, as a new incarnation: whoever had registered its name before is told that it is
-   * registered no more. Where a state of it was saved, it is handed to `importState` before this resolves; an agent of this
-   * process that held the name is asked for its present one.
+   * registered no more. Where a state of it was saved, it is handed to `importState` before this resolves; an agent of
+   * this process that held the name is asked for its present one.
    *
    * @throws {TypeError} When the agent is none, or the registry is closed.
    * @throws What `importState` throws: then the agent is not registered, and its saved state is kept.
@@ -165,8 +165,8 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * Sends a heartbeat now, with the agent's state: for all agents of this process where heartbeats are sent by themselves,
-   * for this one alone where they are not.
+   * Sends a heartbeat now, with the agent's state: for all agents of this process where heartbeats are sent by
+   * themselves, for this one alone where they are not.
    *
    * @throws {StaleIncarnationError} When another has registered its name in the meantime, or it was declared dead.
    * @throws {TypeError} When it was never registered here.
@@ -178,8 +178,8 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * Has the agent count as alive for its TTL and so much longer, from a heartbeat that is sent now: to be announced before
-   * a step that blocks this process, and so for all agents that share its heartbeats. `heartbeat(id)` ends it.
+   * Has the agent count as alive for its TTL and so much longer, from a heartbeat that is sent now: to be announced
+   * before a step that blocks this process, and so for all agents that share its heartbeats. `heartbeat(id)` ends it.
    *
    * @throws {StaleIncarnationError | TypeError} As `heartbeat`.
    */
@@ -205,8 +205,8 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * The agent's present state as a batch, to be saved in one atomic step with other writes: `received.ack({ also })`. The
-   * step is refused as a whole once another has registered the agent's name.
+   * The agent's present state as a batch, to be saved in one atomic step with other writes: `received.ack({ also })`.
+   * The step is refused as a whole once another has registered the agent's name.
    *
    * @throws {StaleIncarnationError | TypeError} As `heartbeat`.
    * @throws What `exportState` throws, or why its state cannot be stored.
@@ -262,9 +262,9 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * What happens to agents from now on: joins, leaves, deaths and changes of status in their order, and who falls silent
-   * and is heard of again. It begins once the end of the log has been read, a round trip after the call. The iterator ends
-   * when the signal is aborted or the registry is closed.
+   * What happens to agents from now on: joins, leaves, deaths and changes of status in their order, and who falls
+   * silent and is heard of again. It begins once the end of the log has been read, a round trip after the call. The
+   * iterator ends when the signal is aborted or the registry is closed.
    *
    * @example
    * ```ts
@@ -297,8 +297,8 @@ export class AgentRegistry implements AsyncDisposable {
   }
 
   /**
-   * Stops the heartbeats, deregisters all agents of this process and ends its watches. Where the store is away, the agents
-   * are left to fall silent. Idempotent; the backend stays open.
+   * Stops the heartbeats, deregisters all agents of this process and ends its watches. Where the store is away, the
+   * agents are left to fall silent. Idempotent; the backend stays open.
    */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -372,7 +372,10 @@ export class AgentRegistry implements AsyncDisposable {
 
 const requireType: OptionCheck = (field, value) => void requireString(field, value, 1, Number.MAX_SAFE_INTEGER);
 
-/** Where the store is away, nothing can be done about it: what is stored expires. What was lost is not there to be ended. */
+/**
+ * Where the store is away, nothing can be done about it: what is stored expires. What was lost is not there to be
+ * ended.
+ */
 async function ignoringOutage(call: Promise<unknown>): Promise<void> {
   try {
     await call;

@@ -9,9 +9,9 @@ import { encodeSession } from "./records.ts";
 import type { RegistryConfig } from "./registry_options.ts";
 
 /**
- * Three records, whatever the number of agents: one that names the session and is long kept, and two marks, whose expiry
- * says that it was silent. Each heartbeat requires that the first is as the heartbeat before has left it: who takes an
- * agent away, or declares it dead, touches that record, and the holder learns of it by a refusal.
+ * Three records, whatever the number of agents: one that names the session and is long kept, and two marks, whose
+ * expiry says that it was silent. Each heartbeat requires that the first is as the heartbeat before has left it: who
+ * takes an agent away, or declares it dead, touches that record, and the holder learns of it by a refusal.
  */
 export class Session {
   /** Names it. */

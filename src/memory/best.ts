@@ -23,7 +23,9 @@ export class Best<Item> {
     return this.#items;
   }
 
-  /** An item that the next one has to beat, once there are enough: where not too many are asked for, the last of them. */
+  /**
+   * An item that the next one has to beat, once there are enough: where not too many are asked for, the last of them.
+   */
   get worst(): Item | undefined {
     return this.#items.length < this.#limit ? undefined : this.#items.at(-1);
   }

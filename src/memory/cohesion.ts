@@ -1,6 +1,8 @@
 /** Tells conversations from collections: by how alike neighbours are. @module */
 
-/** How much the neighbours among some entries have in common. Whole numbers, the same in whatever order they are summed. */
+/**
+ * How much the neighbours among some entries have in common. Whole numbers, the same in whatever order they are summed.
+ */
 export interface Cohesion {
   /** How many entries stand behind another one. */
   readonly pairs: number;
@@ -16,8 +18,8 @@ export const NO_COHESION: Cohesion = { pairs: 0, shared: 0, byChance: 0 };
 /** Fewer pairs tell too little. */
 export const ENOUGH_PAIRS = 100;
 
-// Turns of a conversation share 2.5 to 3.4 times as many terms with their neighbours as with any other turn (LoCoMo), texts
-// in no order 0.9 to 1.4 times as many (Cranfield, cut short).
+// Turns of a conversation share 2.5 to 3.4 times as many terms with their neighbours as with any other turn (LoCoMo),
+// texts in no order 0.9 to 1.4 times as many (Cranfield, cut short).
 const LEAST_LIKENESS = 1.8;
 
 // What more of the entries hold tells nothing of their order: a speaker's name, what all of it is about.

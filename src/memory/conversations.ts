@@ -34,10 +34,10 @@ interface Session {
 }
 
 // Keys such as "doc:17" say that everything belongs together. More entries than this are a folder, not a conversation,
-// unless the caller gave the session: then what stands beside an entry says nothing about it. So are texts that are long
-// on average: these are documents. Turns of a conversation have some 20 terms (LoCoMo), abstracts a hundred (Cranfield),
-// and 450 abstracts that were taken for a conversation lost .01 to .05 nDCG@10. And so are those whose neighbours are hardly
-// more alike than any two of them.
+// unless the caller gave the session: then what stands beside an entry says nothing about it. So are texts that are
+// long on average: these are documents. Turns of a conversation have some 20 terms (LoCoMo), abstracts a hundred
+// (Cranfield), and 450 abstracts that were taken for a conversation lost .01 to .05 nDCG@10. And so are those whose
+// neighbours are hardly more alike than any two of them.
 const MAX_IMPLIED = 500;
 const MAX_IMPLIED_LENGTH = 64;
 
@@ -87,7 +87,10 @@ export class Conversations {
     return this.#sizes.length;
   }
 
-  /** Whether any entry has another one beside it. Settles which sessions are conversations: to be asked before a ranking. */
+  /**
+   * Whether any entry has another one beside it. Settles which sessions are conversations: to be asked before a
+   * ranking.
+   */
   get hasNeighbours(): boolean {
     if (this.#unsettled.size > 0) this.#settle();
     return this.#crowded > 0;

@@ -22,7 +22,8 @@ export interface StoredEntry {
 const FORMAT = 1;
 
 /**
- * The record of an entry. Values of more than `compressAbove` characters of JSON are compressed where that saves something.
+ * The record of an entry. Values of more than `compressAbove` characters of JSON are compressed where that saves
+ * something.
  *
  * @throws {TypeError} When JSON cannot carry the value.
  */

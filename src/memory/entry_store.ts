@@ -199,7 +199,9 @@ export class EntryStore {
     })));
   }
 
-  /** `former` is the entry that must be there still, `null` when there must be none, `undefined` when that is no matter. */
+  /**
+   * `former` is the entry that must be there still, `null` when there must be none, `undefined` when that is no matter.
+   */
   async #prepareSet(
     key: string,
     stored: StoredEntry,

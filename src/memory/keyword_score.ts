@@ -63,8 +63,8 @@ export class KeywordScorer {
   }
 
   /**
-   * Scores a query; the results stand in `entries` and, if asked for, in `windows` and `groups` until the next one. With `top`, only
-   * the scores of entries that can be among the best are complete.
+   * Scores a query; the results stand in `entries` and, if asked for, in `windows` and `groups` until the next one.
+   * With `top`, only the scores of entries that can be among the best are complete.
    */
   score(query: KeywordQuery, withContext: boolean, top: Top | null): void {
     const { size, limit, totalLength, conversations } = this.#index;
@@ -99,8 +99,9 @@ export class KeywordScorer {
   }
 
   /**
-   * A common word tells little. Once no entry that holds only the common words which are left can be among the best, the
-   * long lists of these are looked into for the candidates alone: H. Turtle and J. Flood, "Query evaluation" (1995).
+   * A common word tells little. Once no entry that holds only the common words which are left can be among the best,
+   * the long lists of these are looked into for the candidates alone: H. Turtle and J. Flood, "Query evaluation"
+   * (1995).
    */
   #scoreTop(lists: readonly WeightedList[], { limit, isWanted }: Top): void {
     const { entries } = this;

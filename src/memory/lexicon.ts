@@ -26,8 +26,8 @@ const MAX_FRESH = 1024;
 export class Lexicon {
   readonly #terms = new Map<string, Term>();
   readonly #forms = new Map<string, Form>();
-  // Together these name every form, unless `#fresh` is full: then all are put in order at the next look, which may never
-  // come. A text whose form has gone, or that stands in both, does no harm.
+  // Together these name every form, unless `#fresh` is full: then all are put in order at the next look, which may
+  // never come. A text whose form has gone, or that stands in both, does no harm.
   #sorted: readonly string[] = [];
   #fresh: string[] = [];
 

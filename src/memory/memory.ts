@@ -69,7 +69,9 @@ export interface MemorySource {
   open(): Promise<StorageBackend>;
   /** What there is to say about it, for entries below a key. */
   info(entries: Key): Omit<MemoryBackendInfo, "namespace">;
-  /** Whether an entry that is not found below a key may be there all the same, out of reach for now. @default {none is} */
+  /**
+   * Whether an entry that is not found below a key may be there all the same, out of reach for now. @default {none is}
+   */
   mayMiss?(entries: Key): boolean;
   /** Closes what belongs to the memory alone. */
   close(): Promise<void>;
@@ -91,8 +93,8 @@ const requireSource = requireMethods("a memory source", "open", "info", "close")
 /**
  * A memory on a backend that is already known. `MemoryPrimitive` finds one by itself.
  *
- * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the field
- * and the rule; and calls reject with what the backend throws.
+ * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the
+ * field and the rule; and calls reject with what the backend throws.
  */
 export class Memory implements AsyncDisposable {
   readonly #source: MemorySource;
@@ -148,7 +150,8 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * Stores several values in their order, as many in one atomic step as fit, up to 100; one at a time where former versions are kept.
+   * Stores several values in their order, as many in one atomic step as fit, up to 100; one at a time where former
+   * versions are kept.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}.
    */
@@ -173,7 +176,9 @@ export class Memory implements AsyncDisposable {
     return await this.#run(() => this.#store.prepareAdd(checked));
   }
 
-  /** A copy of the value with this key; `undefined` when there is none, or none within reach while a fallback serves. */
+  /**
+   * A copy of the value with this key; `undefined` when there is none, or none within reach while a fallback serves.
+   */
   get(key: string): Promise<JsonValue | undefined> {
     return this.#run(async () => (await this.#store.get(key))?.value);
   }
@@ -243,8 +248,8 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * The best evidence for a query that fits a budget, in the order of time. What stands beside it in a conversation counts,
-   * unless `neighbours` is `false`.
+   * The best evidence for a query that fits a budget, in the order of time. What stands beside it in a conversation
+   * counts, unless `neighbours` is `false`.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode search}.
    */
@@ -288,8 +293,8 @@ export class Memory implements AsyncDisposable {
   /**
    * Calls `listener` for each entry that is written or deleted from now on, by whatever process, until the returned
    * function is called: mostly at once, and where a wake-up was lost after a second. Of changes that follow one another
-   * quickly the last one may be all that is seen; that an entry expires is not told. What is out of reach while a fallback
-   * serves counts as deleted until it is back.
+   * quickly the last one may be all that is seen; that an entry expires is not told. What is out of reach while a
+   * fallback serves counts as deleted until it is back.
    */
   watch(
     listener: (change: MemoryChange) => void,
@@ -303,8 +308,8 @@ export class Memory implements AsyncDisposable {
   }
 
   /**
-   * Replaces what a conversation's old entries say by what `summarize` makes of it. Up to 32 entries become one summary,
-   * in one atomic step: none is lost, and none is there beside its summary.
+   * Replaces what a conversation's old entries say by what `summarize` makes of it. Up to 32 entries become one
+   * summary, in one atomic step: none is lost, and none is there beside its summary.
    *
    * @throws {TypeError | RangeError | CoordinationError} As {@linkcode add}, and what `summarize` throws.
    */

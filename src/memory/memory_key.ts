@@ -5,14 +5,14 @@ import { type JsonObject, MAX_JSON_DEPTH } from "../storage/json.ts";
 import { md5 } from "./md5.ts";
 
 /**
- * A key for what a user said in a session: `user:session`, and with a context `user:session:` and the first 8 hex digits
- * of the MD5 of its JSON text, as Python writes it: `json.dumps(context, sort_keys=True)`. As there, an empty context is
- * none.
+ * A key for what a user said in a session: `user:session`, and with a context `user:session:` and the first 8 hex
+ * digits of the MD5 of its JSON text, as Python writes it: `json.dumps(context, sort_keys=True)`. As there, an empty
+ * context is none.
  *
  * Where the two languages differ, the rules are these. A number without a fraction is an integer in JavaScript, so that
- * `1.0` is written `1` and `-0` is written `0`, as Python writes the integers: pass a context from Python through without
- * floats of that kind, or as strings. Beyond `Number.MAX_SAFE_INTEGER` a number is written as Python writes a float
- * (`1e+16`). NaN and the infinities, which are no JSON, are refused.
+ * `1.0` is written `1` and `-0` is written `0`, as Python writes the integers: pass a context from Python through
+ * without floats of that kind, or as strings. Beyond `Number.MAX_SAFE_INTEGER` a number is written as Python writes a
+ * float (`1e+16`). NaN and the infinities, which are no JSON, are refused.
  *
  * @example
  * ```ts

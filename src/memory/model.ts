@@ -182,7 +182,9 @@ export interface MemoryBackendInfo {
   readonly backend: string;
   /** Whether entries are in Redis at the moment. */
   readonly usingRedis: boolean;
-  /** Whether there is a place to keep entries in while Redis is away: this process, unless the caller made the backend. */
+  /**
+   * Whether there is a place to keep entries in while Redis is away: this process, unless the caller made the backend.
+   */
   readonly fallbackAvailable: boolean;
   /** Why the backend that was asked for does not serve; `null` when it does. */
   readonly reason: string | null;

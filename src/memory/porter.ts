@@ -4,8 +4,8 @@ import { requireString } from "../check.ts";
 
 /**
  * The stem of a lower-case English word, by M. F. Porter, "An algorithm for suffix stripping" (1980), with the two
- * changes of its author: `-bli` becomes `-ble`, `-logi` becomes `-log`. What is no word of the letters a to z, or shorter
- * than three of them, stays as it is.
+ * changes of its author: `-bli` becomes `-ble`, `-logi` becomes `-log`. What is no word of the letters a to z, or
+ * shorter than three of them, stays as it is.
  *
  * @example
  * ```ts

@@ -67,7 +67,9 @@ export class Postings {
   }
 }
 
-/** Where a place is among sorted postings, or would be. New entries mostly come last, and are looked for there first. */
+/**
+ * Where a place is among sorted postings, or would be. New entries mostly come last, and are looked for there first.
+ */
 export function indexOfPlace(packed: Uint32Array, size: number, place: number): number {
   let low = 0;
   let high = Math.max(0, size - 1);

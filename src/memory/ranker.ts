@@ -90,8 +90,8 @@ export class Ranker {
   }
 
   /**
-   * Hands out every entry that is found, with its score, but for those below what `take` returned last; with `top`, only
-   * the best. Returns the scores of the conversations, `null` where there is no context.
+   * Hands out every entry that is found, with its score, but for those below what `take` returned last; with `top`,
+   * only the best. Returns the scores of the conversations, `null` where there is no context.
    */
   #score(
     query: RankQuery,

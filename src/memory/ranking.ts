@@ -1,6 +1,8 @@
 /** How entries are scored: BM25, and the context of a conversation. Pure formulas, the same on every backend. @module */
 
-/** How much repeating a word counts: S. E. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009). */
+/**
+ * How much repeating a word counts: S. E. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009).
+ */
 export const BM25_K1 = 1.2;
 
 /** How much the length of a text counts, from 0 to 1. */
@@ -46,8 +48,9 @@ export function saturation(frequency: number, length: number, { fixed, perTerm }
 }
 
 /**
- * The standard deviation of `count` numbers by the sum of their squared differences from their mean; 1 where they are all
- * alike, so that it can be divided by. Dividing by it is what a z-score does, up to a number that is the same for all.
+ * The standard deviation of `count` numbers by the sum of their squared differences from their mean; 1 where they are
+ * all alike, so that it can be divided by. Dividing by it is what a z-score does, up to a number that is the same for
+ * all.
  */
 export function deviation(squaredDifferences: number, count: number): number {
   const variance = squaredDifferences / count;

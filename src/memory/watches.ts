@@ -8,7 +8,9 @@ import type { Key } from "../storage/key.ts";
 import type { MemoryChange } from "./model.ts";
 import type { Replica } from "./replica.ts";
 
-/** However quiet it is, a watch looks this often: a wake-up is a hint and may be lost, unless nothing lies in between. */
+/**
+ * However quiet it is, a watch looks this often: a wake-up is a hint and may be lost, unless nothing lies in between.
+ */
 const FLOOR_MS = 1000;
 
 /** The watches of one memory. */

@@ -6,8 +6,8 @@ import { Scores } from "./scores.ts";
 import type { SearchIndex } from "./search_index.ts";
 
 // What a word counts: in the entry, beside it, and one further. In fifths, so that sums are whole numbers, the same in
-// whatever order they are made. On conversations, to sum words before BM25 lets them saturate finds more than to sum the
-// scores of neighbours: docs/DECISIONS.md.
+// whatever order they are made. On conversations, to sum words before BM25 lets them saturate finds more than to sum
+// the scores of neighbours: docs/DECISIONS.md.
 const FIFTHS = 5;
 const NEAR = 2;
 const FAR = 1;

@@ -63,9 +63,9 @@ const requireMetrics = requireMethods("metrics", "incDeliveredOk", "incDelivered
  * Mailboxes for agents on any backend. A message that `sendMessage` reports as delivered is handled and acknowledged,
  * or in the dead-letter queue, or purged by name; never lost.
  *
- * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the field
- * and the rule. While the backend cannot be reached, calls reject with a {@linkcode BackendUnavailableError}, and writes
- * that broke off in the middle with an {@linkcode OutcomeUnknownError}.
+ * Whatever a call cannot take is refused before anything is done, with a `TypeError` or `RangeError` that names the
+ * field and the rule. While the backend cannot be reached, calls reject with a {@linkcode BackendUnavailableError}, and
+ * writes that broke off in the middle with an {@linkcode OutcomeUnknownError}.
  *
  * @example
  * ```ts
@@ -160,8 +160,8 @@ export class MessageCoordinator {
   }
 
   /**
-   * Sends to every subscriber that matches the message's type and topic, or to the recipients that are named. One result
-   * for each, in which failures stand too: what one mailbox cannot take does not keep it from the others.
+   * Sends to every subscriber that matches the message's type and topic, or to the recipients that are named. One
+   * result for each, in which failures stand too: what one mailbox cannot take does not keep it from the others.
    *
    * @throws {TypeError | RangeError} When the message is not one, naming the field and the rule; nothing is sent then.
    * @throws {BackendUnavailableError} When the subscriptions cannot be read; nothing is sent then.
@@ -219,8 +219,8 @@ export class MessageCoordinator {
   }
 
   /**
-   * Takes the next message, or `null` when there is none in `waitMs`. It stays the receiver's for the visibility timeout;
-   * what is not settled by then is delivered again. An outage is waited out as long as there is time.
+   * Takes the next message, or `null` when there is none in `waitMs`. It stays the receiver's for the visibility
+   * timeout; what is not settled by then is delivered again. An outage is waited out as long as there is time.
    *
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    * @throws {BackendUnavailableError} When the backend cannot be reached, and the time to wait is over.
@@ -254,10 +254,11 @@ export class MessageCoordinator {
   }
 
   /**
-   * Acknowledges by token: the message leaves the mailbox, together with all of `also`. `false` when the lease had ended,
-   * or nobody ever held one by this token.
+   * Acknowledges by token: the message leaves the mailbox, together with all of `also`. `false` when the lease had
+   * ended, or nobody ever held one by this token.
    *
-   * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still leased.
+   * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still
+   * leased.
    */
   async ack(agent: AgentId, token: string, options: AckOptions = {}): Promise<boolean> {
     const lease = this.#lease(agent, token);
@@ -266,8 +267,8 @@ export class MessageCoordinator {
 
   /**
    * Gives a message back by token: it is tried again after the backoff, or goes to the dead-letter queue when it failed
-   * permanently or its attempts are used up. `false` as for `ack`. A token does not know whether a reply is awaited: only
-   * `received.nack()` tells the one who asked that there will be none.
+   * permanently or its attempts are used up. `false` as for `ack`. A token does not know whether a reply is awaited:
+   * only `received.nack()` tells the one who asked that there will be none.
    */
   async nack(agent: AgentId, token: string, options: NackOptions = {}): Promise<boolean> {
     const lease = this.#lease(agent, token);
@@ -330,9 +331,9 @@ export class MessageCoordinator {
   }
 
   /**
-   * The messages that an agent's mailbox has given up, the oldest first. They are the caller's: nothing but `redrive` and
-   * `purge` takes them away, however many they are. `purge(agent, { states: ["dead"], olderThanMs })` now and then, for the
-   * agents that `stats()` names, is a retention.
+   * The messages that an agent's mailbox has given up, the oldest first. They are the caller's: nothing but `redrive`
+   * and `purge` takes them away, however many they are. `purge(agent, { states: ["dead"], olderThanMs })` now and then,
+   * for the agents that `stats()` names, is a retention.
    *
    * @throws {TypeError | RangeError} Naming the agent's field or the option, and the rule that it breaks.
    */

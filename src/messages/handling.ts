@@ -6,8 +6,9 @@ import type { AgentMessage, QueueMessage } from "./model.ts";
 import type { AgentProxy, ProcessContext, ProcessResult } from "./worker.ts";
 
 /**
- * Runs a handler until it ends or is aborted, whichever comes first: one that ignores its signal blocks nobody. The signal
- * is made only for a handler that asks for it; making and unmaking one costs more than the rest of handling a message.
+ * Runs a handler until it ends or is aborted, whichever comes first: one that ignores its signal blocks nobody. The
+ * signal is made only for a handler that asks for it; making and unmaking one costs more than the rest of handling a
+ * message.
  */
 export class Handling implements ProcessContext, BagItem {
   bagIndex = 0;

@@ -32,7 +32,10 @@ export interface TakeOptions {
   readonly onOutage?: (error: Error) => void;
 }
 
-/** One queue, and those of this coordinator who wait at it: they share a listener, which lives from the first wait to `close`. */
+/**
+ * One queue, and those of this coordinator who wait at it: they share a listener, which lives from the first wait to
+ * `close`.
+ */
 export class Inbox {
   readonly #backend: StorageBackend;
   readonly #queue: Key;
@@ -159,7 +162,10 @@ export class Inbox {
   }
 }
 
-/** The inboxes of one coordinator: those who wait at one queue share one, and so a listener, that lives as long as they wait. */
+/**
+ * The inboxes of one coordinator: those who wait at one queue share one, and so a listener, that lives as long as they
+ * wait.
+ */
 export class SharedInboxes {
   readonly #backend: StorageBackend;
   readonly #clock: Clock;

@@ -25,8 +25,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * Keeps a lease that has just begun, until the returned function is called. `onLost` is called when `extend` says that
-   * the lease is lost, or could not be called in time.
+   * Keeps a lease that has just begun, until the returned function is called. `onLost` is called when `extend` says
+   * that the lease is lost, or could not be called in time.
    */
   keep(extend: () => Promise<boolean>, onLost: () => void): () => void {
     const endsAtMs = monotonicMs(this.#clock) + this.#leaseMs;
@@ -43,7 +43,9 @@ export class LeaseKeeper {
     this.#cancel = null;
   }
 
-  /** The timer runs out by itself a tick after the last lease was released: setting it anew for each would cost more. */
+  /**
+   * The timer runs out by itself a tick after the last lease was released: setting it anew for each would cost more.
+   */
   #schedule(): void {
     this.#cancel ??= this.#clock.setTimer(() => {
       this.#cancel = null;

@@ -9,7 +9,9 @@ interface Fault {
   readonly what: string;
 }
 
-/** What is wrong with a value, `null` when nothing is. Words are put together for a fault alone: every send is checked. */
+/**
+ * What is wrong with a value, `null` when nothing is. Words are put together for a fault alone: every send is checked.
+ */
 type Check = (value: unknown) => Fault | null;
 
 /**

@@ -47,7 +47,8 @@ export class ReceivedMessage {
   /**
    * Done: the message leaves the mailbox, in one atomic step with all of `also`.
    *
-   * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still leased.
+   * @throws {CommitRefusedError} When something of `also` could not be: nothing happened, and the message is still
+   * leased.
    */
   ack(options?: AckOptions): Promise<boolean> {
     return this.#settler.ack(this.#delivery, options);

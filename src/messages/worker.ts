@@ -30,10 +30,10 @@ export interface AgentProxy {
   /** Whose mailbox it serves. */
   readonly agentId: AgentId;
   /**
-   * Handles one message. Returning acknowledges it; what is returned is the reply when the message is a request. Throwing
-   * gives it back to be tried again, or, with a {@linkcode PermanentFailureError}, gives it up. It is tried again after the
-   * configured backoff; later, up to `backoffMaxMs`, where the error asks for it by a `retryAfterMs`, as that of an open
-   * circuit breaker does, or by a `Retry-After` header.
+   * Handles one message. Returning acknowledges it; what is returned is the reply when the message is a request.
+   * Throwing gives it back to be tried again, or, with a {@linkcode PermanentFailureError}, gives it up. It is tried
+   * again after the configured backoff; later, up to `backoffMaxMs`, where the error asks for it by a `retryAfterMs`,
+   * as that of an open circuit breaker does, or by a `Retry-After` header.
    */
   process(message: AgentMessage, context: ProcessContext): ProcessResult | PromiseLike<ProcessResult>;
 }
@@ -57,13 +57,20 @@ export interface ProcessContext {
 export interface ServeOptions {
   /** How many messages are handled at once, 1 to 1000. @default {1} */
   readonly concurrency?: number;
-  /** How long a handler may take, in milliseconds; over that it is aborted and has failed with `timeout`. @default {Infinity} */
+  /**
+   * How long a handler may take, in milliseconds; over that it is aborted and has failed with
+   * `timeout`. @default {Infinity}
+   */
   readonly timeoutMs?: number;
-  /** How long a lease lasts, in milliseconds; it is extended while the handler runs. @default {the coordinator's 5000} */
+  /**
+   * How long a lease lasts, in milliseconds; it is extended while the handler runs. @default {the coordinator's 5000}
+   */
   readonly visibilityTimeoutMs?: number;
   /** Stops the server when it is aborted, as `stop()` does. */
   readonly signal?: AbortSignal;
-  /** Told of every failure: of a handler, of settling, and of an outage of the backend once. What it throws is ignored. */
+  /**
+   * Told of every failure: of a handler, of settling, and of an outage of the backend once. What it throws is ignored.
+   */
   readonly onError?: (error: unknown, message?: AgentMessage) => void;
 }
 
@@ -84,9 +91,9 @@ export interface AgentServer extends AsyncDisposable {
   /** Resolves once it has stopped; rejects when it cannot go on, as when the backend is closed under it. */
   readonly finished: Promise<void>;
   /**
-   * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted, and
-   * their messages given back. Such a delivery counts as an attempt: where it was the last, the message is a dead letter,
-   * to be put back with `redrive`. Idempotent. A handler that waits for it waits for itself.
+   * Takes no more messages and waits for those that are being handled; `timeoutMs` later their handlers are aborted,
+   * and their messages given back. Such a delivery counts as an attempt: where it was the last, the message is a dead
+   * letter, to be put back with `redrive`. Idempotent. A handler that waits for it waits for itself.
    *
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks; the server goes on then.
    */

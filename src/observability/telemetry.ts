@@ -75,8 +75,8 @@ let tracers: TracerProvider | undefined;
 let current: Telemetry | null = null;
 
 /**
- * Where spans and metrics go, `null` while no provider is registered: then a call costs some 10 nanoseconds and everything
- * that it guards nothing. A provider may be registered, and be taken away, at any time.
+ * Where spans and metrics go, `null` while no provider is registered: then a call costs some 10 nanoseconds and
+ * everything that it guards nothing. A provider may be registered, and be taken away, at any time.
  */
 export function telemetry(): Telemetry | null {
   const { trace, metrics } = registered();

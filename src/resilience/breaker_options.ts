@@ -36,8 +36,9 @@ export interface CircuitBreakerOptions {
   /** Opens the breaker by the share of failures in a window of time instead. */
   readonly failureRate?: FailureRate;
   /**
-   * Whether an error is a failure, now or as a promise, which the call then waits for; one that is not counts as a success,
-   * for the other side has answered. Where this itself fails, the error counts as a failure. @default {every error is}
+   * Whether an error is a failure, now or as a promise, which the call then waits for; one that is not counts as a
+   * success, for the other side has answered. Where this itself fails, the error counts as a
+   * failure. @default {every error is}
    */
   readonly isFailure?: (error: unknown) => boolean | PromiseLike<boolean>;
   /** How long a call may take before it is ended and counts as failed, in milliseconds. @default {Infinity} */
@@ -64,9 +65,15 @@ export interface CircuitBreakerOptions {
 
   /** Whether calls are refused, with the store's error, while the store cannot be reached. @default {false} */
   readonly strict?: boolean;
-  /** How long at most a call waits for the store: the first, one that opens it, a probe; in milliseconds. @default {1000} */
+  /**
+   * How long at most a call waits for the store: the first, one that opens it, a probe; in
+   * milliseconds. @default {1000}
+   */
   readonly storeTimeoutMs?: number;
-  /** How often at most, while calls are made, the record is looked at though nothing was heard, in milliseconds. @default {1000} */
+  /**
+   * How often at most, while calls are made, the record is looked at though nothing was heard, in
+   * milliseconds. @default {1000}
+   */
   readonly pollIntervalMs?: number;
   /** How long an unused record is kept, in milliseconds. @default {86_400_000} */
   readonly recordTtlMs?: number;

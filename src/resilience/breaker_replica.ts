@@ -36,8 +36,8 @@ export function isAhead({ view }: Replica, read: BreakerState | null): boolean {
 
 /**
  * The state that comes from the store, with two exceptions. A process that has gone on by itself stays ahead as long as
- * nobody else has made a transition since it last knew; else the store's word counts, and what it did alone is void. And
- * what comes late is passed over.
+ * nobody else has made a transition since it last knew; else the store's word counts, and what it did alone is void.
+ * And what comes late is passed over.
  */
 function reconcile({ view, stored }: Replica, news: BreakerState): BreakerState {
   if (isOvertaken(news, stored)) return view;

@@ -30,8 +30,9 @@ export interface BreakerStoreOptions {
   readonly onHealth: (failure: Error | null) => void;
 }
 
-// The clock costs 40 to 150 ns, as much as all the rest of a closed call. After so many calls since the last look, a rush,
-// one in 16 reads it: a burst that ends may leave the view without its floor for 15 calls, which the trip rule guards.
+// The clock costs 40 to 150 ns, as much as all the rest of a closed call. After so many calls since the last look, a
+// rush, one in 16 reads it: a burst that ends may leave the view without its floor for 15 calls, which the trip rule
+// guards.
 const FEW_CALLS = 128;
 const CALLS_PER_LOOK = 16;
 
@@ -64,7 +65,9 @@ export class BreakerStore {
     return this.#failure;
   }
 
-  /** As {@linkcode BreakerStore.poll}, for a call that needs no time for anything else: in a rush, few read the clock. */
+  /**
+   * As {@linkcode BreakerStore.poll}, for a call that needs no time for anything else: in a rush, few read the clock.
+   */
   pollByCall(): void {
     if (++this.#callsSinceSync > FEW_CALLS && this.#callsSinceSync % CALLS_PER_LOOK !== 0) return;
     this.poll(monotonicMs(this.#options.clock));

@@ -26,9 +26,9 @@ const NO_SIGNAL: CallContext = Object.freeze({ signal: undefined });
 /**
  * Calls a service while it is well, and spares it while it is not. Closed, it counts failures; when they are too many,
  * it opens, here at once and for the whole fleet before the call that has opened it ends, unless the store takes longer
- * than `storeTimeoutMs`. Open, it rejects calls without making them. After the open time a few calls of the fleet are let
- * through as probes: when enough of them succeed, the breaker closes; when one fails, or is not heard of within its lease,
- * it opens again.
+ * than `storeTimeoutMs`. Open, it rejects calls without making them. After the open time a few calls of the fleet are
+ * let through as probes: when enough of them succeed, the breaker closes; when one fails, or is not heard of within its
+ * lease, it opens again.
  *
  * While the store cannot be reached, the breaker goes by what it knows and by its own calls.
  *

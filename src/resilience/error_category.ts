@@ -16,8 +16,8 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /**
- * The category of an error: by its `code` or HTTP status (`status`, `statusCode`) where it has one that says so, else by
- * the words of its name, its class and its message, else as its `cause`. What nothing is known about, or throws when
+ * The category of an error: by its `code` or HTTP status (`status`, `statusCode`) where it has one that says so, else
+ * by the words of its name, its class and its message, else as its `cause`. What nothing is known about, or throws when
  * looked at, is permanent.
  *
  * @example

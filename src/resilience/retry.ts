@@ -47,8 +47,8 @@ export interface RetryConfig<Fallback = never> {
   /** The longest wait that the other side may ask for by `Retry-After`; longer ones are cut. @default {maxDelayMs} */
   readonly maxRetryAfterMs?: number;
   /**
-   * Whether to try again after the failure of try `attempt` (1 for the first), now or as a promise. What it throws ends the
-   * tries, with no fallback. @default {isRetryable}
+   * Whether to try again after the failure of try `attempt` (1 for the first), now or as a promise. What it throws ends
+   * the tries, with no fallback. @default {isRetryable}
    */
   readonly shouldRetry?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
   /** Told of each retry before its delay. What it throws is ignored. */
@@ -94,8 +94,8 @@ export async function retryWithBackoff<Result, Fallback = never>(
 }
 
 /**
- * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own, on the same
- * `this`. The options are read once, here.
+ * A function that does what `fn` does, with retries: each call is a {@linkcode retryWithBackoff} of its own, on the
+ * same `this`. The options are read once, here.
  *
  * @example
  * ```ts

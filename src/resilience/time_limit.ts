@@ -18,7 +18,9 @@ export interface RunBounds {
 
 /** What a run is given. */
 export interface BoundedRun {
-  /** Aborted when the run is to end. Made when it is first asked for: most runs do without, and it costs a microsecond. */
+  /**
+   * Aborted when the run is to end. Made when it is first asked for: most runs do without, and it costs a microsecond.
+   */
   readonly signal: AbortSignal;
 }
 

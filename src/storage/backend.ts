@@ -32,7 +32,10 @@ export interface Entry {
   readonly key: Key;
   /** What is stored. A copy: changing it changes nothing in the store. */
   readonly value: JsonValue;
-  /** Changes at every write; what `checks` compare. Opaque, never used twice for one key, and telling nothing without it. */
+  /**
+   * Changes at every write; what `checks` compare. Opaque, never used twice for one key, and telling nothing without
+   * it.
+   */
   readonly version: string;
   /** When it expires, in milliseconds since the Unix epoch by the backend's time. */
   readonly expiresAtMs?: number;
@@ -90,7 +93,10 @@ export interface SetOperation {
   readonly value: JsonValue;
   /** How long until the record is gone. @default {Infinity} */
   readonly expiresInMs?: number;
-  /** Whether `changes` tells of this record, to those who ask for its parent: the key without its last part. @default {false} */
+  /**
+   * Whether `changes` tells of this record, to those who ask for its parent: the key without its last
+   * part. @default {false}
+   */
   readonly tracked?: boolean;
 }
 
@@ -167,8 +173,8 @@ export interface ExtendOperation extends Lease {
 }
 
 /**
- * A dead message becomes due again, with its attempts at zero and its last error kept; never refused as full. Does nothing
- * when it is not dead.
+ * A dead message becomes due again, with its attempts at zero and its last error kept; never refused as full. Does
+ * nothing when it is not dead.
  */
 export interface RedriveOperation {
   /** Names the operation. */

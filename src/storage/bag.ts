@@ -7,8 +7,8 @@ export interface BagItem {
 }
 
 /**
- * Items in no order. A `Set` will not do: each of its tables refers to the one that replaces it, so that once a table is
- * old, all that is ever in the later ones is kept until a full collection.
+ * Items in no order. A `Set` will not do: each of its tables refers to the one that replaces it, so that once a table
+ * is old, all that is ever in the later ones is kept until a full collection.
  */
 export class Bag<Item extends BagItem> {
   #items: Item[] = [];

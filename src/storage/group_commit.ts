@@ -5,7 +5,9 @@ import { BackendUnavailableError } from "../errors.ts";
 
 /** How calls are put together. */
 export interface GroupCommitOptions<Call, Result> {
-  /** Makes one round trip, and gives one outcome for each call, in their order: its result, or the error it fails with. */
+  /**
+   * Makes one round trip, and gives one outcome for each call, in their order: its result, or the error it fails with.
+   */
   readonly flush: (calls: readonly Call[]) => Promise<readonly (Result | Error)[]>;
   /** The most calls in one round trip. @default {1000} */
   readonly maxCalls?: number;
@@ -16,8 +18,9 @@ export interface GroupCommitOptions<Call, Result> {
   /** How many round trips may be under way at once. @default {1} */
   readonly maxInFlight?: number;
   /**
-   * Spreads the calls evenly over the round trips that may be under way, in groups of at least so many: while the engine
-   * works on one, the caller works on another. Pays where both have a processor of their own. @default {Infinity}
+   * Spreads the calls evenly over the round trips that may be under way, in groups of at least so many: while the
+   * engine works on one, the caller works on another. Pays where both have a processor of their
+   * own. @default {Infinity}
    */
   readonly spreadFrom?: number;
   /** How many calls may wait; one more fails with `BACKEND_UNAVAILABLE`. @default {100_000} */

@@ -26,7 +26,10 @@ export class Heap<Item extends HeapItem> {
     return this.#items[0];
   }
 
-  /** All items, smallest first, for as long as nothing is changed. Only those that are taken are put in order: O(k log k). */
+  /**
+   * All items, smallest first, for as long as nothing is changed. Only those that are taken are put in order: O(k log
+   * k).
+   */
   *sorted(): Generator<Item> {
     const frontier = new Heap<{ readonly item: Item; heapIndex: number }>((a, b) => this.#before(a.item, b.item));
     const offer = (item: Item | undefined) => item && frontier.push({ item, heapIndex: 0 });

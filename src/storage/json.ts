@@ -59,7 +59,9 @@ function isJsonObject(value: JsonValue): value is JsonObject {
 
 const { hasOwnProperty } = Object.prototype;
 
-/** Copies what JSON can carry; `undefined` says that it cannot, and leaves the search for the place to the rare case. */
+/**
+ * Copies what JSON can carry; `undefined` says that it cannot, and leaves the search for the place to the rare case.
+ */
 function copy(value: unknown, depth: number): JsonValue | undefined {
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : undefined;
   if (typeof value !== "object" || value === null) return isScalar(value) ? value : undefined;
@@ -75,7 +77,8 @@ function copy(value: unknown, depth: number): JsonValue | undefined {
   }
   if (!isPlain(value)) return undefined;
   const object: { [name: string]: JsonValue } = {};
-  // Makes no list of the names, as Object.keys would, and in this loop the question whose they are costs next to nothing.
+  // Makes no list of the names, as Object.keys would, and in this loop the question whose they are costs next to
+  // nothing.
   for (const name in value) {
     if (!hasOwnProperty.call(value, name)) continue;
     const item = copy(value[name], depth + 1);

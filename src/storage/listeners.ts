@@ -4,7 +4,10 @@ import { requireFunction } from "../check.ts";
 import { tellSafely } from "../errors.ts";
 import type { Unlisten } from "./backend.ts";
 
-/** A set of callbacks for each encoded topic. A callback that fails, now or later, harms neither the others nor the waker. */
+/**
+ * A set of callbacks for each encoded topic. A callback that fails, now or later, harms neither the others nor the
+ * waker.
+ */
 export class Listeners {
   readonly #byTopic = new Map<string, Set<() => void>>();
 

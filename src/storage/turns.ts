@@ -12,8 +12,8 @@ const FEW_CALLS = 64;
 const CALLS_PER_LOOK = 16;
 
 /**
- * An engine in this process answers at once, so that a loop of calls never leaves the microtasks: without this, no timer
- * would fire and no server would answer until it ends. Whoever makes a call now and then waits for nothing.
+ * An engine in this process answers at once, so that a loop of calls never leaves the microtasks: without this, no
+ * timer would fire and no server would answer until it ends. Whoever makes a call now and then waits for nothing.
  */
 export class Turns {
   #calls = 0;

@@ -35,7 +35,9 @@ export interface Fleet {
   untilAll(state: ReturnType<CircuitBreaker["getState"]>): Promise<void>;
 }
 
-/** Runs a case with so many processes, and lets them go afterwards. Where the backend can, every other one is a peer. */
+/**
+ * Runs a case with so many processes, and lets them go afterwards. Where the backend can, every other one is a peer.
+ */
 export async function withFleet(
   context: CaseContext,
   size: number,

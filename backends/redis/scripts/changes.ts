@@ -9,8 +9,9 @@ const PAGE = 1000;
 const PAGE_BYTES = 1_000_000;
 
 /**
- * `ARGV`: the encoded parent; up to which moment its changes are known to the reader; and the moment at which the reader
- * began to read them all, of which it need not be told what was deleted before. Both empty where nothing is known.
+ * `ARGV`: the encoded parent; up to which moment its changes are known to the reader; and the moment at which the
+ * reader began to read them all, of which it need not be told what was deleted before. Both empty where nothing is
+ * known.
  *
  * Returns the time, whether the reader was known, whether there is more, both moments to go on with, how many keys were
  * deleted, these, then keys and records in turn. O(log n + k) for k changes.

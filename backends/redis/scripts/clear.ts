@@ -6,7 +6,8 @@ import { script } from "./script.ts";
 
 /**
  * `ARGV`: until when (by the engine's time, in milliseconds) the step is wanted, the command that wakes (unused),
- * the bounds of the encoded keys as ranges by text. Returns whether there may be more, and how many records it deleted. O(k log n) for the k keys of a page.
+ * the bounds of the encoded keys as ranges by text. Returns whether there may be more, and how many records it deleted.
+ * O(k log n) for the k keys of a page.
  */
 export const CLEAR = script(
   PRELUDE,

@@ -6,7 +6,8 @@ import { script } from "./script.ts";
 
 /**
  * `ARGV`: the bounds of the encoded keys as ranges by text. Returns whether it is to be called again, since expired
- * records are still counted, and the count. O(log n), and O(log n) for each record that has expired since the last look.
+ * records are still counted, and the count. O(log n), and O(log n) for each record that has expired since the last
+ * look.
  */
 export const COUNT = script(
   PRELUDE,

@@ -2,8 +2,8 @@
 
 /** `known(queue, ids)` and `recall(queue, note, ids)`: O(k) for k ids. */
 export const DEDUPE = `
--- While a message is in its queue, that is where its id is looked for. Once it has left, the id is in the set of the half
--- of a window in which it was accepted; three halves cover a window. So sending fills one table, and not two.
+-- While a message is in its queue, that is where its id is looked for. Once it has left, the id is in the set of the
+-- half of a window in which it was accepted; three halves cover a window. So sending fills one table, and not two.
 local function bucketKey(queue, note)
   return root .. ':i:' .. note .. ':' .. queue.name
 end
@@ -18,8 +18,8 @@ local function noteOf(window)
   return noteFor(window, math.floor(now / (window / 2)))
 end
 
--- Takes away what is over. At its end, Redis would free a large set at once, which takes half a second for a million ids;
--- so it is to expire half a window later, and is freed beside all other work.
+-- Takes away what is over. At its end, Redis would free a large set at once, which takes half a second for a million
+-- ids; so it is to expire half a window later, and is freed beside all other work.
 local function forget(queue, window, first, final)
   for bucket = first, final do call('UNLINK', bucketKey(queue, noteFor(window, bucket))) end
 end

@@ -8,8 +8,8 @@ import { script } from "./script.ts";
 const PAGE_BYTES = 1_000_000;
 
 /**
- * `ARGV`: the bounds of the encoded keys as ranges by text, `1` for backwards, the most records. Returns how far it came,
- * empty at the end, then keys and records in turn. O(log n + k) for k keys of a page.
+ * `ARGV`: the bounds of the encoded keys as ranges by text, `1` for backwards, the most records. Returns how far it
+ * came, empty at the end, then keys and records in turn. O(log n + k) for k keys of a page.
  */
 export const LIST = script(
   PRELUDE,

@@ -6,13 +6,14 @@ import { SETTLE } from "./settle.ts";
 
 /**
  * A page of the messages in a state. `ARGV`: the encoded name of a queue; the letter of the state in key names, or for
- * ready a priority; the most messages; and, behind a page, where that ended: its last name, and that one's score or place
- * in line.
+ * ready a priority; the most messages; and, behind a page, where that ended: its last name, and that one's score or
+ * place in line.
  *
- * Returns whether all is settled, of which a first page alone makes sure; where it is, how many messages there are in all;
- * then the letter or priority to go on with, empty at the end, and where this page ended; then, in the order of the state,
- * of each message its name, which is its id or, where the state is a sorted set, its member; its state; and its score; the
- * latter two empty where there is none. O(log n + k) for k messages, and for ready ones those that were read before.
+ * Returns whether all is settled, of which a first page alone makes sure; where it is, how many messages there are in
+ * all; then the letter or priority to go on with, empty at the end, and where this page ended; then, in the order of
+ * the state, of each message its name, which is its id or, where the state is a sorted set, its member; its state; and
+ * its score; the latter two empty where there is none. O(log n + k) for k messages, and for ready ones those that were
+ * read before.
  */
 export const PLACES = script(
   PRELUDE,
@@ -77,8 +78,8 @@ return reply
 );
 
 /**
- * `ARGV`: the encoded name of a queue, the most bytes, ids. Returns message and last error, each null where there is none,
- * of as many ids as fit but at least one. O(k).
+ * `ARGV`: the encoded name of a queue, the most bytes, ids. Returns message and last error, each null where there is
+ * none, of as many ids as fit but at least one. O(k).
  */
 export const CONTENTS = script(
   PRELUDE,

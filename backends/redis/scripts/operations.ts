@@ -2,8 +2,8 @@
 
 /** `operations`, by type: each costs what it costs in `./settlements.ts`, `./enqueue.ts` and `./records.ts`. */
 export const OPERATIONS = `
--- What each operation reads, requires and does. check() returns why it cannot be, or nothing; apply() returns the result.
--- growth is by how many live messages the operations before it change their queues.
+-- What each operation reads, requires and does. check() returns why it cannot be, or nothing; apply() returns the
+-- result. growth is by how many live messages the operations before it change their queues.
 local operations = {
   set = {
     read = function() return {key = read(), expiresIn = read(), tracked = read() == '1', value = read()} end,

@@ -4,10 +4,10 @@
 export const FORMAT = 1;
 
 /**
- * `KEYS[1]` is the namespace's marker, `{namespace}`, and holds the format, the last moment, and the priorities that were
- * ever sent with, highest first: `"1 1790000000000000 75"`. A claim looks at no line of another.
- * All other keys begin with it, and so with its hash tag: every key that a script touches derives from `KEYS[1]`, lies in
- * the slot of `KEYS[1]`, and is legal on Redis Cluster.
+ * `KEYS[1]` is the namespace's marker, `{namespace}`, and holds the format, the last moment, and the priorities that
+ * were ever sent with, highest first: `"1 1790000000000000 75"`. A claim looks at no line of another. All other keys
+ * begin with it, and so with its hash tag: every key that a script touches derives from `KEYS[1]`, lies in the slot of
+ * `KEYS[1]`, and is legal on Redis Cluster.
  *
  * | key | type | holds |
  * |---|---|---|
@@ -25,13 +25,13 @@ export const FORMAT = 1;
  * | `:w:QUEUE` | hash | the lengths of the dedupe windows in use, each with its newest bucket |
  * | `:i:WINDOW:BUCKET:QUEUE` | set | the ids of messages that have left, and were accepted in this part of a window |
  *
- * A moment is a time in microseconds that was never given out before, also after a crash or a clock set back: 16 digits,
- * so that moments order as text. A mark is a moment and a priority. What is due at the same time comes in the order of
- * its marks, which stand first in the members of the three sorted sets:
+ * A moment is a time in microseconds that was never given out before, also after a crash or a clock set back: 16
+ * digits, so that moments order as text. A mark is a moment and a priority. What is due at the same time comes in the
+ * order of its marks, which stand first in the members of the three sorted sets:
  *
  * - of `:d` and `:x`: mark, id
- * - of `:l`: mark, `F` for a first delivery or `A`, attempts `/` most attempts `.` note `.` 22 random characters, id. All
- *   that stands before the id is the token of the lease.
+ * - of `:l`: mark, `F` for a first delivery or `A`, attempts `/` most attempts `.` note `.` 22 random characters, id.
+ *   All that stands before the id is the token of the lease.
  *
  * A note says what to remember of a message once it has left: `WINDOW:BUCKET`, the window 0 for nothing.
  *

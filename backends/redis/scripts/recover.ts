@@ -5,8 +5,8 @@ import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
 
 /**
- * `ARGV`: the encoded names of queues. Returns whether that is all, and how many leases it ended. O(q log n + k log n) for
- * q queues, k leases.
+ * `ARGV`: the encoded names of queues. Returns whether that is all, and how many leases it ended. O(q log n + k log n)
+ * for q queues, k leases.
  */
 export const RECOVER = script(
   PRELUDE,

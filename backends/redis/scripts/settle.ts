@@ -35,8 +35,8 @@ local function insert(lists, priority, id)
   list[#list + 1] = id
 end
 
--- Before anything joins the line, what became due earlier must stand in it. Returns whether it does: else what comes now
--- is to be delayed until now, which puts it behind the rest.
+-- Before anything joins the line, what became due earlier must stand in it. Returns whether it does: else what comes
+-- now is to be delayed until now, which puts it behind the rest.
 local function promote(queue)
   if queue.isPromoted ~= nil then return queue.isPromoted end
   local due, count, isAll = takeOver(queue.delayed)

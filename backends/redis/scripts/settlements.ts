@@ -77,8 +77,8 @@ local function leaseOf(queue, id)
 end
 
 -- O(log n) for a delayed or dead message; for a ready or leased one O(k), k being how many stand before it. Those who
--- send, claim and acknowledge would pay a quarter more for a line and leases that can be left from anywhere in O(log n);
--- so who purges pays: 1 ms behind 100,000 ready messages, and next to nothing when a line is purged from its front.
+-- send, claim and acknowledge would pay a quarter more for a line and leases that can be left from anywhere in O(log
+-- n); so who purges pays: 1 ms behind 100,000 ready messages, and next to nothing when a line is purged from its front.
 local function purge(queue, id)
   local message = call('HGET', queue.messages, id)
   if not message then return 0 end

@@ -5,8 +5,9 @@ import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
 
 /**
- * `ARGV`: the encoded name of a queue. Returns whether all is settled; where it is, the numbers of ready, delayed, leased
- * and dead messages, and how long until the next is due or ends, -1 where there is none. O(1), beside what settling costs.
+ * `ARGV`: the encoded name of a queue. Returns whether all is settled; where it is, the numbers of ready, delayed,
+ * leased and dead messages, and how long until the next is due or ends, -1 where there is none. O(1), beside what
+ * settling costs.
  */
 export const STATS = script(
   PRELUDE,

@@ -38,8 +38,8 @@ async function send(atOnce, durationMs) {
 }
 
 /**
- * Jobs served a second by so many loops that find them waiting and take so many at once. It is what as many of its workers
- * do, one job each by default, without the 2 seconds that each of those sleeps in between.
+ * Jobs served a second by so many loops that find them waiting and take so many at once. It is what as many of its
+ * workers do, one job each by default, without the 2 seconds that each of those sleeps in between.
  */
 async function serve(loops, batchSize, durationMs) {
   let count = 0;
