@@ -59,8 +59,9 @@ import { RECOVER } from "./redis/scripts/recover.ts";
 import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
-import { Step, type StepCall, type StepOutcome } from "./redis/step.ts";
+import { Step, type StepCall } from "./redis/step.ts";
 import { readDelivery, readRecord, readRecords } from "./redis/stored.ts";
+import type { StepOutcome } from "./redis/units/unit.ts";
 import { serverName } from "./redis/url.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 

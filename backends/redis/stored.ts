@@ -4,7 +4,7 @@ import { BackendCorruptError } from "../../src/errors.ts";
 import type { Delivery, Entry, MessageState, StoredMessage } from "../../src/storage/backend.ts";
 import type { JsonValue } from "../../src/storage/json.ts";
 import { decodeKey, type Key } from "../../src/storage/key.ts";
-import type { ClaimedMessage } from "./step.ts";
+import type { ClaimedMessage } from "./units/unit.ts";
 
 const KINDS: Readonly<Record<MessageState, string>> = { ready: "9", delayed: "d", leased: "l", dead: "x" };
 

@@ -10,7 +10,7 @@ import {
   withoutSecrets,
 } from "../../backends/redis/faults.ts";
 import { RedisBackend, type RedisBackendOptions } from "../../backends/redis.ts";
-import { toWindow } from "../../backends/redis/step.ts";
+import { toWindow } from "../../backends/redis/units/enqueues.ts";
 import {
   BackendCorruptError,
   BackendUnavailableError,

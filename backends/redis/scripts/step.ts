@@ -16,7 +16,7 @@ const SWEEP = 200;
 /**
  * Does units of work one after the other: runs (many commits of one enqueue or acknowledgement each, or one commit of
  * many), batches of anything, and claims. `ARGV` is flat: until when (by the engine's time, in milliseconds) the step is
- * wanted, the command that wakes, a random text for tokens, then the units; `../step.ts` writes them and reads the
+ * wanted, the command that wakes, a random text for tokens, then the units; `../units` write them and read the
  * replies. O(k log n) for k operations; nothing in it looks through a queue, but purging (see there).
  *
  * Within a unit everything is looked at first and changed then, so that what is refused has changed nothing.
