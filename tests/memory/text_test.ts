@@ -32,12 +32,44 @@ Deno.test("tokens() of a name written as one word and in camel case are the same
 Deno.test("tokens() cut scripts without spaces into characters and pairs", () => {
   assertEquals(termsOf("黒い猫"), ["黒", "黒い", "い", "い猫", "猫"]);
   assert(termsOf("ภาษาไทย").includes("ไ"));
-  assertEquals(termsOf("한국어 हिन्दी"), ["한국어", "हिन्दी"]);
+  assertEquals(termsOf("हिन्दी"), ["हिन्दी"]);
+});
+
+Deno.test("tokens() cut Korean as scripts without spaces: what hangs on its words is written as part of them", () => {
+  assertEquals(termsOf("수도는"), ["수", "수도", "도", "도는", "는"]);
+});
+
+Deno.test("tokens() take a word with accents for none of the English stop-words, but for one of others", () => {
+  assertEquals(termsOf("the thé to tổ an án"), ["the", "to", "an"]);
+  assertEquals(termsOf("là où été", new Analyzer({ stopWords: ["la", "ou"] })), ["et"]);
+});
+
+Deno.test("tokens() keep emoji, without the colour of a skin, and flags", () => {
+  assertEquals(termsOf("shipped🚀🎉 👍🏽 ❤️ 🇫🇷!"), ["ship", "🚀", "🎉", "👍", "❤", "🇫🇷"]);
+  assertEquals(termsOf("👩‍💻 © 1️⃣"), ["👩", "💻", "1"]);
 });
 
 Deno.test("tokens() are cut at a length, and a long text takes no quadratic time", () => {
   assertEquals(termsOf("x".repeat(1000)).map((term) => term.length), [MAX_TERM_LENGTH]);
-  const hostile = ["aB", "a.", "A", "_", "a'", "\u0301", "y", "漢", "1a", "’", "ß", "-a", "n't", "\ud800"];
+  const hostile = [
+    "aB",
+    "a.",
+    "A",
+    "_",
+    "a'",
+    "\u0301",
+    "y",
+    "漢",
+    "1a",
+    "’",
+    "ß",
+    "-a",
+    "n't",
+    "\ud800",
+    "🚀",
+    "🇫",
+    "❤\ufe0f",
+  ];
   for (const piece of hostile) {
     const startedAt = performance.now();
     termsOf(piece.repeat(100_000));
