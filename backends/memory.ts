@@ -1,4 +1,4 @@
-/** The memory backend: everything in this process, gone with it. The reference that the other engines are held to. @module */
+/** The memory backend: everything in this process, gone with it; the reference for the other engines. @module */
 
 import { requireClock, requireOptions } from "../src/check.ts";
 import { type Clock, systemClock } from "../src/clock.ts";

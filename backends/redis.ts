@@ -70,11 +70,13 @@ export type { RedisCommand, RedisCommandClass, RedisConnection, RedisConnectionO
 
 /** How to make a {@linkcode RedisBackend}: with a URL or with a client, one of the two. */
 export interface RedisBackendOptions {
-  /** Where the server is: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS. Needs `npm:ioredis`. */
+  /**
+   * Where the server is: `redis://[[user]:password@]host[:port][/database]`, or `rediss:` for TLS. Needs `npm:ioredis`.
+   */
   readonly url?: string;
   /**
-   * A client that the caller made, `Redis` or `Cluster` of ioredis 5 or 6. Connections are made with its settings, all but
-   * those that queue or repeat commands and `keyPrefix`; the client itself is left alone, and not closed.
+   * A client that the caller made, `Redis` or `Cluster` of ioredis 5 or 6. Connections are made with its settings, all
+   * but those that queue or repeat commands and `keyPrefix`; the client itself is left alone, and not closed.
    */
   readonly client?: RedisClient | RedisClusterClient;
   /** Keeps apart those who share a server; also what Redis Cluster places together. @default {"ao"} */
@@ -115,9 +117,9 @@ interface Get {
 type Limited<Call> = Call & { readonly deadlineMs: number };
 
 /**
- * Records and queues on Redis 7.0 or newer, or Valkey: one server, a Cluster, or a primary with replicas, which is found
- * again after a failover. Calls that are made at the same time travel together, and a batch is one atomic script. It holds
- * one connection for commands, and one more while somebody listens.
+ * Records and queues on Redis 7.0 or newer, or Valkey: one server, a Cluster, or a primary with replicas, which is
+ * found again after a failover. Calls that are made at the same time travel together, and a batch is one atomic script.
+ * It holds one connection for commands, and one more while somebody listens.
  *
  * Durable as far as the server is: turn on its append-only file. A write that was told to be done is lost only with the
  * server's last `appendfsync` interval, or with a failover to a replica that lagged.
@@ -371,7 +373,9 @@ export class RedisBackend implements StorageBackend {
     return await this.#track(() => this.#engine.read(script, args, this.#deadline()));
   }
 
-  /** What a script answers once it has settled all there is to settle, which takes as many round trips as there is much. */
+  /**
+   * What a script answers once it has settled all there is to settle, which takes as many round trips as there is much.
+   */
   async #settled(script: Script, args: readonly string[]): Promise<Reply> {
     for (;;) {
       const [isSettled, ...rest] = await this.#read(script, args);

@@ -1,4 +1,9 @@
-/** Breakers and retries: `deno task bench`. What needs no store is measured alone; a trip and its recovery on every backend. @module */
+/**
+ * Breakers and retries: `deno task bench`. What needs no store is measured alone; a trip and its recovery on every
+ * backend.
+ *
+ * @module
+ */
 
 import { systemClock } from "../src/clock.ts";
 import { CircuitBreaker } from "../src/resilience/circuit_breaker.ts";

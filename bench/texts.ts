@@ -1,4 +1,8 @@
-/** Texts and queries like those of people, made up from a fixed seed: words by Zipf's law, function words among them. @module */
+/**
+ * Texts and queries like those of people, made up from a fixed seed: words by Zipf's law, function words among them.
+ *
+ * @module
+ */
 
 import { ENGLISH_STOP_WORDS } from "../src/memory/stop_words.ts";
 

@@ -1,4 +1,8 @@
-/** A conversation that is remembered: turns, a task, search, time to live, what fits a prompt, and the step up to Redis. @module */
+/**
+ * A conversation that is remembered: turns, a task, search, time to live, what fits a prompt, and the step up to Redis.
+ *
+ * @module
+ */
 
 // deno-lint-ignore-file no-console -- an example shows what it does
 

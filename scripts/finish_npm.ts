@@ -1,4 +1,8 @@
-/** The last step of both ways to make the npm package: its code in few files, no type too many, and its `package.json`. @module */
+/**
+ * The last step of both ways to make the npm package: its code in few files, no type too many, and its `package.json`.
+ *
+ * @module
+ */
 
 import { build, stop } from "esbuild";
 import { dirname, resolve } from "node:path";

@@ -1,4 +1,4 @@
-/** A cache in front of a shared backend: reads of single records are answered from this process while they are fresh. @module */
+/** A cache in front of a shared backend: single records are read in this process while they are fresh. @module */
 
 import { requireOptions } from "../../src/check.ts";
 import { type Clock, monotonicMs } from "../../src/clock.ts";

@@ -1,4 +1,4 @@
-/** What a fallback has that its primary lacks: marks in the fallback itself, written together with what they mark. @module */
+/** What a fallback has that its primary lacks: marks in the fallback, written together with what they mark. @module */
 
 import type { Clock } from "../../src/clock.ts";
 import { JournalFullError } from "../../src/errors.ts";

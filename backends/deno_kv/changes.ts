@@ -1,4 +1,4 @@
-/** What has changed among the tracked records of a parent: a log of numbered changes, the last one of each record. @module */
+/** What has changed among tracked records: a log of numbered changes, the last one of each record. @module */
 
 import type { Changes } from "../../src/storage/backend.ts";
 import { decodeKey } from "../../src/storage/key.ts";

@@ -1,4 +1,4 @@
-/** Claims: those made at the same time go together, and those of several processes keep out of each other's way. @module */
+/** Claims: those made at once go together, and those of several processes keep out of each other's way. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { asError, BackendCorruptError, BackendUnavailableError } from "../../src/errors.ts";

@@ -1,4 +1,4 @@
-/** What a group of batches has to know before it can be decided: read once, then changed along with the draft. @module */
+/** What a group of batches has to know before it can be decided: read once, changed along with the draft. @module */
 
 import type { PreparedBatch, PreparedOperation } from "../../src/storage/batch.ts";
 import { randomId } from "../../src/ids.ts";

@@ -1,4 +1,4 @@
-/** How commits travel: in groups, and apart from the others while another transaction holds what they are about. @module */
+/** How commits travel: in groups, and apart while another transaction holds what they are about. @module */
 
 import { asError, BackendUnavailableError } from "../../src/errors.ts";
 import type { CommitResult } from "../../src/storage/backend.ts";

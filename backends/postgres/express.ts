@@ -1,4 +1,4 @@
-/** The usual commits, of one send or one acknowledgement each, as one statement that is a transaction by itself. @module */
+/** The usual commits, of one send or one acknowledgement each, as one statement and transaction. @module */
 
 import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";

@@ -1,4 +1,4 @@
-/** Text on its way to PostgreSQL and back: no NUL may be in it, arrays travel as literals, and values as JSON. @module */
+/** Text on its way to PostgreSQL and back: without NUL, arrays as literals, and values as JSON. @module */
 
 import { BackendCorruptError } from "../../src/errors.ts";
 import type { JsonValue } from "../../src/storage/json.ts";

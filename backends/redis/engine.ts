@@ -1,4 +1,4 @@
-/** Runs the scripts of one namespace, and holds their replies to what is promised: in time, and of a known format. @module */
+/** Runs the scripts of one namespace, and holds them to what is promised: in time, and of a known format. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendCorruptError, SchemaNewerError } from "../../src/errors.ts";

@@ -1,4 +1,4 @@
-/** One round trip of many commits and claims: writes the arguments of the step script, and reads its replies. @module */
+/** One round trip of many commits and claims: the arguments of the step script, and its replies. @module */
 
 import type { PreparedClaim, PreparedEnqueue, PreparedLease } from "../../src/storage/batch.ts";
 import { AckRun } from "./units/acks.ts";
@@ -15,7 +15,8 @@ export type StepCall =
 /**
  * Puts calls together into units: enqueues into one queue, acknowledgements in one queue and claims of one queue are a
  * unit each, however many callers they come from, so that the script does them with a handful of commands. Messages of
- * one queue stay in the order of their calls. Claims come last: what is acknowledged or sent with them makes room for them.
+ * one queue stay in the order of their calls. Claims come last: what is acknowledged or sent with them makes room for
+ * them.
  */
 export class Step {
   readonly #units: Unit[] = [];
@@ -91,7 +92,9 @@ export class Step {
   }
 }
 
-/** A batch that consists of enqueues with the same options, or of acknowledgements, in one queue, and of nothing else. */
+/**
+ * A batch that consists of enqueues with the same options, or of acknowledgements, in one queue, and of nothing else.
+ */
 function kindOfRun({ checks, operations, notify }: TextBatch): "enqueue" | "ack" | null {
   const [first] = operations;
   if (first === undefined || checks.length > 0 || notify.length > 0) return null;

@@ -1,4 +1,4 @@
-/** One connection to a database: how it is set up, its statements with the types of their rows, its transactions. @module */
+/** One connection to a database: its settings, its statements with the types of their rows, transactions. @module */
 
 import { BackendCorruptError, errorText, OutcomeUnknownError } from "../../src/errors.ts";
 import { resultCode, type SqliteDatabase, type SqliteStatement, type SqliteValue } from "./driver.ts";

@@ -1,4 +1,4 @@
-/** Every statement of the SQLite backend, its query plan at its head; tests/sqlite/plans_test.ts holds it to that. @module */
+/** Every statement of the SQLite backend, each with its query plan, as tests/sqlite/plans_test.ts checks. @module */
 
 // Where a message stands, in the column `place`: 0 to 9 in line, the highest priority first; 10 delayed, 11 leased, 12
 // dead. One index over (queue, place, due_at, sequence) gives the order of the line and of each of the other states.

@@ -1,4 +1,4 @@
-/** The log of what happened to agents: numbered records that expire, written in one step with what they tell. @module */
+/** The log of what happened to agents: numbered records that expire, written with what they tell. @module */
 
 import { asError, BackendUnavailableError } from "../errors.ts";
 import type { Check, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";

@@ -1,4 +1,4 @@
-/** Removes agents whose session is dead, each with one event fleet-wide, unless so many die at once that it is doubtful. @module */
+/** Removes the agents of dead sessions, with one event each, unless so many die at once that it is doubtful. @module */
 
 import { recordDeath, recordHold } from "../observability/primitive_telemetry.ts";
 import type { StorageBackend } from "../storage/backend.ts";

@@ -1,4 +1,4 @@
-/** The stored form of the registry's records, each with its format version. What has another format is not read. @module */
+/** The stored form of the registry's records, each with its format version: no other one is read. @module */
 
 import { copyJson, type JsonObject, type JsonValue } from "../storage/json.ts";
 import type { AgentEvent } from "./model.ts";

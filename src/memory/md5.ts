@@ -1,4 +1,4 @@
-/** The MD5 of a text, as RFC 1321 defines it: it names things here, as in the Python original, and protects nothing. @module */
+/** The MD5 of a text, by RFC 1321: it names things, as in the Python original, and protects nothing. @module */
 
 // How far each step turns its sum, four of them in turn for each round of sixteen.
 const TURNS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]] as const;

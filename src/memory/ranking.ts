@@ -1,4 +1,4 @@
-/** How entries are scored: BM25, and the context of a conversation. Pure formulas, the same on every backend. @module */
+/** How entries are scored: BM25, and the context of a conversation. Pure, the same on every backend. @module */
 
 /**
  * How much repeating a word counts: S. E. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009).

@@ -5,11 +5,13 @@ import type { JsonValue } from "../storage/json.ts";
 import { porterStem } from "./porter.ts";
 import { ENGLISH_STOP_WORDS } from "./stop_words.ts";
 
-/** What can be changed about how text becomes terms. Processes that share a memory may differ: each reads for itself. */
+/**
+ * What can be changed about how text becomes terms. Processes that share a memory may differ: each reads for itself.
+ */
 export interface AnalyzerOptions {
   /**
-   * Words that are left out: in lower case, without accents and apostrophes. Of the default ones, a word with accents is
-   * none: "thé" is tea.
+   * Words that are left out: in lower case, without accents and apostrophes. Of the default ones, a word with accents
+   * is none: "thé" is tea.
    *
    * @default {English function words}
    */
@@ -50,8 +52,9 @@ const PICTURE = /^[^\p{L}\p{N}_]/u;
 const PARTS = /\p{Lu}+(?!\p{Ll})\p{M}*|\p{Lu}?[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|\p{Lu}|\p{N}+/gu;
 const ENGLISH_ENDING = /['’](?:s|re|ve|ll|d|m)$/i;
 const ENGLISH_NEGATION = /n['’]t$/i;
-// Scripts that write no space between words; a term of one or two characters is what can be found in them. And Korean's,
-// which writes endings and particles as parts of words: cut so, .857 instead of .756 nDCG@10 (sentences of KorQuAD).
+// Scripts that write no space between words; a term of one or two characters is what can be found in them. And
+// Korean's, which writes endings and particles as parts of words: cut so, .857 instead of .756 nDCG@10 (sentences of
+// KorQuAD).
 const UNSPACED =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 const UNSPACED_RUN = new RegExp(`(${UNSPACED.source}+)`, "u");
@@ -121,7 +124,9 @@ export class Analyzer {
     return chunksOf(text).map((word) => ({ word, tokens: this.#tokensOf(word) }));
   }
 
-  /** The beginning of a word that a query breaks off with; `null` when it ends behind a word or is too short to tell. */
+  /**
+   * The beginning of a word that a query breaks off with; `null` when it ends behind a word or is too short to tell.
+   */
   openPrefix(text: string): string | null {
     const last = chunksOf(text.slice(-2 * MAX_TERM_LENGTH)).at(-1);
     if (last === undefined || !text.endsWith(last)) return null;

@@ -1,4 +1,4 @@
-/** Scores entries by the words in and around them: what stands beside an entry counts as parts of its own text. @module */
+/** Scores entries by the words in and around them: what stands beside an entry counts as its own text. @module */
 
 import { frequencyOf, placeOf } from "./postings.ts";
 import { BM25_K1, lengthNorm } from "./ranking.ts";

@@ -1,4 +1,4 @@
-/** The checks of what callers hand in: each names the field and the rule. By hand, as a library takes longer to load. @module */
+/** The checks of what callers hand in, by field and rule. By hand, as a library takes longer to load. @module */
 
 import { requireJson } from "../storage/json.ts";
 import type { AgentId, AgentMessageInput, MessageType } from "./model.ts";

@@ -1,4 +1,4 @@
-/** What the coordinator counts: a protocol that any metrics library fits behind, and two small implementations. @module */
+/** What the coordinator counts: a protocol that any metrics library fits behind, and two small ones. @module */
 
 import { tellSafely } from "../errors.ts";
 

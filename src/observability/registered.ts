@@ -1,4 +1,4 @@
-/** The providers of OpenTelemetry that are registered, and contexts for them; of its API, types alone are imported. @module */
+/** The providers of OpenTelemetry that are registered; of its API, types alone are imported. @module */
 
 import type {
   Context,

@@ -1,4 +1,4 @@
-/** OpenTelemetry: the tracer and the instruments, once somebody has registered a provider; before that, nothing. @module */
+/** OpenTelemetry: the tracer and the instruments, once a provider is registered; before that, nothing. @module */
 
 import type {
   Attributes,

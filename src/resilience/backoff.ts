@@ -1,4 +1,4 @@
-/** Delays before the next try: exponential growth up to a cap, and the jitters that spread it. Arithmetic only. @module */
+/** Delays before the next try: exponential up to a cap, and the jitters that spread it. Arithmetic only. @module */
 
 import { DURATION, requireFunction, requireNumber, requireOneOf, requireOptionsObject } from "../check.ts";
 

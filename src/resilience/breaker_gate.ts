@@ -1,4 +1,4 @@
-/** Decides which calls a circuit breaker lets through, with the store where it must and without it where it can. @module */
+/** Decides which calls a circuit breaker lets through, without the store where it can. @module */
 
 import { monotonicMs } from "../clock.ts";
 import type { Emitter } from "../emitter.ts";

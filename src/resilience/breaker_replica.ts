@@ -1,4 +1,4 @@
-/** Which state to believe when this process and the store know different things. Pure, so that it can be explored. @module */
+/** Which state to believe when process and store know different things. Pure, so that it can be explored. @module */
 
 import { type BreakerState, INITIAL_STATE } from "./breaker_state.ts";
 

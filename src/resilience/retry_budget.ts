@@ -1,4 +1,4 @@
-/** A retry budget: a bucket of tokens that keeps retries from multiplying the load on a service that is down. @module */
+/** A retry budget: a bucket of tokens that keeps retries from multiplying the load on a service. @module */
 
 import { type OptionNames, requireNumber, requireOptions } from "../check.ts";
 import type { ErrorCategory } from "./error_category.ts";

@@ -1,4 +1,4 @@
-/** Things that come and go all the time: adding and removing take constant time and leave nothing to collect. @module */
+/** Things that come and go all the time: in constant time, with nothing left to collect. @module */
 
 /** Something that can be in one bag at a time. */
 export interface BagItem {

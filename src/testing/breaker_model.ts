@@ -1,4 +1,4 @@
-/** The model of a fleet that shares a circuit breaker: every step that protocol, network, clocks and chance can take. @module */
+/** The model of a fleet that shares a breaker: every step that network, clocks and chance can take. @module */
 
 import { decodeBreaker, encodeBreaker } from "../resilience/breaker_record.ts";
 import { afterRead, afterWrite, INITIAL_REPLICA, isAhead } from "../resilience/breaker_replica.ts";

@@ -1,4 +1,4 @@
-/** What there is in the model of a fleet that shares a circuit breaker: processes, messages, a store, and time. @module */
+/** What there is in the model of a fleet that shares a breaker: processes, messages, store and time. @module */
 
 import { decodeBreaker } from "../resilience/breaker_record.ts";
 import { INITIAL_REPLICA, type Replica } from "../resilience/breaker_replica.ts";

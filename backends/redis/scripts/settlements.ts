@@ -1,4 +1,4 @@
-/** Lua: what else can be done with a lease or a message, one at a time. Part of the batch, behind the leases. @module */
+/** Lua: what else can be done with one lease or message. Part of the batch, behind the leases. @module */
 
 /** `retry`, `bury`, `extend`, `redrive`: O(log n). `purge`: see there. */
 export const SETTLEMENTS = `

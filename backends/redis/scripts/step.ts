@@ -1,4 +1,4 @@
-/** Lua: one round trip of many commits and claims. Each commit is all or nothing; a Redis script cannot roll back. @module */
+/** Lua: one round trip of commits and claims. A commit is all or nothing, and Redis cannot roll back. @module */
 
 import { DEDUPE } from "./dedupe.ts";
 import { ENQUEUE } from "./enqueue.ts";
@@ -15,8 +15,8 @@ const SWEEP = 200;
 
 /**
  * Does units of work one after the other: runs (many commits of one enqueue or acknowledgement each, or one commit of
- * many), batches of anything, and claims. `ARGV` is flat: until when (by the engine's time, in milliseconds) the step is
- * wanted, the command that wakes, a random text for tokens, then the units; `../units` write them and read the
+ * many), batches of anything, and claims. `ARGV` is flat: until when (by the engine's time, in milliseconds) the step
+ * is wanted, the command that wakes, a random text for tokens, then the units; `../units` write them and read the
  * replies. O(k log n) for k operations; nothing in it looks through a queue, but purging (see there).
  *
  * Within a unit everything is looked at first and changed then, so that what is refused has changed nothing.

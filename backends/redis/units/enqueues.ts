@@ -76,8 +76,8 @@ export function enqueueOptions({ queue, delayMs, dedupeMs, capacity }: PreparedE
 }
 
 /**
- * Rounds a dedupe window up to 4, 5, 6 or 7 times a power of two, at most by a quarter, so that a queue has few of them.
- * The script remembers an id for a window and up to half a window more: less than twice what was asked for.
+ * Rounds a dedupe window up to 4, 5, 6 or 7 times a power of two, at most by a quarter, so that a queue has few of
+ * them. The script remembers an id for a window and up to half a window more: less than twice what was asked for.
  */
 export function toWindow(dedupeMs: number): number {
   if (dedupeMs <= 4) return Math.ceil(dedupeMs);

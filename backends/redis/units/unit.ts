@@ -16,7 +16,9 @@ export interface ClaimedMessage {
   readonly lastError: string | null;
 }
 
-/** What a call came to; `null`: a claim that is to be made again, as there is more to settle first than one script does. */
+/**
+ * What a call came to; `null`: a claim that is to be made again, as there is more to settle first than one script does.
+ */
 export type StepOutcome = CommitResult | readonly ClaimedMessage[] | null;
 
 /** What a unit writes, and how its reply tells what its calls came to: `give(call, outcome)`. */

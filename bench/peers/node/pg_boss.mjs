@@ -8,7 +8,8 @@ import { PAYLOAD } from "../payload.mjs";
 const { default: PgBoss } = await import("pg-boss");
 
 const QUEUE = "bench";
-const CHUNK = 5000; // jobs that are waiting when the workers begin, untimed; what is left when time is up is thrown away
+// Jobs that are waiting when the workers begin, untimed; what is left when time is up is thrown away.
+const CHUNK = 5000;
 
 const boss = new PgBoss(process.argv[3]);
 await boss.start();

@@ -1,4 +1,4 @@
-/** Cases: a search finds what its definition says, in that order, whatever was written before and on whichever backend. @module */
+/** Cases: a search finds what its definition says, in that order, on whichever backend. @module */
 
 import assert from "node:assert/strict";
 import { Analyzer } from "../../memory/text.ts";
