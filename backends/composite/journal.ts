@@ -235,6 +235,7 @@ export class Journal {
   }
 }
 
+/** Names a message. An encoded key has no NUL, so that the first one says where the id begins, whatever is in that. */
 function placeOf({ queue, id }: Pick<StoredMessage, "queue" | "id">): string {
-  return encodeKey([...queue, id]);
+  return `${encodeKey(queue)}\0${id}`;
 }
