@@ -61,7 +61,8 @@ import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall } from "./redis/step.ts";
 import { readDelivery, readRecord, readRecords } from "./redis/stored.ts";
-import type { StepOutcome } from "./redis/units/unit.ts";
+import { findTokens } from "./redis/tokens.ts";
+import { isClaimed, type StepOutcome, type UnknownLeases } from "./redis/units/unit.ts";
 import { serverName } from "./redis/url.ts";
 import { POLL_MS, Wakeups } from "./redis/wakeups.ts";
 
@@ -93,8 +94,10 @@ const encodeValue = valueEncoder(MAX_VALUE_BYTES);
 
 /** A round trip carries no more than so much text, so that none takes long. */
 const MAX_STEP_LENGTH = 1024 * 1024;
-/** What an operation weighs beside its value. */
-const OPERATION_LENGTH = 200;
+/** What weighs as much as the server's time for an operation: one of many of a kind, any other, one that searches. */
+const RUN_LENGTH = 200;
+const OPERATION_LENGTH = 800;
+const PURGE_LENGTH = MAX_STEP_LENGTH / MAX_BATCH_SIZE;
 /** So that one round trip leases no more messages than the largest claim. */
 const CLAIMED_LENGTH = MAX_STEP_LENGTH / MAX_CLAIM_LIMIT;
 
@@ -153,6 +156,7 @@ export class RedisBackend implements StorageBackend {
   readonly #steps: GroupCommit<Limited<StepCall>, StepOutcome>;
   readonly #gets: GroupCommit<Limited<Get>, readonly (string | null)[]>;
   readonly #calls = new UnderWay();
+  readonly #result = (outcome: StepOutcome) => this.#toResult(outcome);
   readonly #listing: ListingReads = {
     settled: (script, args) => this.#settled(script, args),
     read: (script, args) => this.#read(script, args),
@@ -261,7 +265,7 @@ export class RedisBackend implements StorageBackend {
     try {
       this.#begin();
       const prepared = prepareBatch(batch, encodeValue);
-      return this.#steps.run({ type: "commit", batch: prepared, deadlineMs: this.#deadline() }).then(toCommitResult);
+      return this.#steps.run({ type: "commit", batch: prepared, deadlineMs: this.#deadline() }).then(this.#result);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -274,7 +278,7 @@ export class RedisBackend implements StorageBackend {
       const outcome = await this.#steps.run({ type: "claim", claim, deadlineMs: this.#deadline() });
       if (outcome === null) continue;
       // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-      if ("committed" in outcome) throw new Error("Cannot claim: it got the outcome of a batch");
+      if (!isClaimed(outcome)) throw new Error("Cannot claim: it got the outcome of a batch");
       return outcome.map((claimed) => readDelivery(queue, claimed));
     }
   }
@@ -355,6 +359,20 @@ export class RedisBackend implements StorageBackend {
     }
   }
 
+  /** The result of a batch; before it comes to one, the leases may have to be found that it ends by purging. */
+  #toResult(outcome: StepOutcome): CommitResult | Promise<CommitResult> {
+    // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
+    if (isClaimed(outcome)) throw new Error("Cannot commit the batch: it got the outcome of a claim");
+    return "committed" in outcome ? outcome : this.#commitWithTokens(outcome);
+  }
+
+  async #commitWithTokens(outcome: UnknownLeases): Promise<CommitResult> {
+    const tokens = await findTokens((script, args) => this.#read(script, args), outcome);
+    this.#begin();
+    const again = { type: "commit", batch: outcome.batch, tokens, deadlineMs: this.#deadline() } as const;
+    return await this.#toResult(await this.#steps.run(again));
+  }
+
   async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<StepOutcome[]> {
     const step = new Step(calls);
     const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), deadlineOf(calls));
@@ -398,14 +416,15 @@ export class RedisBackend implements StorageBackend {
   }
 }
 
-function toCommitResult(outcome: StepOutcome): CommitResult {
-  // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-  if (outcome !== null && "committed" in outcome) return outcome;
-  // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
-  throw new Error("Cannot commit the batch: it got the outcome of a claim");
-}
-
+/** The length of the text of a call, and what stands for the time that the server needs beside. */
 function weightOf(call: StepCall): number {
   if (call.type === "claim") return CLAIMED_LENGTH * call.claim.limit;
-  return batchLength(call.batch, OPERATION_LENGTH);
+  const { checks, operations } = call.batch;
+  let weight = batchLength(call.batch, RUN_LENGTH) + checks.length * OPERATION_LENGTH;
+  const first = operations[0]?.type;
+  for (const { type } of operations) {
+    if (type === "purge") weight += PURGE_LENGTH;
+    else if (type !== first || (type !== "enqueue" && type !== "ack")) weight += OPERATION_LENGTH;
+  }
+  return weight;
 }

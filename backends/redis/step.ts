@@ -5,11 +5,11 @@ import { AckRun } from "./units/acks.ts";
 import { AnyBatch } from "./units/any_batch.ts";
 import { Claim } from "./units/claim.ts";
 import { EnqueueRun, haveSameOptions } from "./units/enqueues.ts";
-import type { StepOutcome, TextBatch, Unit } from "./units/unit.ts";
+import type { StepOutcome, TextBatch, Tokens, Unit } from "./units/unit.ts";
 
 /** A commit or a claim. */
 export type StepCall =
-  | { readonly type: "commit"; readonly batch: TextBatch }
+  | { readonly type: "commit"; readonly batch: TextBatch; readonly tokens?: Tokens }
   | { readonly type: "claim"; readonly claim: PreparedClaim };
 
 /**
@@ -36,7 +36,7 @@ export class Step {
       const { batch } = call;
       const only = kindOfRun(batch);
       if (only === null) {
-        this.#units.push(new AnyBatch(batch, index));
+        this.#units.push(new AnyBatch(batch, index, call.tokens));
         // What is sent after a batch stands behind what the batch sends.
         enqueues.clear();
         acks.clear();

@@ -1,7 +1,6 @@
 /** However much has become due, expired or is over, no script does more than a bounded part of it, in the order of the line. @module */
 
 import { assert, assertEquals } from "@std/assert";
-import { Redis } from "ioredis";
 import { RedisBackend } from "../../backends/redis.ts";
 import { sleep, systemClock } from "../../src/clock.ts";
 import { randomId } from "../../src/ids.ts";
@@ -9,6 +8,7 @@ import type { MessageState } from "../../src/storage/backend.ts";
 import { claim, claimOne, commit, commitMany, idsOf, lease, message, QUEUE, send } from "../../src/testing/steps.ts";
 import { redisTest } from "../servers/redis.ts";
 import { until } from "../until.ts";
+import { watchedTest } from "./watched.ts";
 
 const MESSAGES = 2500;
 const HOUR_MS = 3_600_000;
@@ -16,55 +16,13 @@ const SOON_MS = 300;
 /** What one script settles, and a batch beside it. */
 const MOST = 600;
 
-interface Watched {
-  readonly backend: RedisBackend;
-  /** The most messages that one script has put into the line or to the dead since it was asked last. */
-  readonly mostSettled: () => Promise<number>;
-  /** The most places in a line or sorted set that one script has asked for. */
-  readonly mostRead: () => number;
-}
-
-/** Does something with a backend whose scripts are watched. */
-function settlingTest(name: string, run: (watched: Watched) => Promise<void>): void {
-  redisTest(name, async (server) => {
-    await using backend = new RedisBackend({ url: server.url });
-    const monitor = await new Redis(server.url, { retryStrategy: () => null }).monitor();
-    const ended = new Promise((resolve) => monitor.once("end", resolve));
-    let [settled, most, read, seen] = [0, 0, 0, ""];
-    monitor.on("monitor", (_time: string, [command = "", key = "", ...args]: string[]) => {
-      const name = command.toUpperCase();
-      if (name === "EVALSHA" || name === "EVAL") settled = 0;
-      else if (name === "RPUSH") settled += args.length;
-      else if (name === "ZADD" && key.includes(":x:")) settled += args.length / 2;
-      else if (name === "LRANGE" || name === "ZRANGE") read = Math.max(read, Number(args[1]) - Number(args[0]) + 1);
-      else if (name === "ECHO") seen = key;
-      most = Math.max(most, settled);
-    });
-    let asked = 0;
-    const mostSettled = async () => {
-      const mark = `asked ${++asked}`;
-      await server.command("ECHO", mark);
-      await until("the server has told what it did", () => seen === mark);
-      const result = most;
-      most = settled = 0;
-      return result;
-    };
-    try {
-      await run({ backend, mostSettled, mostRead: () => read });
-    } finally {
-      monitor.disconnect();
-      await ended;
-    }
-  });
-}
-
 /** Waits until all is due or has ended that was sent or claimed before, with the same delay or lease. */
 async function wait(backend: RedisBackend): Promise<void> {
   await commit(backend, [message(randomId(), { queue: ["last"], delayMs: SOON_MS })]);
   await until("the last message is due", async () => (await claim(backend, 1, HOUR_MS, ["last"])).length > 0);
 }
 
-settlingTest(
+watchedTest(
   "G8 bounded: claim() puts much that is due into the line by bounded scripts, in the order of the line",
   async ({ backend, mostSettled }) => {
     await send(backend, message("retried"), message("dead"));
@@ -94,7 +52,7 @@ settlingTest(
   },
 );
 
-settlingTest(
+watchedTest(
   "G8 bounded: claim(), stats(), messages() and recover() end many leases by bounded scripts, in the order of their ends",
   async ({ backend, mostSettled }) => {
     const queues = Array.from({ length: 7 }, (_, index) => [`${index}`]);
@@ -125,7 +83,7 @@ settlingTest(
   },
 );
 
-settlingTest(
+watchedTest(
   "claim() leases all there is to those who ask at once, though one script leases a thousand",
   async ({ backend }) => {
     const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`));
@@ -136,7 +94,7 @@ settlingTest(
   },
 );
 
-settlingTest(
+watchedTest(
   "G8 bounded: messages() reads many by bounded scripts, and each once, whatever leaves its place meanwhile",
   async ({ backend, mostRead }) => {
     const messages = Array.from({ length: MESSAGES }, (_, index) => message(`m${index}`, { priority: 5 - index % 2 }));

@@ -1,6 +1,6 @@
 /** Lua: every operation of a batch, as what it reads, requires and does. Part of the batch, and its last. @module */
 
-/** `operations`, by type: each costs what it costs in `./settlements.ts`, `./enqueue.ts` and `./records.ts`. */
+/** `operations`, by type: each costs what it costs in the files for settlements, purging, enqueues and records. */
 export const OPERATIONS = `
 -- What each operation reads, requires and does. check() returns why it cannot be, or nothing; apply() returns the
 -- result. growth is by how many live messages the operations before it change their queues.
@@ -86,13 +86,12 @@ local operations = {
     end,
   },
   purge = {
-    read = function() return {queue = open(read()), id = read()} end,
+    read = function() return {queue = open(read()), id = read(), token = read()} end,
     check = function(op, growth)
-      if call('HEXISTS', op.queue.messages, op.id) == 1 and stateOf(op.queue, op.id) ~= 'X' then
-        growth[op.queue] = (growth[op.queue] or 0) - 1
-      end
+      findPurged(op)
+      if op.note and op.state ~= 'X' then growth[op.queue] = (growth[op.queue] or 0) - 1 end
     end,
-    apply = function(op) return purge(op.queue, op.id) end,
+    apply = purge,
   },
 }
 `;

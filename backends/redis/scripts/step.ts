@@ -5,6 +5,7 @@ import { ENQUEUE } from "./enqueue.ts";
 import { LEASES } from "./leases.ts";
 import { OPERATIONS } from "./operations.ts";
 import { PRELUDE } from "./prelude.ts";
+import { PURGE } from "./purge.ts";
 import { RECORDS } from "./records.ts";
 import { script } from "./script.ts";
 import { SETTLE } from "./settle.ts";
@@ -160,6 +161,7 @@ local function makeBatch()
 `,
   RECORDS,
   SETTLEMENTS,
+  PURGE,
   OPERATIONS,
   `
 return function()
@@ -180,9 +182,12 @@ return function()
     local reason = each.kind.check and each.kind.check(each.op, growth)
     if reason then return {reason, position - 1} end
   end
+  local unknown = unknownLeases(ops)
+  if #unknown > 0 then return {'unknown', unpack(unknown)} end
 
   local results = {'done'}
   for position, each in ipairs(ops) do results[position + 1] = each.kind.apply(each.op) end
+  closeGaps()
   for _, name in ipairs(names) do topics[name] = true end
   return results
 end, sweep

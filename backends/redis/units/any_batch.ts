@@ -4,23 +4,36 @@ import type { OperationResult } from "../../../src/storage/backend.ts";
 import type { PreparedLease, PreparedOperation } from "../../../src/storage/batch.ts";
 import { isToken } from "../stored.ts";
 import { bodyOf, enqueueOptions } from "./enqueues.ts";
-import { requireList, requireText, type StepOutcome, type TextBatch, unexpected, type Unit } from "./unit.ts";
+import {
+  requireList,
+  requireText,
+  type StepOutcome,
+  type TextBatch,
+  type Tokens,
+  unexpected,
+  type Unit,
+} from "./unit.ts";
 
 /** A batch of anything, done operation by operation. */
 export class AnyBatch implements Unit {
   readonly #batch: TextBatch;
   readonly #call: number;
+  readonly #tokens: Tokens | undefined;
 
-  constructor(batch: TextBatch, call: number) {
+  constructor(batch: TextBatch, call: number, tokens: Tokens | undefined) {
     this.#batch = batch;
     this.#call = call;
+    this.#tokens = tokens;
   }
 
   write(args: string[]): void {
     const { checks, operations, notify } = this.#batch;
     args.push("batch", String(checks.length), String(operations.length), String(notify.length));
     for (const { key, version } of checks) args.push(key, version ?? "");
-    for (const operation of operations) args.push(operation.type, ...fieldsOf(operation));
+    operations.forEach((operation, index) => {
+      args.push(operation.type, ...fieldsOf(operation));
+      if (operation.type === "purge") args.push(this.#tokens?.get(index) ?? "");
+    });
     args.push(...notify);
   }
 
@@ -29,6 +42,8 @@ export class AnyBatch implements Unit {
     if (reason === "done") {
       const results = this.#batch.operations.map((operation, index) => toResult(operation.type, rest[index]));
       give(this.#call, { committed: true, results });
+    } else if (reason === "unknown") {
+      give(this.#call, { batch: this.#batch, tokens: this.#tokens, unknown: rest.map(Number) });
     } else if (reason === "conflict" || reason === "full" || reason === "lease_lost") {
       give(this.#call, { committed: false, reason, index: Number(rest[0]) });
     } else {

@@ -16,10 +16,25 @@ export interface ClaimedMessage {
   readonly lastError: string | null;
 }
 
+/** The tokens of leased messages that a batch purges, by the index of the operation, as far as they are known. */
+export type Tokens = ReadonlyMap<number, string>;
+
+/** Nothing happened, since these operations purge messages that are leased by unknown tokens. */
+export interface UnknownLeases {
+  readonly batch: TextBatch;
+  readonly tokens: Tokens | undefined;
+  readonly unknown: readonly number[];
+}
+
 /**
  * What a call came to; `null`: a claim that is to be made again, as there is more to settle first than one script does.
  */
-export type StepOutcome = CommitResult | readonly ClaimedMessage[] | null;
+export type StepOutcome = CommitResult | UnknownLeases | readonly ClaimedMessage[] | null;
+
+/** Whether an outcome is that of a claim. */
+export function isClaimed(outcome: StepOutcome): outcome is readonly ClaimedMessage[] | null {
+  return outcome === null || Array.isArray(outcome);
+}
 
 /** What a unit writes, and how its reply tells what its calls came to: `give(call, outcome)`. */
 export interface Unit {
