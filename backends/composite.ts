@@ -22,6 +22,7 @@ import type {
 } from "../src/storage/backend.ts";
 import { collect } from "../src/storage/es2024.ts";
 import { compareEncoded, encodeKey, type Key } from "../src/storage/key.ts";
+import type { AbandonedWrites } from "./composite/abandon.ts";
 import { CachedBackend } from "./composite/cache.ts";
 import { FallbackBackend } from "./composite/fallback.ts";
 import {
@@ -32,6 +33,7 @@ import {
   isBackend,
   ROUTE_OPTIONS,
 } from "./composite/options.ts";
+import type { RouteStatus } from "./composite/route_status.ts";
 import { type ResolvedRoute, Routes } from "./composite/routes.ts";
 import type { FallbackChange, Serving } from "./composite/switch.ts";
 import { combineTraits } from "./composite/traits.ts";
@@ -43,23 +45,7 @@ export type {
   CompositeRoute,
   FallbackOptions,
 } from "./composite/options.ts";
-export type { Serving };
-
-/** Who serves one part of the keys at the moment. */
-export interface RouteStatus {
-  /** The part; empty for the default. */
-  readonly prefix: Key;
-  /** The name of the backend that is to serve it. */
-  readonly backend: string;
-  /** Who serves it. */
-  readonly serving: Serving;
-  /** Since when, in milliseconds since the Unix epoch. */
-  readonly sinceMs: number;
-  /** Why. */
-  readonly reason: string;
-  /** How many writes wait to be brought to the backend. */
-  readonly journalled: number;
-}
+export type { AbandonedWrites, RouteStatus, Serving };
 
 /**
  * A router that is itself a backend. A batch, and a query below a prefix, must be served by one child; what would span
@@ -130,6 +116,21 @@ export class CompositeBackend implements StorageBackend {
     requireFunction("listener", listener);
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * Gives up what the fallback of a part holds and its backend lacks, for where that can never be brought over: the
+   * fallback is lost, or the backend refuses what it holds. The part is that of `key`, as for {@linkcode statusOf}. Its
+   * calls wait meanwhile; then its backend serves as soon as it answers. The fallback is emptied, and serves again.
+   *
+   * @throws {TypeError} When that part has no fallback.
+   */
+  async abandonWrites(key: Key): Promise<AbandonedWrites> {
+    this.#requireOpen();
+    encodeKey(key); // which says what is wrong with it
+    const { name, fallback } = this.#routes.routeOf(key);
+    if (fallback === null) throw new TypeError(`Cannot give up writes: the backend "${name}" has no fallback here`);
+    return await fallback.abandon();
   }
 
   // The calls that matter for speed hand on the child's own promise: one more await would cost more than the routing.
@@ -255,7 +256,7 @@ export class CompositeBackend implements StorageBackend {
       const options = isBackend(fallback) ? { fallback } : fallback;
       const tell = (change: FallbackChange) => {
         cached?.forgetAll(); // what one of both has says nothing about the other
-        this.#tell({ prefix, backend: name, ...change });
+        this.#tell({ prefix, backend: name, fallback: options.fallback.name, ...change });
       };
       withFallback = new FallbackBackend(backend, options, this.#clock, tell);
     }
@@ -267,7 +268,7 @@ export class CompositeBackend implements StorageBackend {
   #statusOf({ prefix, name, fallback }: Part): RouteStatus {
     const change = fallback?.status ??
       { serving: "primary", sinceMs: this.#startedAtMs, reason: "it has no fallback", journalled: 0 };
-    return { prefix, backend: name, ...change };
+    return { prefix, backend: name, fallback: fallback?.fallbackName ?? null, ...change };
   }
 
   #tell(status: RouteStatus): void {

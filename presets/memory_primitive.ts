@@ -85,8 +85,9 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
   return {
     open: () => Promise.resolve(backend),
     info: (entries) => {
-      const { name, isAway, reason, pending } = holderOf(backend, entries);
-      return { backend: backend.name, usingRedis: !isAway && isRedis(name), fallbackAvailable: isOwn, reason, pending };
+      const { name, isAway, hasFallback, reason, pending } = holderOf(backend, entries);
+      const usingRedis = !isAway && isRedis(name);
+      return { backend: backend.name, usingRedis, fallbackAvailable: isOwn || hasFallback, reason, pending };
     },
     mayMiss: (entries) => holderOf(backend, entries).isAway,
     close: async () => {
@@ -97,10 +98,10 @@ function fixedSource(backend: StorageBackend, isOwn: boolean): MemorySource {
 
 /** Which backend is to hold the entries, and whether a fallback serves in its place: only a composite has any. */
 function holderOf(backend: StorageBackend, entries: Key) {
-  if (!isComposite(backend)) return { name: backend.name, isAway: false, reason: null, pending: 0 };
-  const { backend: name, serving, reason, journalled: pending } = backend.statusOf(entries);
+  if (!isComposite(backend)) return { name: backend.name, isAway: false, hasFallback: false, reason: null, pending: 0 };
+  const { backend: name, serving, fallback, reason, journalled: pending } = backend.statusOf(entries);
   const isAway = serving !== "primary";
-  return { name, isAway, reason: isAway ? reason : null, pending };
+  return { name, isAway, hasFallback: fallback !== null, reason: isAway ? reason : null, pending };
 }
 
 /** Told by its method, so that its code is loaded by those alone who use it. */

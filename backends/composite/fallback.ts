@@ -25,6 +25,7 @@ import { listLimit, requireCursor } from "../../src/storage/batch.ts";
 import { collect } from "../../src/storage/es2024.ts";
 import { copyJson } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
+import type { AbandonedWrites } from "./abandon.ts";
 import { combineTraits } from "./traits.ts";
 import { cursorFor, FallbackMarks, withCursorOf } from "./fallback_marks.ts";
 import { Journal } from "./journal.ts";
@@ -59,12 +60,23 @@ export class FallbackBackend implements StorageBackend {
     this.#fallback = fallback;
     this.#queuesToo = queues;
     this.#journal = new Journal(primary, fallback, maxJournal, clock);
-    this.#switch = new Switch({ name: this.name, primary, journal: this.#journal, clock, probeIntervalMs, onChange });
+    const parts = { name: this.name, primary, fallback, journal: this.#journal };
+    this.#switch = new Switch({ ...parts, clock, probeIntervalMs, onChange });
   }
 
   /** Who serves, since when, why, and how much waits. */
   get status(): FallbackChange {
     return this.#switch.status;
+  }
+
+  /** The name of the fallback. */
+  get fallbackName(): string {
+    return this.#fallback.name;
+  }
+
+  /** Gives up what the fallback holds and the primary lacks. */
+  abandon(): Promise<AbandonedWrites> {
+    return this.#switch.abandon();
   }
 
   get(keys: readonly Key[]): Promise<(Entry | null)[]> {
@@ -161,9 +173,9 @@ export class FallbackBackend implements StorageBackend {
   /** Listens to both: a hint too many costs a look, one too few a message. */
   async listen(topic: Key, wake: () => void): Promise<Unlisten> {
     this.#switch.requireOpen();
-    const endFallback = await this.#fallback.listen(topic, wake);
+    const endFallback = await this.#listenTo(this.#fallback, topic, wake);
     try {
-      const endPrimary = await this.#listenToPrimary(topic, wake);
+      const endPrimary = await this.#listenTo(this.#primary, topic, wake);
       return async () => void await Promise.all([endFallback(), endPrimary()]);
     } catch (error) {
       await endFallback();
@@ -248,16 +260,17 @@ export class FallbackBackend implements StorageBackend {
     );
   }
 
-  async #listenToPrimary(topic: Key, wake: () => void): Promise<Unlisten> {
-    if (this.#switch.isPrimary) {
+  async #listenTo(backend: StorageBackend, topic: Key, wake: () => void): Promise<Unlisten> {
+    const isPrimary = backend === this.#primary;
+    if (!isPrimary || this.#switch.isPrimary) {
       try {
-        return await this.#primary.listen(topic, wake);
+        return await backend.listen(topic, wake);
       } catch (error) {
         if (!isAway(error)) throw error;
-        this.#switch.leavePrimary(error);
+        if (isPrimary) this.#switch.leavePrimary(error);
       }
     }
-    return this.#switch.listenLater(topic, wake);
+    return this.#switch.listenLater(backend, topic, wake);
   }
 }
 

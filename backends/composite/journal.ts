@@ -17,11 +17,13 @@ import type {
 import { prepareBatch } from "../../src/storage/batch.ts";
 import { encodeKey, type Key } from "../../src/storage/key.ts";
 import { valueEncoder } from "../../src/storage/value_text.ts";
+import { type AbandonedWrites, empty } from "./abandon.ts";
 import type { CheckedBatch } from "./fallback_marks.ts";
 import {
   announced,
   BEHIND_RESERVED,
   type Mark,
+  type MarkKind,
   markName,
   nameOf,
   RESERVED,
@@ -43,6 +45,8 @@ export class Journal {
   /** Whether some of what was brought to the primary is there still, and that may have newer ones by now. */
   #isOutdated = false;
   #cleaning: Promise<void> | null = null;
+  /** Whether all that is there was given up. */
+  #isAbandoned = false;
   /** Those that may have arrived at the primary, and cannot be held before they are due. */
   readonly #inDoubt = new Set<string>();
 
@@ -60,8 +64,14 @@ export class Journal {
     return this.#book.size + this.#messages;
   }
 
+  /** Whether the primary lacks nothing, and the fallback holds nothing that was given up. */
+  get isDone(): boolean {
+    return this.size === 0 && !this.#isAbandoned;
+  }
+
   /** Reads what an earlier process left, before anything else. */
   async load(): Promise<void> {
+    if (this.#isAbandoned) return;
     await this.#book.load();
     this.outdate(); // nobody knows whether the primary served since it was brought
     await this.#countMessages();
@@ -91,7 +101,20 @@ export class Journal {
 
   /** Takes away what must not be found in the fallback any more. To be called before the fallback is used. */
   async prepare(): Promise<void> {
+    if (this.#isAbandoned) await this.#book.inTurn(() => this.#empty());
     if (this.#isOutdated) await this.clean();
+  }
+
+  /** Forgets what waits, and tells what it was. Whatever is there goes before the fallback is used. */
+  abandon(): Omit<AbandonedWrites, "complete" | "emptied"> {
+    const targets = (...kinds: readonly MarkKind[]) => this.#book.of(...kinds).map(({ target }) => target);
+    const [records, cleared, queues] = [targets("record", "announced"), targets("cleared"), targets("queue")];
+    const messages = this.#messages;
+    this.#book.forget();
+    this.#inDoubt.clear();
+    this.#messages = 0;
+    this.#isAbandoned = true;
+    return { records, cleared, queues, messages };
   }
 
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
@@ -225,6 +248,12 @@ export class Journal {
       else if (operation.type === "ack" || (done?.type === "purge" && done.found)) this.#messages--;
     }
     return result;
+  }
+
+  async #empty(): Promise<void> {
+    if (!this.#isAbandoned) return;
+    await empty(this.#fallback);
+    this.#isAbandoned = false;
   }
 
   async #countMessages(): Promise<void> {

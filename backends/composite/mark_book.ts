@@ -65,6 +65,12 @@ export class MarkBook {
     }
   }
 
+  /** Knows of no mark any more. */
+  forget(): void {
+    this.#marks.clear();
+    this.#unsure.clear();
+  }
+
   /** Does some work once all before it is done. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work);

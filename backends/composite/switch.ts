@@ -6,7 +6,9 @@ import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { UnderWay } from "../../src/storage/under_way.ts";
+import type { AbandonedWrites } from "./abandon.ts";
 import type { Journal } from "./journal.ts";
+import { listenLater } from "./listen_later.ts";
 
 /** Who serves at the moment. */
 export type Serving = "primary" | "fallback" | "synchronising";
@@ -14,7 +16,7 @@ export type Serving = "primary" | "fallback" | "synchronising";
 /** Told at each change of who serves. */
 export interface FallbackChange {
   readonly serving: Serving;
-  /** Since when, in milliseconds since the Unix epoch. */
+  /** Since when the primary serves, or does not, in milliseconds since the Unix epoch. */
   readonly sinceMs: number;
   /** Why. */
   readonly reason: string;
@@ -27,6 +29,7 @@ export interface SwitchParts {
   /** What the backend is called that is switched. */
   readonly name: string;
   readonly primary: StorageBackend;
+  readonly fallback: StorageBackend;
   readonly journal: Journal;
   readonly clock: Clock;
   readonly probeIntervalMs: number;
@@ -50,6 +53,7 @@ export class Switch {
   #isStarted = false;
   #starting: Promise<void> | null = null;
   #returning: Promise<void> | null = null;
+  #looking: Promise<void> | null = null;
   /** Set while the last writes are synchronised; calls wait for it. */
   #gate: Promise<void> | null = null;
 
@@ -108,26 +112,34 @@ export class Switch {
     this.#return();
   }
 
-  /** Listens to the primary in the background, as soon as it is back, and wakes for whatever came before. */
-  listenLater(topic: Key, wake: () => void): Unlisten {
+  /**
+   * Gives up what the fallback holds and the primary lacks, once the calls under way have ended, and the attempt to
+   * bring it over, if there is one.
+   */
+  async abandon(): Promise<AbandonedWrites> {
+    const { journal } = this.#parts;
+    this.requireOpen();
+    const complete = this.#isStarted || await this.#waitForStart().then(() => true, () => false);
+    while (this.#looking) await this.#looking;
+    const abandoned = await this.#atTheGate(async () => {
+      await this.#underWay.drain();
+      const given = journal.abandon();
+      this.#isStarted = true;
+      const emptied = await journal.prepare().then(() => true, () => false);
+      const writes = given.records.length + given.cleared.length + given.messages;
+      this.#change(this.#serving, `what the fallback held was given up: ${writes} writes`);
+      return { ...given, complete, emptied };
+    });
+    await this.#look();
+    this.#return();
+    return abandoned;
+  }
+
+  /** Listens in the background to one of both that is away, as soon as it is back. */
+  listenLater(backend: StorageBackend, topic: Key, wake: () => void): Unlisten {
     const { primary, clock, probeIntervalMs } = this.#parts;
-    const ended = new AbortController();
-    const signal = AbortSignal.any([ended.signal, this.#ending.signal]);
-    const listening = (async (): Promise<Unlisten | null> => {
-      while (!signal.aborted) {
-        await sleep(clock, probeIntervalMs, signal).catch(() => {});
-        if (signal.aborted || this.#serving !== "primary") continue;
-        const unlisten = await primary.listen(topic, wake).catch(() => null);
-        if (unlisten === null) continue;
-        wake();
-        return unlisten;
-      }
-      return null;
-    })();
-    return async () => {
-      ended.abort();
-      await (await listening)?.();
-    };
+    const mayTry = () => backend !== primary || this.#serving === "primary";
+    return listenLater({ backend, topic, wake, mayTry, clock, probeIntervalMs, ending: this.#ending.signal });
   }
 
   /** Ends the way back, and waits for the calls under way. */
@@ -170,9 +182,11 @@ export class Switch {
   }
 
   #change(serving: Serving, reason: string): void {
-    if ((serving === "primary") !== (this.#serving === "primary")) this.#parts.journal.outdate();
+    if ((serving === "primary") !== (this.#serving === "primary")) {
+      this.#parts.journal.outdate();
+      this.#sinceMs = this.#parts.clock.now();
+    }
     this.#serving = serving;
-    this.#sinceMs = this.#parts.clock.now();
     this.#reason = reason;
     this.#parts.onChange(this.status);
   }
@@ -188,7 +202,7 @@ export class Switch {
 
   /** Whether there is nothing to wait for: the primary serves and lacks nothing, or this is closed. */
   #isDone(): boolean {
-    return this.#ending.signal.aborted || (this.#serving === "primary" && this.#parts.journal.size === 0);
+    return this.#ending.signal.aborted || (this.#serving === "primary" && this.#parts.journal.isDone);
   }
 
   async #probe(): Promise<void> {
@@ -200,17 +214,34 @@ export class Switch {
     }
   }
 
-  /** Synchronises and switches back if the primary answers. */
-  async #look(): Promise<void> {
+  /** Synchronises and switches back if the primary answers, one attempt at a time. */
+  #look(): Promise<void> {
+    return this.#looking ??= this.#lookOnce().finally(() => this.#looking = null);
+  }
+
+  async #lookOnce(): Promise<void> {
     const { signal } = this.#ending;
+    const { primary, fallback, journal } = this.#parts;
     try {
-      const health = await unlessAborted(this.#parts.primary.ping(), signal);
-      if (health?.healthy) await this.#synchronise();
+      const health = await unlessAborted(primary.ping(), signal);
+      if (!health?.healthy) return;
+      // A fallback that does not answer has no calls wait for it in vain: neither its own nor those of the primary.
+      const source = journal.size > 0 ? await unlessAborted(fallback.ping(), signal) : health;
+      if (source?.healthy) await this.#synchronise();
+      else if (!signal.aborted) this.#tellWhatIsLost(source?.error ?? "");
     } catch (error) {
       // Where the primary serves, it is the fallback's rest that could not be brought over: that is no reason to leave.
       if (signal.aborted || this.#serving === "primary") return;
       this.#change("fallback", `the synchronisation broke off: ${errorText(error)}`);
     }
+  }
+
+  /** The primary answers, and the fallback does not, which has what the primary lacks: tells it once. */
+  #tellWhatIsLost(error: string): void {
+    const { fallback } = this.#parts;
+    const reason =
+      `the primary backend answers, but not the fallback "${fallback.name}", which has writes for it: ${error}`;
+    if (this.#serving !== "primary" && reason !== this.#reason) this.#change("fallback", reason);
   }
 
   /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
@@ -219,6 +250,7 @@ export class Switch {
     if (this.#serving === "primary") await this.#atTheGate(() => this.#replayAll());
     else await this.#switchBack();
     await journal.clean(this.#ending.signal);
+    await journal.prepare();
   }
 
   async #switchBack(): Promise<void> {
@@ -238,12 +270,12 @@ export class Switch {
   }
 
   /** Does some work while calls wait. */
-  async #atTheGate(work: () => Promise<void>): Promise<void> {
+  async #atTheGate<Result>(work: () => Promise<Result>): Promise<Result> {
     while (this.#gate) await this.#gate;
     const gate = deferred<void>();
     this.#gate = gate.promise;
     try {
-      await work();
+      return await work();
     } finally {
       this.#gate = null;
       gate.resolve();

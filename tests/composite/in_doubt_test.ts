@@ -1,4 +1,4 @@
-/** Messages of which nobody knows whether the primary has them: nobody gets them from the fallback beside it. @module */
+/** Messages that the primary may have, or not: nobody gets them from the fallback beside it. @module */
 
 import { assertEquals } from "@std/assert";
 import { FallbackBackend } from "../../backends/composite/fallback.ts";

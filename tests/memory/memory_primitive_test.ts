@@ -60,6 +60,8 @@ Deno.test("MemoryPrimitive leaves the backend that it was given open", async () 
   const memory = new MemoryPrimitive({ backend, namespace: ["tenant-7"] });
   await memory.add("key", 1);
   assertEquals(memory.getBackendInfo().fallbackAvailable, false);
+  await using composite = new CompositeBackend({ default: new MemoryBackend() });
+  assertEquals(new MemoryPrimitive({ backend: composite }).getBackendInfo().fallbackAvailable, false);
   await memory.close();
   assertEquals(await new MemoryPrimitive({ backend, namespace: "tenant-7" }).get("key"), 1);
   assertEquals(await new MemoryPrimitive({ backend }).get("key"), undefined);
@@ -86,6 +88,7 @@ Deno.test("MemoryPrimitive.update() begins nothing anew on a composite backend w
   const memory = new MemoryPrimitive({ backend, namespace: ["tenant"], clock }).within("agent");
   const increase = () => memory.update("count", (count) => Number(count ?? 0) + 1);
   assertEquals([await increase(), await increase()], [1, 2]);
+  assertEquals(memory.getBackendInfo().fallbackAvailable, true);
   const told = () => {
     const { usingRedis, reason, pending } = memory.getBackendInfo();
     return { usingRedis, reason, pending };
