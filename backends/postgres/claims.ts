@@ -6,12 +6,13 @@ import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import { type Key, prefixRange } from "../../src/storage/key.ts";
 import { UnderWay } from "../../src/storage/under_way.ts";
+import { parseValue } from "../../src/storage/value_text.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { QueueFloors } from "./floors.ts";
 import type { QueueNumbers } from "./queues.ts";
 import type { Statements } from "./statements.ts";
-import { arrayLiteral, parseValue, unescapeText } from "./text.ts";
+import { arrayLiteral, unescapeText } from "./text.ts";
 
 /** A claim that waits for its round trip. */
 export interface ClaimCall {
@@ -242,7 +243,7 @@ function toDelivery(row: Row, queue: Key): Delivery {
     queue,
     id,
     token: String(row.token),
-    value: parseValue(row.value, id),
+    value: parseValue(String(row.value), id),
     priority: Number(row.priority),
     attempt: Number(row.attempts),
     maxAttempts: Number(row.max_attempts),

@@ -5,8 +5,9 @@ import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { placesOf, stateAt } from "../../src/storage/place.ts";
+import { parseValue } from "../../src/storage/value_text.ts";
 import type { Statements } from "./statements.ts";
-import { arrayLiteral, parseValue, unescapeText } from "./text.ts";
+import { arrayLiteral, unescapeText } from "./text.ts";
 
 /** What reads work with. */
 export interface ReadsParts {
@@ -178,7 +179,7 @@ export class Reads {
     const key = this.#toKey(stored);
     return {
       key,
-      value: parseValue(value, key),
+      value: parseValue(String(value), key),
       version: String(version),
       ...(typeof expires_at === "number" && { expiresAtMs: expires_at }),
       ...(tracked === true && { tracked }),
@@ -191,7 +192,7 @@ function toStoredMessage(row: Row, queue: Key): StoredMessage {
   return {
     queue,
     id,
-    value: parseValue(row.value, id),
+    value: parseValue(String(row.value), id),
     priority: Number(row.priority),
     state: stateAt(Number(row.place)),
     attempts: Number(row.attempts),

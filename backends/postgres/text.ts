@@ -1,8 +1,4 @@
-/** Text on its way to PostgreSQL and back: without NUL, arrays as literals, and values as JSON. @module */
-
-import { BackendCorruptError } from "../../src/errors.ts";
-import type { JsonValue } from "../../src/storage/json.ts";
-import type { Key } from "../../src/storage/key.ts";
+/** Text on its way to PostgreSQL and back: no NUL may be in it, and arrays travel as literals. @module */
 
 // deno-lint-ignore no-control-regex -- control characters are what this is about
 const NEEDS_ESCAPE = /[\0\x01\ufeff]/;
@@ -44,17 +40,4 @@ export function arrayLiteral(items: readonly (string | number | null)[]): string
 /** A quoted identifier. */
 export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/**
- * What is stored under a name.
- *
- * @throws {BackendCorruptError} When it is damaged.
- */
-export function parseValue(text: unknown, name: string | Key): JsonValue {
-  try {
-    return JSON.parse(String(text));
-  } catch (cause) {
-    throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
-  }
 }

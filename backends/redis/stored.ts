@@ -1,9 +1,8 @@
 /** Reads what the scripts have written: records and messages; `scripts/prelude.ts` tells its form. @module */
 
-import { BackendCorruptError } from "../../src/errors.ts";
 import type { Delivery, Entry, MessageState, StoredMessage } from "../../src/storage/backend.ts";
-import type { JsonValue } from "../../src/storage/json.ts";
 import { decodeKey, type Key } from "../../src/storage/key.ts";
+import { parseValue } from "../../src/storage/value_text.ts";
 import type { ClaimedMessage } from "./units/unit.ts";
 
 const KINDS: Readonly<Record<MessageState, string>> = { ready: "9", delayed: "d", leased: "l", dead: "x" };
@@ -135,14 +134,6 @@ function readMessage(
     maxAttempts: Number(maxAttempts),
     value: parseValue(value, id),
   };
-}
-
-function parseValue(text: string, name: string | Key): JsonValue {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
-  }
 }
 
 /** The first two words, and the rest. */

@@ -3,9 +3,9 @@
 import type { Changes, Entry, ListOptions } from "../../src/storage/backend.ts";
 import type { PreparedSet } from "../../src/storage/batch.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import { parseValue } from "../../src/storage/value_text.ts";
 import type { Connection, Statement } from "./connection.ts";
 import { Feeds } from "./feeds.ts";
-import { parseValue } from "./shapes.ts";
 import { RECORDS } from "./statements.ts";
 
 /** A record as it is stored. */

@@ -1,10 +1,9 @@
 /** Messages as callers see them. @module */
 
-import { BackendCorruptError } from "../../src/errors.ts";
 import type { Delivery, StoredMessage } from "../../src/storage/backend.ts";
-import type { JsonValue } from "../../src/storage/json.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { stateAt } from "../../src/storage/place.ts";
+import { parseValue } from "../../src/storage/value_text.ts";
 import type { Claimed, Stored } from "./messages.ts";
 import { unescapeText } from "./text.ts";
 
@@ -42,17 +41,4 @@ export function toStoredMessage(message: Stored, queue: Key): StoredMessage {
     dueAtMs: message.due_at,
     ...(message.last_error !== null && { lastError: unescapeText(message.last_error) }),
   };
-}
-
-/**
- * What is stored under a name.
- *
- * @throws {BackendCorruptError} When it is damaged.
- */
-export function parseValue(text: string, name: string | Key): JsonValue {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
-  }
 }

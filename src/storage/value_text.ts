@@ -1,8 +1,8 @@
-/** Values as an engine stores them that keeps JSON text, and refuses what is too large for it. @module */
+/** Values in an engine that keeps JSON text: refused when they are too large, and told of when damaged. @module */
 
-import { ValueTooLargeError } from "../errors.ts";
-import { encodeJson } from "./json.ts";
-import { utf8Length } from "./key.ts";
+import { BackendCorruptError, ValueTooLargeError } from "../errors.ts";
+import { encodeJson, type JsonValue } from "./json.ts";
+import { type Key, utf8Length } from "./key.ts";
 
 /**
  * Makes the function that `prepareBatch` calls for each value, which throws a `ValueTooLargeError` for one of more than
@@ -18,4 +18,17 @@ export function valueEncoder(maxBytes: number): (value: unknown, path?: string) 
     }
     return text;
   };
+}
+
+/**
+ * What is stored under a name.
+ *
+ * @throws {BackendCorruptError} When it is damaged.
+ */
+export function parseValue(text: string, name: string | Key): JsonValue {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
+  }
 }
