@@ -220,7 +220,7 @@ export class SqliteBackend implements StorageBackend {
     while (true) {
       const call: Extract<Call, { type: "claim" }> = { type: "claim", queue, claim, result: null };
       await this.#write(call);
-      if (call.result) return [...call.result];
+      if (call.result) return call.result;
       await this.#turns.next();
     }
   }
