@@ -132,6 +132,19 @@ export function requireBatch(batch: Batch): Batch {
   if (typeof batch !== "object" || batch === null || !Array.isArray(batch.operations)) {
     throw new TypeError("Cannot commit the batch: operations must be an array");
   }
+  // Most batches have neither: looking for them by name would cost as much as all the rest.
+  if (batch.checks !== undefined || batch.notify !== undefined) requireLists(batch);
+  for (let index = 0; index < batch.operations.length; index++) {
+    const operation: unknown = batch.operations[index];
+    if (typeof operation === "object" && operation !== null) continue;
+    throw new TypeError(
+      `Cannot commit the batch: operations[${index}] must be an operation, got ${typeName(operation)}`,
+    );
+  }
+  return batch;
+}
+
+function requireLists(batch: Batch): void {
   for (const list of LISTS) {
     if (batch[list] !== undefined && !Array.isArray(batch[list])) {
       throw new TypeError(`Cannot commit the batch: ${list} must be an array`);
@@ -142,14 +155,6 @@ export function requireBatch(batch: Batch): Batch {
     const type = typeName(batch.checks?.[noCheck]);
     throw new TypeError(`Cannot commit the batch: checks[${noCheck}] must be a check, got ${type}`);
   }
-  for (let index = 0; index < batch.operations.length; index++) {
-    const operation: unknown = batch.operations[index];
-    if (typeof operation === "object" && operation !== null) continue;
-    throw new TypeError(
-      `Cannot commit the batch: operations[${index}] must be an operation, got ${typeName(operation)}`,
-    );
-  }
-  return batch;
 }
 
 /** A checked claim: the encoded queue and every option filled in. */
