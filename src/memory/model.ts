@@ -47,9 +47,10 @@ export interface AddOptions {
   readonly ttlMs?: number;
   /**
    * The conversation that the entry belongs to, `null` for none. What a key implies counts as a folder, and not as a
-   * conversation, where it has more than 500 entries, or entries of more than 64 telling words on average, or where a
-   * hundred entries and more share hardly more words with the ones before them than with any others: what stands in no
-   * order is ranked by itself. Whoever knows that beforehand, as of a catalogue, gives `null`.
+   * conversation, where it has more than 500 entries, or entries of more than 64 telling words on average, or where
+   * its entries share hardly more words with the ones before them than with any others, which some twenty and more of
+   * them tell: what stands in no order is ranked by itself. Whoever knows that beforehand, as of a catalogue, gives
+   * `null`.
    *
    * @default {what the key says before its last ":"}
    */

@@ -49,9 +49,24 @@ Deno.test("search() ranks entries that follow one another in their context, as f
 });
 
 Deno.test("search() takes for a conversation what the caller says is one, and what is too small to tell", async () => {
-  for (const entries of [notes(200, 1, 1).map((entry) => ({ ...entry, session: "talk" })), notes(100, 1, 1)]) {
+  for (const entries of [notes(200, 1, 1).map((entry) => ({ ...entry, session: "talk" })), notes(12, 1, 1)]) {
     assertNotEquals(await found(entries), await found(entries, false));
   }
+});
+
+Deno.test("search() ranks some dozens of short texts in no order by themselves", async () => {
+  for (const folders of [1, 3]) {
+    const entries = notes(80, folders, 1);
+    assertEquals(await found(entries), await found(entries.map((entry) => ({ ...entry, session: null }))));
+  }
+});
+
+Deno.test("search() sees a conversation through turns of a few words", async () => {
+  const entries = notes(150, 1, 6).flatMap(({ value }, n): NewEntry[] => [
+    { key: `talk:${2 * n}`, value },
+    { key: `talk:${2 * n + 1}`, value: { text: "oh yes" } },
+  ]);
+  assertNotEquals(await found(entries), await found(entries, false));
 });
 
 /** An index of entries, and which of them are in a conversation of several. */
@@ -106,18 +121,27 @@ Deno.test("an index judges the same of the same entries, whatever was there befo
     assertEquals(after, indexOf([...model].reverse()).state());
     if (after.hasNeighbours === isOrdered) judged[isOrdered ? "conversation" : "collection"]++;
   }
-  // Where a session has fewer than a hundred pairs, it is a conversation for want of evidence.
+  // Where sessions have few entries, they are conversations for want of evidence.
   assert(judged.conversation === 15 && judged.collection > 8, JSON.stringify(judged));
 });
 
 Deno.test("cohesionOf() counts what neighbours share, and what they would share in any order on average", () => {
-  const entries = ["ab", "bc", "cd", "x", "ay", "z", "", "u", "v", "w", "ab", "ab"].map((terms) => [...terms]);
-  // Of the twelve, four hold a, and four b: too many to tell anything. Two hold c.
+  const entries = ["ab", "bc", "cd", "x", "ay", "z", "", "u", "v", "w", "ab", "ab"].map((
+    terms,
+  ) => [...terms, 1, 2, 3, 4]);
+  // Of the twelve, four hold a, and four b: too many to tell anything. Two hold c. All hold the numbers.
   assertEquals(cohesionOf(entries), { pairs: 11, shared: 1, byChance: Math.round(1000 * 2 * 1 / 12) });
-  assertEquals(cohesionOf([["a"], ["a", "b", "a"]]), { pairs: 1, shared: 1, byChance: 1000 });
+  assertEquals(cohesionOf([["a", "c", "d", "e"], ["a", "b", "a", "f"]]), { pairs: 1, shared: 1, byChance: 1000 });
 });
 
-Deno.test("isLoose() needs a hundred pairs of neighbours that are hardly more alike than any two entries", () => {
-  assertEquals([179, 180].map((shared) => isLoose({ pairs: 100, shared, byChance: 100_000 })), [true, false]);
-  assertEquals(isLoose({ pairs: 99, shared: 0, byChance: 100_000 }), false);
+Deno.test("cohesionOf() passes over entries of fewer than four terms", () => {
+  const entries = ["abcd", "e", "", "fgh", "aaij"].map((terms) => [...terms]);
+  assertEquals(cohesionOf(entries), { pairs: 1, shared: 1, byChance: 1000 });
+  for (const few of [[], entries.slice(0, 4)]) assertEquals(cohesionOf(few), { pairs: 0, shared: 0, byChance: 0 });
+});
+
+Deno.test("isLoose() needs evidence that neighbours are hardly more alike than any two entries", () => {
+  assertEquals([174, 175].map((shared) => isLoose({ pairs: 100, shared, byChance: 100_000 })), [true, false]);
+  assertEquals([4, 5].map((shared) => isLoose({ pairs: 9, shared, byChance: 5_200 })), [true, false]);
+  assertEquals(isLoose({ pairs: 9, shared: 0, byChance: 2_700 }), false);
 });
