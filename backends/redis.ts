@@ -60,7 +60,7 @@ import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { Step, type StepCall } from "./redis/step.ts";
-import { readDelivery, readRecord, readRecords } from "./redis/stored.ts";
+import { readDeliveries, readRecord, readRecords } from "./redis/stored.ts";
 import { findTokens } from "./redis/tokens.ts";
 import { isClaimed, type StepOutcome, type UnknownLeases } from "./redis/units/unit.ts";
 import { serverName } from "./redis/url.ts";
@@ -279,7 +279,7 @@ export class RedisBackend implements StorageBackend {
       if (outcome === null) continue;
       // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
       if (!isClaimed(outcome)) throw new Error("Cannot claim: it got the outcome of a batch");
-      return outcome.map((claimed) => readDelivery(queue, claimed));
+      return readDeliveries(queue, outcome);
     }
   }
 

@@ -34,8 +34,27 @@ export function readRecords(found: readonly unknown[]): Entry[] {
 
 const TRACKED = { tracked: true } as const;
 
+/**
+ * Deliveries of what a claim gave. One that is damaged is not delivered: it ends as its lease does, and holds up no other.
+ *
+ * @throws {BackendCorruptError} Naming the first of them, when there is no other.
+ */
+export function readDeliveries(queue: Key, claimed: readonly ClaimedMessage[]): Delivery[] {
+  const deliveries: Delivery[] = [];
+  let damage: unknown = null;
+  for (const each of claimed) {
+    try {
+      deliveries.push(readDelivery(queue, each));
+    } catch (error) {
+      damage ??= error;
+    }
+  }
+  if (damage !== null && deliveries.length === 0) throw damage;
+  return deliveries;
+}
+
 /** A delivery of what a claim gave. */
-export function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
+function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
   const { id, token, message, leaseExpiresAtMs, lastError } = claimed;
   const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(id, message);
   const attempt = attemptsAt(token, TOKEN_ATTEMPTS);
@@ -136,9 +155,10 @@ function readMessage(
   };
 }
 
-/** The first two words, and the rest. */
+/** The first two words, and the rest; nothing, which is no JSON, of a text that has been cut off. */
 function split(text: string): [string, string, string] {
   const first = text.indexOf(" ");
   const second = text.indexOf(" ", first + 1);
+  if (second < 0) return ["", "", ""];
   return [text.slice(0, first), text.slice(first + 1, second), text.slice(second + 1)];
 }

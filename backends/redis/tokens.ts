@@ -2,6 +2,7 @@
 
 import type { Reply } from "./engine.ts";
 import { LEASED } from "./scripts/leased.ts";
+import { STRAY } from "./scripts/purge.ts";
 import type { Script } from "./scripts/script.ts";
 import { tokenLength } from "./stored.ts";
 import type { Tokens, UnknownLeases } from "./units/unit.ts";
@@ -31,6 +32,8 @@ export async function findTokens(
       if (next === "") break;
       from = next;
     }
+    // It has changed places meanwhile; or, when that goes on, the server has lost where it stood.
+    for (const index of ids.values()) found.set(index, `-${tokens?.get(index) ?? ""}`.slice(0, STRAY.length));
   }
   return found;
 }

@@ -1,5 +1,8 @@
 /** Lua: messages that are taken away by name, whatever their state. Part of the batch. @module */
 
+/** In place of the token of a message that is in no state. */
+export const STRAY = "---";
+
 /**
  * `findPurged(op)`, `unknownLeases(ops)`, `purge(op)` and `closeGaps()`. Those who send, claim and acknowledge would pay
  * a quarter more for a line and leases that can be left from anywhere in O(log n). So who purges pays: O(log n) for a
@@ -15,6 +18,7 @@ local function findPurged(op)
   local message = call('HGET', op.queue.messages, op.id)
   if not message then return end
   op.note, op.priority = string.match(message, '^%d+ (%S+) (%d)')
+  if not op.note then op.note, op.priority = '0:0', '0' end -- it is damaged
   op.state = stateOf(op.queue, op.id)
   if op.state == 'D' or op.state == 'X' then return end
   op.isLeased = op.token ~= '' and call('ZSCORE', op.queue.leased, op.token .. op.id)
@@ -52,7 +56,8 @@ local function unknownLeases(ops)
   local unknown = {}
   for position, each in ipairs(ops) do
     local op = each.op
-    if op.priority and op.state ~= 'D' and op.state ~= 'X' and not op.isLeased and not op.place then
+    local isKnown = not op.priority or op.state == 'D' or op.state == 'X' or op.isLeased or op.place
+    if not isKnown and op.token ~= '${STRAY}' then
       unknown[#unknown + 1] = position - 1
     end
   end
@@ -66,6 +71,8 @@ local function purge(op)
   if not op.note then return 0 end
   local queue, id, key = op.queue, op.id, line(op.queue, op.priority)
   local kind, state = stateOf(queue, id)
+  -- First: a server whose memory is full lets a script begin with what frees some, and then go on.
+  remove(queue, {id}, {[op.note] = {id}}, {id})
   if kind == 'D' then
     call('ZREM', queue.delayed, string.sub(state, 2, 18) .. id)
   elseif kind == 'X' then
@@ -78,7 +85,6 @@ local function purge(op)
   else
     call('LREM', key, -1, id) -- an operation before this one has put it there, as it was due
   end
-  remove(queue, {id}, {[op.note] = {id}}, {id})
   return 1
 end
 

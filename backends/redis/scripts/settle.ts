@@ -50,7 +50,7 @@ local function promote(queue)
     end
     for position, state in ipairs(call('HMGET', queue.states, unpack(ids))) do
       changes[2 * position - 1] = ids[position]
-      changes[2 * position] = 'R' .. due[2 * position] .. '.' .. string.sub(state, 19)
+      changes[2 * position] = 'R' .. due[2 * position] .. '.' .. (state and string.sub(state, 19) or '0/0')
     end
     call('HSET', queue.states, unpack(changes))
     append(queue, lists)

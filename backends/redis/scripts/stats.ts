@@ -24,7 +24,7 @@ for _, key in ipairs({queue.delayed, queue.leased}) do
   local at = tonumber(first[2])
   if at and (not next or at < next) then next = at end
 end
-local ready = call('HLEN', queue.messages) - delayed - leased - dead
+local ready = math.max(0, call('HLEN', queue.messages) - delayed - leased - dead)
 return {'ok', 1, ready, delayed, leased, dead, next and next - now or -1}
 `,
 );

@@ -125,34 +125,44 @@ units.claim = function()
     if #ids == limit then break end
   end
   if #ids == 0 then return {} end
-  queue.mayBeEmpty = false
   local ends = string.format('%.0f', now + lease)
-  local reply, members, again = {ends, #ids}, {}, {}
+  local reply, members, again, places, count = {ends}, {}, {}, {}, 0
   local states = call('EXISTS', queue.states) == 1 and call('HMGET', queue.states, unpack(ids)) or {}
   local messages = call('HMGET', queue.messages, unpack(ids))
   for position = 1, #ids do
-    local id, flag, attempts = ids[position], 'F', '1'
+    local id, message, flag, attempts = ids[position], messages[position], 'F', '1'
     if states[position] then
       flag, attempts = 'A', string.format('%d', string.match(states[position], '%.(%d+)') + 1)
       again[#again + 1] = id
+      places[#again] = message and count
     end
-    local note, most = string.match(messages[position], '^%d+ (%S+) %d (%d+)')
-    local member = moment() .. ranks[position] .. flag .. attempts .. '/' .. most .. '.' .. note .. '.' .. random .. id
-    members[2 * position - 1] = ends
-    members[2 * position] = member
-    reply[2 * position + 1] = member
-    reply[2 * position + 2] = messages[position]
+    if message then
+      count = count + 1
+      local note, most = string.match(message, '^%d+ (%S+) %d (%d+)')
+      if not note then note, most = '0:0', attempts end -- it is damaged
+      local member = moment() .. ranks[position] .. flag .. attempts .. '/' .. most .. '.' .. note .. '.' .. random .. id
+      members[2 * count - 1] = ends
+      members[2 * count] = member
+      reply[2 * count + 1] = member
+      reply[2 * count + 2] = message
+    else
+      call('HDEL', queueKey('e', queue.name), id)
+    end
   end
-  call('ZADD', queue.leased, unpack(members))
+  reply[2] = count
+  -- Of a message that the server has lost, there is only the place that it had.
+  queue.mayBeEmpty = count < #ids
+  if count > 0 then call('ZADD', queue.leased, unpack(members)) end
   if #again > 0 then
     call('HDEL', queue.states, unpack(again))
-    for position, err in ipairs(call('HMGET', queueKey('e', queue.name), unpack(ids))) do
-      if err then
-        reply[#reply + 1] = position - 1
+    for position, err in ipairs(call('HMGET', queueKey('e', queue.name), unpack(again))) do
+      if err and places[position] then
+        reply[#reply + 1] = places[position]
         reply[#reply + 1] = err
       end
     end
   end
+  if count == 0 then return false end
   return reply
 end
 
