@@ -3,6 +3,7 @@
 import { type Clock, sleep } from "../../src/clock.ts";
 import type { StorageBackend, Unlisten } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { endListening } from "../../src/storage/listeners.ts";
 
 /** What is to be listened to, and when it is tried. */
 export interface LaterListening {
@@ -23,19 +24,23 @@ export function listenLater(
 ): Unlisten {
   const ended = new AbortController();
   const signal = AbortSignal.any([ended.signal, ending]);
+  const wakeUnlessEnded = () => {
+    if (!ended.signal.aborted) wake();
+  };
   const listening = (async (): Promise<Unlisten | null> => {
     while (!signal.aborted) {
       await sleep(clock, probeIntervalMs, signal).catch(() => {});
       if (signal.aborted || !mayTry()) continue;
-      const unlisten = await backend.listen(topic, wake).catch(() => null);
+      const unlisten = await backend.listen(topic, wakeUnlessEnded).catch(() => null);
       if (unlisten === null) continue;
-      wake();
+      wakeUnlessEnded();
       return unlisten;
     }
     return null;
   })();
-  return async () => {
+  return () => {
     ended.abort();
-    await (await listening)?.();
+    void endListening(listening); // an attempt that is under way in an outage is not waited for
+    return Promise.resolve();
   };
 }

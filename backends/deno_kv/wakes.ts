@@ -41,6 +41,7 @@ export class Wakes {
   #seen: ReadonlyMap<string, { readonly versionstamp: string; readonly count: number }> = new Map();
   #missed = false;
   #starting: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
   #looking: Promise<void> | null = null;
   #lookAgain = false;
   #cancelTimer = () => {};
@@ -83,7 +84,7 @@ export class Wakes {
     }
     return async () => {
       await unlisten();
-      if (this.#listeners.size === 0) await this.#stop();
+      if (this.#listeners.size === 0) this.#stopping = this.#stop(); // a look that is under way is not waited for
     };
   }
 
@@ -91,7 +92,7 @@ export class Wakes {
   async close(): Promise<void> {
     this.#listeners.wakeAll(); // whoever waits is to learn of it now
     this.#listeners.clear();
-    await this.#stop();
+    await Promise.all([this.#stopping, this.#stop()]);
   }
 
   async #start(): Promise<void> {

@@ -94,8 +94,8 @@ interface Address {
   readonly path?: string | false | undefined;
 }
 
-/** How long connections have to say goodbye. */
-const CLOSE_S = 1;
+/** How long connections have to say goodbye, in seconds. */
+const CLOSE_S = 0.5;
 
 /** Whether a client is PGlite. */
 export function isPGlite(client: PostgresClient | PGliteClient): client is PGliteClient {

@@ -40,7 +40,8 @@ export class Wakeups {
   #isDeaf = () => false;
   #saidAtMs = -Infinity;
   #saying: Promise<void> | null = null;
-  readonly #polls = new UnderWay();
+  /** What goes on in the background: the polls, and the ends of listenings. */
+  readonly #underWay = new UnderWay();
 
   /** Made of these parts. */
   constructor(parts: WakeupParts) {
@@ -82,23 +83,27 @@ export class Wakeups {
   /** Ends the connection; nobody is woken any more. */
   async close(): Promise<void> {
     this.#listeners.clear();
-    await this.#rest();
-    await this.#polls.drain();
+    this.#rest();
+    await this.#underWay.drain();
   }
 
   #start(): void {
     const polling = this.#polling = new AbortController();
-    void this.#polls.run(() => this.#poll(polling.signal));
+    void this.#underWay.run(() => this.#poll(polling.signal));
     this.#hear();
   }
 
-  /** Lets go of everything while nobody listens. */
-  async #rest(): Promise<void> {
+  /** Lets go of everything while nobody listens: that the server is told, nobody has to wait for. */
+  #rest(): void {
     this.#polling?.abort();
     this.#polling = null;
     const hearing = this.#hearing;
     this.#hearing = null;
-    const stop = await hearing?.catch(() => null);
+    if (hearing) void this.#underWay.run(() => this.#stop(hearing));
+  }
+
+  async #stop(hearing: Promise<() => Promise<void>>): Promise<void> {
+    const stop = await hearing.catch(() => null);
     // A server that does not answer ends it by losing the connection.
     if (stop) await within(monotonicMs(systemClock) + this.#parts.limitMs, stop).catch(() => {});
   }

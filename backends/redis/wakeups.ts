@@ -42,7 +42,8 @@ export class Wakeups {
     const unlisten = this.#listeners.add(topic, wake, () => {
       this.#changed.add(topic);
       if (this.#listeners.size === 0) this.#stopPolling();
-      return this.#tell().catch(() => {}); // a connection that is lost is subscribed to nothing
+      // Nobody has to wait for that, and a connection that is lost is subscribed to nothing.
+      void this.#tell().catch(() => {});
     });
     if (this.#polling === null) void this.#poll(this.#polling = new AbortController());
     try {

@@ -321,7 +321,7 @@ export interface Health {
   readonly error?: string;
 }
 
-/** Ends a listening. Idempotent. */
+/** Ends a listening at once, whether the engine can be told of it or not. Idempotent. */
 export type Unlisten = () => Promise<void>;
 
 /** The error that a message carries whose lease ended before it was settled. */

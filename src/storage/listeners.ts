@@ -61,7 +61,7 @@ export class Listeners {
 }
 
 /** Stops listening, where anybody has begun to: where that failed or the backend has gone, there is nothing to stop. */
-export async function endListening(listening: Promise<Unlisten> | null): Promise<void> {
+export async function endListening(listening: Promise<Unlisten | null> | null): Promise<void> {
   try {
     const unlisten = await listening;
     await unlisten?.();

@@ -84,6 +84,21 @@ export const outageCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "G13 clean closing: a listening ends without waiting for the engine during an outage",
+    needs: ["outages"],
+    run: async ({ backend, outage, callLimitMs }) => {
+      const endOther = await backend.listen(["other"], () => {});
+      const unlisten = await backend.listen(QUEUE, () => {});
+      const end = await outage();
+      const startMs = systemClock.now();
+      await unlisten();
+      await endOther();
+      const tookMs = systemClock.now() - startMs;
+      assert.ok(tookMs < callLimitMs, `it took ${tookMs} ms`);
+      await end();
+    },
+  },
+  {
     name: "G13 clean closing: close() ends within its time limit during an outage",
     needs: ["outages"],
     run: async ({ backend, outage, callLimitMs }) => {
