@@ -5,6 +5,7 @@ import type { Check, Operation, OperationResult, StorageBackend } from "../stora
 import { GroupCommit } from "../storage/group_commit.ts";
 import { encodeKey } from "../storage/key.ts";
 import type { AgentKeys } from "./agent_keys.ts";
+import { isOutage } from "./outage.ts";
 import { decodeEvent, decodeHead, encodeEvent, encodeHead, type LoggedEvent } from "./records.ts";
 
 /** A change of the registry, with the events that tell of it. */
@@ -25,6 +26,11 @@ export interface NumberedEvent {
   readonly event: LoggedEvent | null;
 }
 
+/** A change with its place among all that were asked for. */
+interface NumberedChange extends Change {
+  readonly number: number;
+}
+
 // Each lost race means that another process has written an event: somebody always gets on.
 const MAX_TRIES = 1000;
 
@@ -39,7 +45,10 @@ export class EventLog {
   readonly #backend: StorageBackend;
   readonly #keys: AgentKeys;
   readonly #retentionMs: number;
-  readonly #group: GroupCommit<Change, ChangeResult>;
+  readonly #group: GroupCommit<NumberedChange, ChangeResult>;
+  #asked = 0;
+  /** Up to which change an outage has taken all. */
+  #lost: { readonly upTo: number; readonly error: Error } | null = null;
   #head: { readonly version: string | null; readonly last: number } | null = null;
 
   /** The log of one namespace. */
@@ -50,9 +59,12 @@ export class EventLog {
     this.#group = new GroupCommit({ flush: (changes) => this.#flush(changes) });
   }
 
-  /** Makes a change together with its events, or nothing of it. */
+  /**
+   * Makes a change together with its events, or nothing of it. An outage takes with it what has waited meanwhile: that
+   * has had its time, and to try each anew would take as long again.
+   */
   commit(change: Change): Promise<ChangeResult> {
-    return this.#group.run(change);
+    return this.#group.run({ ...change, number: ++this.#asked });
   }
 
   /** The number of the last event. */
@@ -72,8 +84,10 @@ export class EventLog {
     return events;
   }
 
-  async #flush(changes: readonly Change[]): Promise<(ChangeResult | Error)[]> {
+  async #flush(changes: readonly NumberedChange[]): Promise<(ChangeResult | Error)[]> {
     const outcomes = new Map<Change, ChangeResult | Error>();
+    const lost = this.#lost;
+    if (lost) { for (const change of changes) if (change.number <= lost.upTo) outcomes.set(change, lost.error); }
     try {
       for (let tries = 0; outcomes.size < changes.length; tries++) {
         if (tries >= MAX_TRIES) {
@@ -87,6 +101,12 @@ export class EventLog {
     } catch (error) {
       this.#head = null;
       const failure = asError(error);
+      if (isOutage(error)) {
+        const late = new BackendUnavailableError("Cannot write the event: the write before it failed", {
+          cause: error,
+        });
+        this.#lost = { upTo: this.#asked, error: late };
+      }
       for (const change of changes) if (!outcomes.has(change)) outcomes.set(change, failure);
     }
     // deno-coverage-ignore -- the compiler asks for it: every change has got its outcome

@@ -2,6 +2,7 @@
 
 import { monotonicMs } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError } from "../errors.ts";
+import { runBounded } from "../resilience/time_limit.ts";
 import type { Check, Entry, Operation, StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { type AgentKeys, describeAgent } from "./agent_keys.ts";
@@ -20,6 +21,9 @@ import type { RegistryConfig } from "./registry_options.ts";
 
 // Each lost race means that another process has changed the same agent.
 const MAX_TRIES = 100;
+
+/** So long it is looked what became of a write whose answer was lost: its caller has waited for a whole call. */
+const AFTERLOOK_MS = 500;
 
 /** What a registration found. */
 export interface Joined {
@@ -102,7 +106,8 @@ export class Membership {
       } catch (error) {
         // Where it is gone by now, it was this that has ended it, or a death that came just before: either way it is
         // over.
-        if (!(error instanceof OutcomeUnknownError) || await this.standing(local) === "held") throw error;
+        if (!(error instanceof OutcomeUnknownError)) throw error;
+        if (await this.#afterLook(() => this.standing(local), error) === "held") throw error;
         return true;
       }
     }
@@ -217,11 +222,19 @@ export class Membership {
       return versionOf(result.results, 0);
     } catch (error) {
       if (!(error instanceof OutcomeUnknownError)) throw error;
-      const [entry] = await this.#backend.get([this.#keys.member(id)]);
+      const [entry] = await this.#afterLook(() => this.#backend.get([this.#keys.member(id)]), error);
       const stored = decodeMember(entry?.value);
       if (!entry || stored?.incarnation !== incarnation || stored.session !== session.id) throw error;
       return entry.version; // it has happened; the session's version comes to light with its next heartbeat
     }
+  }
+
+  /** Looks what became of a write whose answer was lost; where the store is still away, that remains unknown. */
+  #afterLook<Found>(look: () => Promise<Found>, unknown: OutcomeUnknownError): Promise<Found> {
+    const bounds = { clock: this.#config.clock, limitMs: AFTERLOOK_MS, what: "the look" };
+    return runBounded(look, bounds).catch(() => {
+      throw unknown;
+    });
   }
 
   /** Has the next heartbeat of a session refused, so that its holder looks what it has lost. */

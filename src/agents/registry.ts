@@ -160,8 +160,7 @@ export class AgentRegistry implements AsyncDisposable {
   async stopHeartbeats(): Promise<void> {
     const stopObserving = this.#stopObserving;
     this.#stopObserving = null;
-    await this.#loop.stop();
-    await stopObserving?.();
+    await Promise.all([this.#loop.stop(), stopObserving?.()]);
   }
 
   /**
@@ -298,20 +297,28 @@ export class AgentRegistry implements AsyncDisposable {
 
   /**
    * Stops the heartbeats, deregisters all agents of this process and ends its watches. Where the store is away, the
-   * agents are left to fall silent. Idempotent; the backend stays open.
+   * agents are left to fall silent, and it ends in the time of one call. Idempotent; the backend stays open.
    */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.stopHeartbeats();
-    const { locals, membership, backend } = this.#parts;
-    await Promise.all(locals.all().map((local) => ignoringOutage(this.deregister(local.id))));
+    // At once, and where the store is away nothing more after it: so this ends in the time of one call.
+    const stopped = this.stopHeartbeats();
+    const isThere = await this.#deregisterAll().finally(() => stopped);
+    const { membership, backend } = this.#parts;
     const { id, version } = this.#loop.session;
-    if (version !== null) await ignoringOutage(backend.commit({ operations: membership.deleteSession(id) }));
+    if (isThere && version !== null) await reaches(backend.commit({ operations: membership.deleteSession(id) }));
   }
 
   /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Deregisters all agents of this process; tells whether the store is there. */
+  async #deregisterAll(): Promise<boolean> {
+    const agents = this.#parts.locals.all();
+    const reached = await Promise.all(agents.map((local) => reaches(this.deregister(local.id))));
+    return !reached.includes(false);
   }
 
   /** Hands a saved state back. Before that the agent is not asked for its state: it would give a blank one. */
@@ -373,14 +380,16 @@ export class AgentRegistry implements AsyncDisposable {
 const requireType: OptionCheck = (field, value) => void requireString(field, value, 1, Number.MAX_SAFE_INTEGER);
 
 /**
- * Where the store is away, nothing can be done about it: what is stored expires. What was lost is not there to be
- * ended.
+ * Whether the store was there for a call. Where it is away, nothing can be done about it: what is stored expires. What
+ * was lost is not there to be ended.
  */
-async function ignoringOutage(call: Promise<unknown>): Promise<void> {
+async function reaches(call: Promise<unknown>): Promise<boolean> {
   try {
     await call;
+    return true;
   } catch (error) {
-    const isOver = error instanceof StaleIncarnationError || error instanceof BackendClosedError;
-    if (!isOver && !isOutage(error)) throw error;
+    if (error instanceof StaleIncarnationError) return true;
+    if (error instanceof BackendClosedError || isOutage(error)) return false;
+    throw error;
   }
 }

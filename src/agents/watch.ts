@@ -1,7 +1,9 @@
 /** Watching the agents: what the log tells, in its order, and who falls silent or is heard of again. @module */
 
 import { sleep } from "../clock.ts";
+import { runBounded } from "../resilience/time_limit.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
+import { endListening } from "../storage/listeners.ts";
 import { type AgentKeys, nameOf } from "./agent_keys.ts";
 import type { EventLog, NumberedEvent } from "./event_log.ts";
 import type { AgentEvent, AgentInfo, WatchOptions } from "./model.ts";
@@ -77,34 +79,42 @@ class Watch {
   }
 
   async *run(signal: AbortSignal): AsyncGenerator<AgentEvent, void, void> {
-    const { backend, keys, observer } = this.#parts;
+    const { backend, keys, observer, config } = this.#parts;
     const release = observer.hold((look) => {
       this.#look = look;
       this.#wake();
     });
-    let unlisten: Unlisten | null = null;
+    let listening: Promise<Unlisten> | null = null;
+    // What is read goes nowhere once the watch has ended: nobody has to wait for it.
+    const unlessEnded = <Result>(work: Promise<Result>) =>
+      runBounded(() => work, { clock: config.clock, signal, what: "the watch" });
     try {
       while (!signal.aborted) {
         const wakes = this.#wakes;
         let waitMs = FLOOR_MS;
         try {
-          await this.begin();
-          unlisten ??= await backend.listen(keys.events, () => this.#wake());
+          await unlessEnded(this.begin());
+          listening ??= backend.listen(keys.events, () => this.#wake()).catch((error) => {
+            listening = null;
+            throw error;
+          });
+          await unlessEnded(listening);
           for (let isLast = false; !isLast && !signal.aborted;) {
-            const page = await this.#readPage();
+            const page = await unlessEnded(this.#readPage());
             yield* page.events;
             isLast = page.isLast;
           }
-          yield* await this.#compareMarks();
+          yield* await unlessEnded(this.#compareMarks());
         } catch (error) {
+          if (signal.aborted) return;
           if (!isOutage(error)) throw error;
           waitMs = OUTAGE_MS;
         }
         await this.#wait(wakes, waitMs, signal);
       }
     } finally {
-      await release();
-      await unlisten?.().catch(() => {}); // where the backend has gone, there is nothing to stop
+      void release();
+      void endListening(listening);
     }
   }
 

@@ -242,7 +242,7 @@ export class MessageCoordinator {
     const claim = { leaseMs: visibilityTimeoutMs, limit };
     const endsAtMs = waitMs === 0 ? 0 : monotonicMs(this.clock) + waitMs;
     for (let leftMs = waitMs;; leftMs = Math.max(0, endsAtMs - monotonicMs(this.clock))) {
-      const deliveries = leftMs === 0
+      const deliveries = leftMs === 0 && signal === undefined
         ? await claimFrom(this.backend, this.#keys.mailbox(agent), claim)
         : await this.#inboxes.take(this.#keys.mailbox(agent), { ...claim, waitMs: leftMs, signal });
       const accepted = this.accept(deliveries);

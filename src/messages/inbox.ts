@@ -4,6 +4,7 @@ import { DURATION, requireNumber, requireOptionsObject, requireSignal } from "..
 import { type Clock, monotonicMs } from "../clock.ts";
 import { BackendUnavailableError, OutcomeUnknownError, tellSafely } from "../errors.ts";
 import { observeReceive } from "../observability/messaging_telemetry.ts";
+import { runBounded } from "../resilience/time_limit.ts";
 import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
 import { endListening } from "../storage/listeners.ts";
@@ -14,6 +15,9 @@ const FLOOR_MS = 1000;
 
 /** While the backend is away, it is tried again this often. */
 const OUTAGE_MS = 250;
+
+/** So long a claim may still answer once its caller has gone: a healthy engine does, and leases nothing in vain. */
+const GRACE_MS = 200;
 
 /** When a message is ready that a claim did not get, another receiver was faster, or its engine lags. */
 const RACE_MS = 2;
@@ -52,8 +56,9 @@ export class Inbox {
   }
 
   /**
-   * Leases what is due, or waits for it. An outage is waited out as long as there is time; what was leased is returned
-   * even when the signal was aborted meanwhile.
+   * Leases what is due, or waits for it. An outage is waited out as long as there is time. What was leased is returned
+   * even when the signal was aborted meanwhile, unless the engine takes its time: then the wait ends without it, and what
+   * comes is given back at once, or when its lease ends. Its delivery counts as an attempt.
    *
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    * @throws {BackendUnavailableError} When the backend cannot be reached, and the time to wait is over.
@@ -65,12 +70,16 @@ export class Inbox {
     if (waitMs !== Infinity) requireNumber("waitMs", waitMs, DURATION);
     if (signal !== undefined) requireSignal("signal", signal);
     signal?.throwIfAborted();
-    if (waitMs === 0) return await claimFrom(this.#backend, this.#queue, { leaseMs, limit });
+    if (waitMs === 0) {
+      const claiming = claimFrom(this.#backend, this.#queue, { leaseMs, limit });
+      return await this.#unlessAborted(claiming, signal, (deliveries) => deliveries);
+    }
     const deadline = monotonicMs(this.#clock) + waitMs;
     const isOver = () => signal?.aborted === true || monotonicMs(this.#clock) >= deadline;
     for (let isAway = false;;) {
       const wakes = this.#wakes;
-      const outcome = await this.#look(leaseMs, limit, isOver);
+      const looking = this.#look(leaseMs, limit, isOver);
+      const outcome = await this.#unlessAborted(looking, signal, leasedBy);
       const remainingMs = deadline - monotonicMs(this.#clock);
       if (outcome.type === "found") {
         this.#wakeNext(); // there may be more
@@ -92,6 +101,22 @@ export class Inbox {
     const listening = this.#listening;
     this.#listening = null;
     await endListening(listening);
+  }
+
+  /** What `work` comes to. Whoever is gone before leaves it to itself, and what it has leased is given back. */
+  async #unlessAborted<Result>(
+    work: Promise<Result>,
+    signal: AbortSignal | undefined,
+    leased: (result: Result) => readonly Delivery[],
+  ): Promise<Result> {
+    if (signal === undefined) return await work;
+    try {
+      return await runBounded(() => work, { clock: this.#clock, signal, graceMs: GRACE_MS, what: "the look" });
+    } catch (error) {
+      void work.then((late) => giveBack(this.#backend, leased(late))).catch(() => {}); // their leases end
+      this.#throwIfAborted(signal);
+      throw error;
+    }
   }
 
   /** Claims; when there is nothing, listens before it looks a last time, so that no message slips between. */
@@ -198,6 +223,17 @@ type Look =
   | { readonly type: "found"; readonly deliveries: Delivery[] }
   | { readonly type: "empty"; readonly sleepMs: number }
   | { readonly type: "outage"; readonly sleepMs: number; readonly error: Error };
+
+function leasedBy(look: Look): readonly Delivery[] {
+  return look.type === "found" ? look.deliveries : [];
+}
+
+async function giveBack(backend: StorageBackend, deliveries: readonly Delivery[]): Promise<void> {
+  const error = "the receiver had gone before the message came";
+  await Promise.all(deliveries.map(({ queue, id, token }) => {
+    return backend.commit({ operations: [{ type: "retry", queue, id, token, error }] });
+  }));
+}
 
 /** Claims messages, and tells so to whoever observes. */
 export function claimFrom(backend: StorageBackend, queue: Key, options: ClaimOptions): Promise<Delivery[]> {

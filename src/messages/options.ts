@@ -42,7 +42,10 @@ export interface ReceiveOptions {
   readonly visibilityTimeoutMs?: number;
   /** How long to wait for a message, in milliseconds; may be `Infinity`. @default {0} */
   readonly waitMs?: number;
-  /** Ends the wait: the promise is rejected with the signal's reason. */
+  /**
+   * Ends the wait: the promise is rejected with the signal's reason. A message that is on its way and comes at once is
+   * still received; one that comes later is given back, as after a failed delivery.
+   */
   readonly signal?: AbortSignal;
   /** Take up to so many messages, 1 to 1000, and get an array. */
   readonly limit?: number;

@@ -10,6 +10,8 @@ export interface RunBounds {
   readonly limitMs?: number | undefined;
   /** The caller's signal. */
   readonly signal?: AbortSignal | undefined;
+  /** How long the run may still take once the signal is aborted, in milliseconds. @default {0} */
+  readonly graceMs?: number | undefined;
   /** What ran into the limit, for the error: "Cannot finish <what>: ...". */
   readonly what: string;
   /** Makes the error of a run that is too long. @default {one that names `what` and `limitMs`} */
@@ -26,14 +28,14 @@ export interface BoundedRun {
 
 /**
  * Runs `run`, and rejects as soon as the time limit passes or the signal is aborted, whether `run` heeds its own signal
- * or not. Leaves no timer and no listener behind.
+ * or not. Leaves no timer and no listener behind; what `run` comes to after all is the caller's to see to.
  *
  * @throws {DOMException} Named `TimeoutError`, when the time limit passes.
  * @throws The signal's reason, when it is aborted; `run` is not called when it was aborted before.
  */
 export function runBounded<Result>(
   run: (bounded: BoundedRun) => Result | PromiseLike<Result>,
-  { clock, limitMs, signal, what, limitError }: RunBounds,
+  { clock, limitMs, signal, graceMs, what, limitError }: RunBounds,
 ): Promise<Result> {
   return new Promise<Result>((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -43,8 +45,12 @@ export function runBounded<Result>(
       reject(reason);
       bounded.abort(reason);
     };
-    const onAbort = () => end(signal?.reason);
-    const cancel = limitMs === undefined
+    const onAbort = () => {
+      if (graceMs === undefined) return end(signal?.reason);
+      cancel?.();
+      cancel = clock.setTimer(() => end(signal?.reason), graceMs);
+    };
+    let cancel = limitMs === undefined
       ? null
       : clock.setTimer(() => end(limitError ? limitError() : timeLimitError(what, limitMs)), limitMs);
     signal?.addEventListener("abort", onAbort, { once: true });

@@ -44,6 +44,20 @@ Deno.test("runBounded() does not begin when the signal was aborted before", asyn
   await assertRejects(() => runBounded(() => assert(false, "it ran"), { clock, signal, what: WHAT }), Error, "enough");
 });
 
+Deno.test("runBounded() lets a run end within the grace after an abort, and no longer", async () => {
+  const clock = new ManualClock();
+  for (const answersInMs of [200, 201]) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = () => new Promise<string>((resolve) => void clock.setTimer(() => resolve("done"), answersInMs));
+    const running = runBounded(run, { clock, limitMs: 100, signal, graceMs: 200, what: WHAT }).catch((error) => error);
+    controller.abort("enough");
+    await clock.advance(201);
+    assertEquals(await running, answersInMs === 200 ? "done" : "enough");
+    assertEquals(clock.timers, 0);
+  }
+});
+
 Deno.test("runBounded() aborts a signal that the run takes only after its end", async () => {
   const clock = new ManualClock();
   const taken: BoundedRun[] = [];
