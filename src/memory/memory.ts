@@ -344,8 +344,8 @@ export class Memory implements AsyncDisposable {
   /** Waits for the calls under way, ends all watches, and closes the backend unless the caller made it. Idempotent. */
   close(): Promise<void> {
     return this.#closing ??= (async () => {
-      await this.#underWay.drain();
-      await this.#watches.close();
+      await Promise.all([this.#underWay.drain(), this.#watches.close()]);
+      await this.#watches.close(); // one that was begun meanwhile
       await this.#source.close();
     })();
   }

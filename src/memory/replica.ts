@@ -50,14 +50,11 @@ export class Replica {
     this.#options = options;
   }
 
-  /** Brings the index up to date. Calls that are made while one is under way share the one after it. */
+  /** Brings the index up to date. Calls that are made while one is under way share the one after it, or its failure. */
   follow(): Promise<void> {
     if (this.#reading === null) return this.#reading = this.#read().finally(() => this.#reading = null);
     // What is under way may have asked the backend already, before the caller's last write.
-    return this.#next ??= this.#reading.catch(() => {}).then(() => {
-      this.#next = null;
-      return this.follow();
-    });
+    return this.#next ??= this.#reading.finally(() => this.#next = null).then(() => this.follow());
   }
 
   /** Calls `watcher` for each change that is seen from now on, until the returned function is called. */

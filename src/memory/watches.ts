@@ -35,10 +35,13 @@ export class Watches {
     requireString("prefix", prefix, 0, Infinity);
     const backend = await this.#backend();
     const following = new Set<Promise<void>>();
+    let isListening = false;
     const unlisten: Unlisten = await backend.listen(this.#topic, () => {
+      if (!isListening) return; // to look now would, in an outage, hold up the look below
       const reading = this.#look().then(() => void following.delete(reading));
       following.add(reading);
     });
+    isListening = true;
     try {
       // What is there already is no change.
       await this.#replica.follow();

@@ -1,6 +1,6 @@
 /** Writes entries: many in one step, or by compare-and-set where what was there before counts. @module */
 
-import { BackendUnavailableError, CommitRefusedError } from "../errors.ts";
+import { BackendUnavailableError, CommitRefusedError, OutcomeUnknownError } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import type { EntryStore } from "./entry_store.ts";
@@ -64,10 +64,13 @@ export class Writer {
       }));
   }
 
-  /** Runs what is about one key one after the other. */
+  /** Runs what is about one key one after the other. What has waited for an outage has had its time. */
   #inTurn<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
     const before = this.#updates.get(key) ?? Promise.resolve();
-    const running = before.catch(() => {}).then(work);
+    const running = before.catch((cause) => {
+      if (!(cause instanceof BackendUnavailableError || cause instanceof OutcomeUnknownError)) return;
+      throw new BackendUnavailableError("Cannot write the entry: the write before it failed", { cause });
+    }).then(work);
     this.#updates.set(key, running);
     const forget = () => {
       if (this.#updates.get(key) === running) this.#updates.delete(key);

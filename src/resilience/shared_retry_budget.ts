@@ -68,7 +68,8 @@ export class SharedRetryBudget implements RetryBudgetLike {
   readonly #creditIntervalMs: number;
   #credit = 0;
   #creditedAtMs: number;
-  #crediting: Promise<void> = Promise.resolve();
+  /** Whether the store took what is being credited now; `null` when nothing is. */
+  #crediting: Promise<boolean> | null = null;
 
   /**
    * Makes the budget, without a look at the store.
@@ -108,18 +109,22 @@ export class SharedRetryBudget implements RetryBudgetLike {
     const now = monotonicMs(this.#clock);
     if (now - this.#creditedAtMs < this.#creditIntervalMs) return;
     this.#creditedAtMs = now;
-    this.#crediting = this.flush();
+    void this.flush();
   }
 
   /** Credits what successes have earned, now. Does nothing where the store cannot be reached. */
   async flush(): Promise<void> {
-    await this.#crediting;
-    if (this.#credit === 0) return;
-    try {
-      await this.#change((tokens) => tokens);
-    } catch {
-      // What was earned is kept for the next time.
-    }
+    const before = this.#crediting;
+    const crediting = this.#crediting = this.#creditAfter(before);
+    await crediting;
+    if (this.#crediting === crediting) this.#crediting = null;
+  }
+
+  /** Never rejects: what was earned and could not be credited is kept for the next time. */
+  async #creditAfter(before: Promise<boolean> | null): Promise<boolean> {
+    if (before && !await before) return false; // it is away still
+    if (this.#credit === 0) return true;
+    return await this.#change((tokens) => tokens).catch(() => false);
   }
 
   /** Changes the number of tokens, after adding what was earned; tells whether `next` agreed. */
