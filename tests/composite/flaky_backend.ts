@@ -63,18 +63,22 @@ export async function primaryServes(backend: FallbackBackend, clock: ManualClock
   await passUntil(clock, backend, ({ serving }) => serving === "primary");
 }
 
-/** Lets time pass until the primary of a fallback serves again and has got all that was written meanwhile. */
-export async function synchronised(backend: FallbackBackend, clock: ManualClock): Promise<void> {
-  await passUntil(clock, backend, ({ serving, journalled }) => serving === "primary" && journalled === 0);
+/**
+ * Lets time pass until the primary of a fallback serves again and has got all that was written meanwhile. What it says
+ * otherwise begins with `where`.
+ */
+export async function synchronised(backend: FallbackBackend, clock: ManualClock, where = ""): Promise<void> {
+  await passUntil(clock, backend, ({ serving, journalled }) => serving === "primary" && journalled === 0, where);
 }
 
 async function passUntil(
   clock: ManualClock,
   backend: FallbackBackend,
   isSo: (status: FallbackChange) => boolean,
+  where = "",
 ): Promise<void> {
   for (let tries = 0; !isSo(backend.status); tries++) {
-    assert(tries < MAX_TRIES, `it does not come back: ${JSON.stringify(backend.status)}`);
+    assert(tries < MAX_TRIES, `${where}it does not come back: ${JSON.stringify(backend.status)}`);
     await clock.advance(1000);
   }
 }
