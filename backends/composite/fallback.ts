@@ -220,8 +220,9 @@ export class FallbackBackend implements StorageBackend {
     // The primary may serve what was sent already: the fallback keeps it, and does not serve it too.
     const again = { ...batch, operations: batch.operations.map(heldBack) };
     const result = await this.#commitToFallback(again).catch(() => null);
-    if (!result?.committed) throw error; // that the fallback has refused it says nothing about the primary
-    return result;
+    if (result?.committed) return result;
+    this.#journal.doubt(batch.operations); // the caller may send it again
+    throw error; // that the fallback has refused it says nothing about the primary
   }
 
   async #commitToFallback(batch: Batch): Promise<CommitResult> {

@@ -47,7 +47,7 @@ export class Journal {
   #cleaning: Promise<void> | null = null;
   /** Whether all that is there was given up. */
   #isAbandoned = false;
-  /** Those that may have arrived at the primary, and cannot be held before they are due. */
+  /** Those that may have arrived at the primary, and are not held yet. */
   readonly #inDoubt = new Set<string>();
 
   /** What an earlier process left is read by `load`. */
@@ -120,6 +120,11 @@ export class Journal {
   /** Commits to the fallback, marking in the same step what the primary will have to be told. */
   commit(batch: CheckedBatch): Promise<CommitResult> {
     return this.#book.inTurn(() => this.#commit(batch));
+  }
+
+  /** Keeps to itself from now on the messages that are sent here: they may have arrived at the primary. */
+  doubt(operations: readonly Operation[]): void {
+    for (const operation of operations) if (operation.type === "enqueue") this.#inDoubt.add(placeOf(operation));
   }
 
   /** Leases messages from the fallback, but none that may have arrived at the primary. */

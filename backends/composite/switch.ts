@@ -120,6 +120,7 @@ export class Switch {
     const { journal } = this.#parts;
     this.requireOpen();
     const complete = this.#isStarted || await this.#waitForStart().then(() => true, () => false);
+    await this.#starting?.catch(() => {});
     while (this.#looking) await this.#looking;
     const abandoned = await this.#atTheGate(async () => {
       await this.#underWay.drain();

@@ -1,6 +1,6 @@
 /** Messages that the primary may have, or not: nobody gets them from the fallback beside it. @module */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { OutcomeUnknownError } from "../../src/errors.ts";
@@ -108,6 +108,26 @@ Deno.test("G2 one live lease: a send of unknown outcome waits in the fallback un
     assertEquals([later?.id, (later?.dueAtMs ?? 0) - (later?.enqueuedAtMs ?? 0) <= 600_000], ["later", true]);
     await backend.close();
   }
+});
+
+Deno.test("G2 one live lease: a send of unknown outcome that the fallback refused waits there once it is sent again", async () => {
+  const { stores, methods, control, begin, comeBack, servedFor } = open();
+  const backend = begin();
+  await backend.get([["any"]]);
+  await commit(stores.fallback, [message("other")]);
+  methods.commit = async (batch) => {
+    await stores.primary.commit(batch);
+    control.isAway = true;
+    throw new OutcomeUnknownError("the answer was lost");
+  };
+  await assertRejects(() => commit(backend, [message("a", { capacity: 1 })]), OutcomeUnknownError);
+  delete methods.commit;
+  await commit(backend, [message("a", { capacity: 2 })]);
+  assertEquals(await servedFor(backend, 2), ["other"]);
+  assertEquals(await handle(stores.primary), ["a"]);
+  await comeBack(backend);
+  assertEquals(await claimIds(backend, 10), []);
+  await backend.close();
 });
 
 Deno.test("what may have arrived at the primary is kept back by the next process too", async () => {
