@@ -9,7 +9,7 @@ import {
   requireWellFormed,
 } from "../src/check.ts";
 import { monotonicMs, systemClock } from "../src/clock.ts";
-import { BackendClosedError } from "../src/errors.ts";
+import { asError, BackendClosedError } from "../src/errors.ts";
 import { randomId } from "../src/ids.ts";
 import type {
   BackendTraits,
@@ -49,6 +49,7 @@ import { boundsAfter, boundsOf } from "./redis/bounds.ts";
 import { Connection } from "./redis/connection.ts";
 import { loadClient, type RedisClient, type RedisClusterClient } from "./redis/driver.ts";
 import { Engine, type Reply } from "./redis/engine.ts";
+import { isOutOfMemory } from "./redis/faults.ts";
 import { type ListingReads, listMessages } from "./redis/listing.ts";
 import { CHANGES } from "./redis/scripts/changes.ts";
 import { CLEAR } from "./redis/scripts/clear.ts";
@@ -59,7 +60,7 @@ import { RECOVER } from "./redis/scripts/recover.ts";
 import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
-import { Step, type StepCall } from "./redis/step.ts";
+import { needsNoMemory, Step, type StepCall } from "./redis/step.ts";
 import { readDeliveries, readRecord, readRecords } from "./redis/stored.ts";
 import { findTokens } from "./redis/tokens.ts";
 import { isClaimed, type StepOutcome, type UnknownLeases } from "./redis/units/unit.ts";
@@ -373,10 +374,19 @@ export class RedisBackend implements StorageBackend {
     return await this.#toResult(await this.#steps.run(again));
   }
 
-  async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<StepOutcome[]> {
-    const step = new Step(calls);
-    const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), deadlineOf(calls));
-    return step.outcomes(replies);
+  async #flushSteps(calls: readonly Limited<StepCall>[]): Promise<(StepOutcome | Error)[]> {
+    try {
+      const step = new Step(calls);
+      const [, ...replies] = await this.#engine.write(STEP, step.args(randomId()), deadlineOf(calls));
+      return step.outcomes(replies);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      // What frees memory must not fail together with what fills it.
+      const freeing = calls.filter(needsNoMemory);
+      if (freeing.length === 0 || freeing.length === calls.length) throw error;
+      const outcomes = await this.#flushSteps(freeing);
+      return calls.map((call) => needsNoMemory(call) ? outcomes.shift() ?? null : asError(error));
+    }
   }
 
   async #flushGets(calls: readonly Limited<Get>[]): Promise<(readonly (string | null)[])[]> {

@@ -3,7 +3,16 @@
 import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import { BackendClosedError, OutcomeUnknownError } from "../../src/errors.ts";
 import type { Addresses, Candidate } from "./addresses.ts";
-import { isRefusedLogin, LostError, movedTo, refusalOf, translate, unavailable, withoutSecrets } from "./faults.ts";
+import {
+  isHalfWay,
+  isRefusedForGood,
+  LostError,
+  movedTo,
+  refusalOf,
+  translate,
+  unavailable,
+  withoutSecrets,
+} from "./faults.ts";
 import { Link } from "./link.ts";
 
 /** How long an attempt to connect may take: to the server that ought to be there, and to one that might be. */
@@ -73,14 +82,11 @@ export class Connection {
         const isOver = monotonicMs(systemClock) >= deadlineMs;
         if (error instanceof LostError) {
           this.#forget(link);
-          if (kind === "write") {
-            throw new OutcomeUnknownError(`Cannot know what became of a write to "${this.#name}": ${error.message}`, {
-              cause: error,
-            });
-          }
+          if (kind === "write") throw this.#unknownOutcome(error);
           if (isOver) throw unavailable(this.#name, error);
         } else {
           const refusal = refusalOf(error);
+          if (kind === "write" && isHalfWay(error)) throw this.#unknownOutcome(withoutSecrets(error));
           if (refusal === "final") throw translate(this.#name, error);
           if (refusal === "elsewhere") await this.#moveFrom(link, error);
           this.#lastError = withoutSecrets(error);
@@ -109,7 +115,7 @@ export class Connection {
     await addresses.start();
     for (let round = 0;; round++) {
       const tried = new Set<string>();
-      let refusedLogin: unknown = null;
+      let refused: unknown = null;
       for (let candidate = addresses.next(tried); candidate; candidate = addresses.next(tried)) {
         this.#closing.signal.throwIfAborted();
         try {
@@ -117,10 +123,10 @@ export class Connection {
           if (link) return this.#link = link;
         } catch (error) {
           this.#lastError = withoutSecrets(error);
-          if (isRefusedLogin(error)) refusedLogin = error;
+          if (isRefusedForGood(error)) refused = error;
         }
       }
-      if (refusedLogin !== null) throw unavailable(this.#name, refusedLogin);
+      if (refused !== null) throw unavailable(this.#name, refused);
       if (this.#waiting === 0) throw unavailable(this.#name, this.#lastError);
       await this.#pause(round);
     }
@@ -149,6 +155,12 @@ export class Connection {
     if (address) (await this.#addresses()).prefer(address);
     this.#forget(link);
     link.retire();
+  }
+
+  #unknownOutcome(cause: Error): OutcomeUnknownError {
+    return new OutcomeUnknownError(`Cannot know what became of a write to "${this.#name}": ${cause.message}`, {
+      cause,
+    });
   }
 
   #forget(link: Link): void {

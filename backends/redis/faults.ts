@@ -57,7 +57,35 @@ export function movedTo(error: unknown): { readonly host: string; readonly port:
   return host && port ? { host, port: Number(port) } : null;
 }
 
-/** Whether the server did not like the credentials; trying again does not help. */
+/** The server is not one that this backend can work with. */
+export class UnfitError extends Error {
+  override readonly name = "UnfitError";
+}
+
+/** Whether a server will not be used, however often it is tried: it did not like the credentials, or is too old. */
+export function isRefusedForGood(error: unknown): boolean {
+  return isRefusedLogin(error) || error instanceof UnfitError;
+}
+
+/** Whether a command is not for this user, or for nobody. */
+export function isForbidden(error: unknown): boolean {
+  return codeOf(error) === "NOPERM" || error instanceof Error && error.message.startsWith("ERR unknown command");
+}
+
+/**
+ * Whether a script failed half way, as for a user who may not run all commands. All other refusals come before a script's
+ * first write; also that of a server whose memory is full.
+ */
+export function isHalfWay(error: unknown): boolean {
+  return codeOf(error) === "ERR" && error instanceof Error && error.message.includes("user_script");
+}
+
+/** Whether a call failed, and did nothing, since the server's memory is full. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof BackendUnavailableError && codeOf(error.cause) === "OOM";
+}
+
+/** Whether the server did not like the credentials, or what the user asks for. */
 export function isRefusedLogin(error: unknown): boolean {
   return ["WRONGPASS", "NOAUTH", "NOPERM"].includes(codeOf(error)) ||
     error instanceof Error && error.message.startsWith("ERR invalid password");
@@ -75,7 +103,12 @@ export function translate(name: string, error: unknown): Error {
 /** The error that a caller gets when the server cannot be used. */
 export function unavailable(name: string, error: unknown): BackendUnavailableError {
   const cause = withoutSecrets(error);
-  const why = isRefusedLogin(error) ? `the server refused the login (${cause.message})` : cause.message;
+  const code = codeOf(error);
+  if (code === "OOM") {
+    return new BackendUnavailableError(`Cannot write to the backend "${name}": its memory is full`, { cause });
+  }
+  const refused = code === "NOPERM" ? "what the user asked for" : "the login";
+  const why = isRefusedLogin(error) ? `the server refused ${refused} (${cause.message})` : cause.message;
   return new BackendUnavailableError(`Cannot reach the backend "${name}": ${why}`, { cause });
 }
 

@@ -4,12 +4,15 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { Bag, type BagItem } from "../../src/storage/bag.ts";
 import type { Address, Candidate } from "./addresses.ts";
 import type { RedisConnection } from "./driver.ts";
-import { LostError, orLost } from "./faults.ts";
+import { isForbidden, LostError, orLost, UnfitError } from "./faults.ts";
 import type { Script } from "./scripts/script.ts";
 import { type CallScript, scriptCaller } from "./written_command.ts";
 
 /** How long an end may take that was not asked for by the server, before the socket is destroyed. */
 const DISCONNECT_MS = 100;
+
+/** The oldest major version of Redis that has all that the scripts need. */
+const OLDEST = 7;
 
 /** What a server says of itself when it is connected to. */
 export interface Greeting {
@@ -105,6 +108,7 @@ export class Link {
       const [seconds = 0, micros = 0] = await this.run((client) => client.time(), deadlineMs);
       this.observe(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
       const info = await this.run((client) => client.info(), deadlineMs).catch(withoutInfo);
+      requireVersion(info);
       this.#isCluster = /^redis_mode:cluster/m.test(info);
       const others = this.#isCluster
         ? readSlots(await this.run((client) => client.cluster?.("SLOTS") ?? Promise.resolve([]), deadlineMs))
@@ -228,8 +232,16 @@ export class Link {
 
 /** A user who may not ask for it can do without: the server counts as an ordinary primary. */
 function withoutInfo(error: unknown): string {
-  if (error instanceof Error && error.message.startsWith("NOPERM")) return "";
+  if (isForbidden(error)) return "";
   throw error;
+}
+
+/** An older one lacks commands that the scripts use, which would end them half way. */
+function requireVersion(info: string): void {
+  const [, version, major] = /^redis_version:((\d+)\S*)/m.exec(info) ?? [];
+  if (Number(major) < OLDEST) {
+    throw new UnfitError(`the server is Redis ${version}, and ${OLDEST}.0 is the oldest that fits`);
+  }
 }
 
 function readPrimary(info: string): Address | null {

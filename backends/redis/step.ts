@@ -92,6 +92,13 @@ export class Step {
   }
 }
 
+/** Whether a server whose memory is full still does it: whatever begins with taking something away. */
+export function needsNoMemory(call: StepCall): boolean {
+  return call.type === "claim" || call.batch.operations.every(({ type }) => !NEED_MEMORY.includes(type));
+}
+
+const NEED_MEMORY: readonly string[] = ["set", "enqueue", "extend"];
+
 /**
  * A batch that consists of enqueues with the same options, or of acknowledgements, in one queue, and of nothing else.
  */

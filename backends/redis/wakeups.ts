@@ -4,7 +4,7 @@ import { monotonicMs, sleep, systemClock } from "../../src/clock.ts";
 import type { Unlisten } from "../../src/storage/backend.ts";
 import { Listeners } from "../../src/storage/listeners.ts";
 import type { Connection } from "./connection.ts";
-import { codeOf } from "./faults.ts";
+import { isForbidden } from "./faults.ts";
 import type { Link } from "./link.ts";
 
 /** However quiet it is, everybody is woken this often: a message of pub/sub may be lost. */
@@ -128,5 +128,5 @@ export class Wakeups {
 
 /** Whose user may hear nothing still has the poll. */
 function unlessForbidden(error: unknown): void {
-  if (codeOf(error) !== "NOPERM") throw error;
+  if (!isForbidden(error)) throw error;
 }
