@@ -32,8 +32,19 @@ export function tellSafely(call: () => unknown): void {
   }
 }
 
-/** What an error says, or whatever else was thrown: also where that has no text, or an odd one. Never throws. */
+/** What an error says, or whatever else was thrown, a plain object as JSON. Never throws. */
 export function errorText(error: unknown): string {
+  const words = errorWords(error);
+  if (words !== "[object Object]") return words;
+  try {
+    return JSON.stringify(error) ?? words;
+  } catch {
+    return words;
+  }
+}
+
+/** What an error says, or whatever else was thrown: also where that has no text, or an odd one. Never throws. */
+export function errorWords(error: unknown): string {
   try {
     const message: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "message") : undefined;
     return typeof message === "string" ? message : String(error);

@@ -25,9 +25,15 @@ Deno.test("driverMissing() tells why a driver that is installed cannot be loaded
 Deno.test("asError() gives an error as it is, and makes one of whatever else was thrown", () => {
   const error = new RangeError("too many");
   assertStrictEquals(asError(error), error);
-  assertEquals(["text", { message: "told" }, undefined].map((thrown) => asError(thrown).message), [
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const thrown = ["text", { message: "told" }, undefined, { code: 5, why: ["late"] }, [1, 2], cycle];
+  assertEquals(thrown.map((each) => asError(each).message), [
     "text",
     "told",
     "undefined",
+    '{"code":5,"why":["late"]}',
+    "1,2",
+    "[object Object]",
   ]);
 });

@@ -1,6 +1,6 @@
 /** What kind of failure an error stands for, and so whether another try may help. @module */
 
-import { CoordinationError, type ErrorCode, errorText } from "../errors.ts";
+import { CoordinationError, type ErrorCode, errorWords } from "../errors.ts";
 
 /**
  * The kinds of failure: the network, a limit on the rate of calls, a resource that is used up, a passing fault of the
@@ -88,7 +88,7 @@ const WORDS: readonly (readonly [ErrorCategory, RegExp])[] = [
 function byWords(error: unknown): ErrorCategory | null {
   // Few classes of errors set their `name`.
   const name = error instanceof Error ? `${error.name} ${error.constructor?.name}` : "";
-  const text = `${name} ${errorText(error)}`;
+  const text = `${name} ${errorWords(error)}`;
   return WORDS.find(([, words]) => words.test(text))?.[0] ?? null;
 }
 

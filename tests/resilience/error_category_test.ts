@@ -64,8 +64,9 @@ Deno.test("classifyError() knows a class that sets no name, and an error of anot
 Deno.test("classifyError() takes anything that is thrown", () => {
   const odd = Object.defineProperty(new Error(), "message", { value: Object.create(null) });
   assertEquals([Object.create(null), odd, Symbol("x")].map(classifyError), ["permanent", "permanent", "permanent"]);
-  assertEquals(["timeout", undefined, null, 5, {}].map(classifyError), [
+  assertEquals(["timeout", undefined, null, 5, {}, { id: 503, resource: "timeout" }].map(classifyError), [
     "network",
+    "permanent",
     "permanent",
     "permanent",
     "permanent",
