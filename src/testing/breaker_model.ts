@@ -24,6 +24,7 @@ import {
   type Wish,
   type World,
 } from "./breaker_world.ts";
+import { randomIntegers } from "./random.ts";
 
 const WISHES: readonly Wish[] = ["probe", "succeed", "fail", "drop", "expire", "push", "isolate", "reset"];
 
@@ -93,11 +94,10 @@ export function after(world: World, step: Step): World | null {
 export function randomWalk(seed: number, length: number, maxFaults: number): Step[] {
   const steps: Step[] = [];
   let world = INITIAL_WORLD;
-  let state = seed % 2147483646 + 1;
+  const random = randomIntegers(seed % 2147483646 + 1);
   for (let count = 0; count < length; count++) {
     const choices = successors(world, maxFaults);
-    state = state * 48271 % 2147483647;
-    const [step, next] = choices[state % choices.length] ?? [{ type: "tick" }, world];
+    const [step, next] = choices[random(choices.length)] ?? [{ type: "tick" }, world];
     steps.push(step);
     world = next;
   }

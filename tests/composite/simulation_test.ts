@@ -4,24 +4,16 @@ import { assert } from "@std/assert";
 import { FallbackBackend } from "../../backends/composite/fallback.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
+import { randomIntegers } from "../../src/testing/random.ts";
 import { flaky, synchronised } from "./flaky_backend.ts";
 import { Ledger } from "./ledger.ts";
 import { SimulatedProcess, type SimulatedWorld } from "./simulated_process.ts";
 
 const STEPS = 60;
 
-/** Whole numbers from 0 to below `limit`, the same ones for a seed. */
-function generator(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (state * 48271) % 2147483647;
-    return state % limit;
-  };
-}
-
 /** Goes through one world, and tells how many messages were handled in it. */
 async function simulate(seed: number): Promise<number> {
-  const random = generator(seed);
+  const random = randomIntegers(seed);
   const clock = new ManualClock();
   const [store, fallbackStore] = [new MemoryBackend({ clock }), new MemoryBackend({ clock })];
   const { backend: primary, control } = flaky(store);

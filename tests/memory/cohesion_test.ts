@@ -5,16 +5,11 @@ import { cohesionOf, isLoose } from "../../src/memory/cohesion.ts";
 import type { NewEntry } from "../../src/memory/model.ts";
 import { SearchIndex } from "../../src/memory/search_index.ts";
 import { MemoryPrimitive } from "../../mod.ts";
-
-/** Whole numbers below a bound, the same ones for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed * 7919;
-  return (below) => (state = (state * 48271) % 2147483647) % below;
-}
+import { randomIntegers } from "../../src/testing/random.ts";
 
 /** So many texts of eight words, of which half are of the topic that is spoken of: another one after every `run`. */
 function texts(count: number, run: number): string[] {
-  const random = randomFrom(run);
+  const random = randomIntegers(run * 7919);
   let topic = 0;
   return Array.from({ length: count }, (_, n) => {
     if (n % run === 0) topic = random(40);
@@ -95,7 +90,7 @@ function indexOf(entries: readonly (readonly [key: string, words: readonly strin
 }
 
 Deno.test("an index judges the same of the same entries, whatever was there before and in whichever order they came", () => {
-  const random = randomFrom(5);
+  const random = randomIntegers(5 * 7919);
   const judged = { conversation: 0, collection: 0 };
   for (let round = 0; round < 30; round++) {
     const talks = 1 + random(4);

@@ -6,14 +6,14 @@ import { inverseFrequency, lengthNorm, saturation } from "../../src/memory/ranki
 import { TABLE_FREQUENCIES, TABLE_LENGTHS } from "../../src/memory/saturation_table.ts";
 import { SearchIndex } from "../../src/memory/search_index.ts";
 import { Analyzer } from "../../src/memory/text.ts";
+import { randomFractions } from "../../src/testing/random.ts";
 
 const ANALYZER = new Analyzer();
 const WORDS = ["alpha", "beta", "gamma", "delta", "zeta", "theta", "kappa", "sigma"];
 
 /** Each word is written half as often as the one before it; entries are of different lengths. */
 function makeIndex(count: number): SearchIndex {
-  let seed = 11;
-  const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  const random = randomFractions(11);
   const word = () => WORDS[Math.floor(-Math.log2(1 - random() * 0.996))];
   return indexOf(Array.from({ length: count }, (_, number) => Array.from({ length: 2 + number % 11 }, word).join(" ")));
 }

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Ranker } from "../../src/memory/ranker.ts";
 import { SearchIndex } from "../../src/memory/search_index.ts";
 import { Analyzer } from "../../src/memory/text.ts";
+import { randomFractions } from "../../src/testing/random.ts";
 import { type ReferenceEntry, type ReferenceQuery, referenceSearch } from "../../src/testing/reference_search.ts";
 
 const analyzer = new Analyzer();
@@ -102,8 +103,7 @@ Deno.test("rank() finds what the reference finds, in its order, when given any e
 
 Deno.test("rank() finds what the reference finds when long lists of common words are passed over", () => {
   const words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
-  let seed = 7;
-  const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  const random = randomFractions(7);
   // Each word is in half as many entries as the one before it.
   const entries = Array.from({ length: 3000 }, (_, number): ReferenceEntry => ({
     key: `k${number}`,

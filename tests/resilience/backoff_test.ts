@@ -7,15 +7,10 @@ import {
   fullJitter,
   type JitterKind,
 } from "../../src/resilience/backoff.ts";
+import { randomFractions } from "../../src/testing/random.ts";
 
 const CURVE = { baseDelayMs: 1000, factor: 2, maxDelayMs: 30_000 };
 const JITTERS: readonly JitterKind[] = ["none", "full", "equal", "decorrelated"];
-
-/** A reproducible source of numbers from 0 to 1. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => (state = (state * 48271) % 2147483647) / 2147483647;
-}
 
 Deno.test("backoffDelayMs() doubles from the base up to the cap", () => {
   const delays = [1, 2, 3, 4, 5, 6, 7].map((attempt) => backoffDelayMs({ attempt, ...CURVE }));
@@ -57,7 +52,7 @@ Deno.test("fullJitter() spreads from zero to the delay, equalJitter() from its h
 
 Deno.test("backoffDelays() stays within zero and the cap for every jitter, up to attempt 10,000", () => {
   for (const jitter of JITTERS) {
-    for (const random of [() => 0, () => 1 - Number.EPSILON, seeded(7)]) {
+    for (const random of [() => 0, () => 1 - Number.EPSILON, randomFractions(7)]) {
       const next = backoffDelays(CURVE, jitter, random);
       for (let attempt = 1; attempt <= 10_000; attempt++) {
         const delayMs = next();
@@ -68,14 +63,14 @@ Deno.test("backoffDelays() stays within zero and the cap for every jitter, up to
 });
 
 Deno.test("backoffDelays() with decorrelated jitter has the base as the median of its first delay", () => {
-  const random = seeded(11);
+  const random = randomFractions(11);
   const first = Array.from({ length: 4001 }, () => backoffDelays(CURVE, "decorrelated", random)());
   const median = first.sort((a, b) => a - b)[2000] ?? NaN;
   assert(Math.abs(median - CURVE.baseDelayMs) < 150, `the median is ${median}`);
 });
 
 Deno.test("backoffDelays() with decorrelated jitter leaves no clump: no 20 ms hold 3 % of 40,000 delays", () => {
-  const random = seeded(13);
+  const random = randomFractions(13);
   const counts = new Map<number, number>();
   for (let run = 0; run < 10_000; run++) {
     const next = backoffDelays({ ...CURVE, maxDelayMs: 1e6 }, "decorrelated", random);
@@ -116,7 +111,10 @@ Deno.test("backoff and jitter refuse what is of the wrong kind, naming it", () =
   const mistakes: readonly (readonly [names: string, call: () => unknown])[] = [
     ["the options of backoffDelayMs(): they must be an object", () => backoffDelayMs(wrong(undefined))],
     ["the options of backoffDelays(): they must be an object", () => backoffDelays(wrong(null), "full", Math.random)],
-    ["jitter: it must be one of none, full, equal, decorrelated", () => backoffDelays(CURVE, wrong("half"), seeded(1))],
+    [
+      "jitter: it must be one of none, full, equal, decorrelated",
+      () => backoffDelays(CURVE, wrong("half"), randomFractions(1)),
+    ],
     ["random: it must be a function", () => backoffDelays(CURVE, "none", wrong(undefined))],
     ["random: it must be a function", () => fullJitter(5, wrong(undefined))],
     ["delayMs: it must be a number", () => equalJitter(wrong("5"), Math.random)],

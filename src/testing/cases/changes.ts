@@ -6,6 +6,7 @@ import { collect } from "../../storage/es2024.ts";
 import type { JsonValue } from "../../storage/json.ts";
 import { encodeKey, type Key } from "../../storage/key.ts";
 import { type ConformanceCase, LONG_MS } from "../case.ts";
+import { randomIntegers } from "../random.ts";
 import { commit, commitMany, record, refuse } from "../steps.ts";
 
 const PARENT: Key = ["memory", "a"];
@@ -106,8 +107,7 @@ export const changeCases: readonly ConformanceCase[] = [
   {
     name: "changes() lets a reader follow, whatever is written, deleted and cleared, from any cursor on",
     run: async ({ backend }) => {
-      let seed = 11;
-      const random = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
+      const random = randomIntegers(11);
       const eager = new Mirror(backend);
       const mirrors = [eager];
       for (let step = 0; step < 150; step++) {

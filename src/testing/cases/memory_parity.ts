@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { Analyzer } from "../../memory/text.ts";
 import type { ConformanceCase } from "../case.ts";
 import { ManualClock } from "../manual_clock.ts";
+import { randomIntegers } from "../random.ts";
 import { type ReferenceEntry, type ReferenceHit, referenceSearch } from "../reference_search.ts";
 import { memoryOn } from "./memory.ts";
 
@@ -15,7 +16,7 @@ const WRITES_A_ROUND = 40;
 export const memoryParityCases: readonly ConformanceCase[] = [1, 2, 3].map((seed) => ({
   name: `memory search: the same ids in the same order as the reference, with seed ${seed}`,
   run: async ({ backend }) => {
-    const random = randomFrom(seed);
+    const random = randomIntegers(seed * 7919);
     const clock = new ManualClock();
     const memory = () => memoryOn(backend, { namespace: [`${seed}`], clock });
     const [writer, reader] = [memory(), memory()];
@@ -78,10 +79,4 @@ function referenceSessions(hits: readonly ReferenceHit[]): (readonly [session: s
   const scoreOf = ({ score, sessionScore }: ReferenceHit) => Math.round((sessionScore + 1.5 * score) * 1e9) / 1e9;
   return [...best].sort(([, a], [, b]) => scoreOf(b) - scoreOf(a) || b.updatedAtMs - a.updatedAtMs)
     .map(([session, { key }]) => [session, key]);
-}
-
-/** Whole numbers below a bound, the same ones for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed * 7919;
-  return (below) => (state = (state * 48271) % 2147483647) % below;
 }
