@@ -38,12 +38,26 @@ function faulty(path: string) {
   return { inner, database, control };
 }
 
+/** A test of a backend with such a connection to a new file. */
+function faultyTest(
+  name: string,
+  run: (its: ReturnType<typeof faulty> & { readonly backend: SqliteBackend; readonly path: string }) => Promise<void>,
+): void {
+  Deno.test(name, () =>
+    withFile(async (path) => {
+      const its = faulty(path);
+      const backend = new SqliteBackend({ database: its.database });
+      await run({ ...its, backend, path });
+      await backend.close();
+      its.inner.close();
+    }));
+}
+
 const put = (value: number) => ({ operations: [{ type: "set" as const, key: ["k"], value }] });
 
-Deno.test("commit() says that its outcome is unknown when the disk fails at its end, and nothing else", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
+faultyTest(
+  "commit() says that its outcome is unknown when the disk fails at its end, and nothing else",
+  async ({ backend, control }) => {
     await backend.commit(put(1));
     control.fault = (sql) => sql === "COMMIT" ? sqliteError(IOERR, "disk I/O error") : null;
     await assertRejects(
@@ -55,15 +69,12 @@ Deno.test("commit() says that its outcome is unknown when the disk fails at its 
     await assertRejects(() => backend.commit(put(3)), BackendUnavailableError, "disk is full");
     control.fault = () => null;
     assertEquals((await backend.get([["k"]]))[0]?.value, 1);
-    await backend.close();
-    inner.close();
-  });
-});
+  },
+);
 
-Deno.test("SqliteBackend leaves no half-made file when it fails while it is made, and makes it later", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
+faultyTest(
+  "SqliteBackend leaves no half-made file when it fails while it is made, and makes it later",
+  async ({ backend, control, inner }) => {
     control.fault = (sql) => sql.includes("user_version =") ? sqliteError(IOERR) : null;
     await assertRejects(() => backend.get([["k"]]), BackendUnavailableError);
     // Nor does it matter that the engine has ended the transaction by itself.
@@ -72,60 +83,43 @@ Deno.test("SqliteBackend leaves no half-made file when it fails while it is made
     control.fault = () => null;
     inner.exec("ROLLBACK");
     assertEquals(await backend.get([["k"]]), [null]);
-    await backend.close();
-    inner.close();
-  });
-});
+  },
+);
 
-Deno.test("SqliteBackend passes on what prepares no statement for another reason than a missing table", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
+faultyTest(
+  "SqliteBackend passes on what prepares no statement for another reason than a missing table",
+  async ({ backend, control }) => {
     control.fault = (sql) => sql.startsWith("prepare BEGIN") ? sqliteError(IOERR) : null;
     await assertRejects(() => backend.get([["k"]]), BackendUnavailableError);
     control.fault = (sql) => sql.startsWith("prepare BEGIN") ? sqliteError(1, "no such table: x") : null;
     await assertRejects(() => backend.get([["k"]]), BackendCorruptError, "no such table: x");
-    inner.close();
-  });
+  },
+);
+
+faultyTest("ping() tells why it cannot answer, whatever was thrown", async ({ backend, control }) => {
+  assertEquals((await backend.ping()).healthy, true);
+  control.fault = () => "a string";
+  assertEquals((await backend.ping()).error, "a string");
+  control.fault = () => null;
 });
 
-Deno.test("ping() tells why it cannot answer, whatever was thrown", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
-    assertEquals((await backend.ping()).healthy, true);
-    control.fault = () => "a string";
-    assertEquals((await backend.ping()).error, "a string");
-    control.fault = () => null;
-    await backend.close();
-    inner.close();
-  });
+faultyTest("listen() is woken after looks that failed", async ({ backend, control, path }) => {
+  await using other = new SqliteBackend({ path });
+  let woken = 0;
+  const unlisten = await backend.listen(QUEUE, () => woken++);
+  let failed = 0;
+  control.fault = (sql) => sql.includes("data_version") ? (failed++, sqliteError(LOCKED)) : null;
+  await other.commit({ operations: [message("m")] });
+  await until("looks have failed", () => failed > 1);
+  assertEquals(woken, 0);
+  control.fault = () => null;
+  await until("it is woken", () => woken > 0);
+  await unlisten();
 });
 
-Deno.test("listen() is woken after looks that failed", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
-    await using other = new SqliteBackend({ path });
-    let woken = 0;
-    const unlisten = await backend.listen(QUEUE, () => woken++);
-    let failed = 0;
-    control.fault = (sql) => sql.includes("data_version") ? (failed++, sqliteError(LOCKED)) : null;
-    await other.commit({ operations: [message("m")] });
-    await until("looks have failed", () => failed > 1);
-    assertEquals(woken, 0);
-    control.fault = () => null;
-    await until("it is woken", () => woken > 0);
-    await unlisten();
-    await backend.close();
-    inner.close();
-  });
-});
-
-Deno.test("calls that meet a lock at the same time go on when it is free, and close() waits for all of them", async () => {
-  await withFile(async (path) => {
-    const { database, control, inner } = faulty(path);
-    const backend = new SqliteBackend({ database });
+faultyTest(
+  "calls that meet a lock at the same time go on when it is free, and close() waits for all of them",
+  async ({ backend, control }) => {
     await backend.commit(put(1));
     control.fault = (sql) => sql === "BEGIN" ? sqliteError(LOCKED, "database is locked") : null;
     const reads = [backend.get([["k"], ["l"]]), backend.get([["k"], ["m"]])];
@@ -136,9 +130,8 @@ Deno.test("calls that meet a lock at the same time go on when it is free, and cl
     control.fault = () => null;
     for (const [entry] of await Promise.all(reads)) assertEquals(entry?.value, 1);
     await closing;
-    inner.close();
-  });
-});
+  },
+);
 
 Deno.test("changes() goes on over records that have expired and were cleaned away", async () => {
   const clock = new ManualClock();
