@@ -23,6 +23,11 @@ function open() {
     Object.assign(control, { isAway: false, losesAnswers: false });
     await synchronised(backend, clock);
   };
+  /** Has the primary take what the fallback holds, and its answers be lost. */
+  const loseAnswers = async () => {
+    Object.assign(control, { isAway: false, losesAnswers: true });
+    await clock.advance(1000);
+  };
   /** Goes on for a while in which the primary is away, and tells what the fallback served meanwhile. */
   const servedFor = async (backend: StorageBackend, minutes: number) => {
     Object.assign(control, { isAway: true, losesAnswers: false });
@@ -33,7 +38,7 @@ function open() {
     }
     return served;
   };
-  return { clock, stores, methods, control, begin, comeBack, servedFor };
+  return { clock, stores, methods, control, begin, loseAnswers, comeBack, servedFor };
 }
 
 /** Handles what there is, and tells the ids. */
@@ -44,12 +49,11 @@ async function handle(backend: StorageBackend): Promise<string[]> {
 }
 
 Deno.test("G2 one live lease: what may have arrived at the primary is not served by the fallback, however long that is away", async () => {
-  const { clock, stores, control, begin, comeBack, servedFor } = open();
+  const { stores, control, begin, loseAnswers, comeBack, servedFor } = open();
   const backend = begin();
   control.isAway = true;
   await commit(backend, [message("a"), message("b"), message("later", { delayMs: 30_000 })]);
-  Object.assign(control, { isAway: false, losesAnswers: true });
-  await clock.advance(1000);
+  await loseAnswers();
   assertEquals(backend.status.serving, "fallback");
   assertEquals(await servedFor(backend, 4), ["later"], "which was not on its way");
   assertEquals(await handle(stores.primary), ["a", "b"]);
@@ -59,12 +63,11 @@ Deno.test("G2 one live lease: what may have arrived at the primary is not served
 });
 
 Deno.test("G2 one live lease: what is not due yet and may have arrived at the primary is not served when it is due", async () => {
-  const { clock, stores, control, begin, comeBack, servedFor } = open();
+  const { stores, control, begin, loseAnswers, comeBack, servedFor } = open();
   const backend = begin();
   control.isAway = true;
   await commit(backend, ["a", "b"].map((id) => message(id, { delayMs: 30_000 })));
-  Object.assign(control, { isAway: false, losesAnswers: true });
-  await clock.advance(1000);
+  await loseAnswers();
   assertEquals(backend.status.serving, "fallback");
   assertEquals(await servedFor(backend, 2), []);
   assertEquals(await handle(stores.primary), ["a", "b"]);
@@ -74,13 +77,12 @@ Deno.test("G2 one live lease: what is not due yet and may have arrived at the pr
 });
 
 Deno.test("what may have arrived at the primary may have the longest of names", async () => {
-  const { clock, control, begin, servedFor } = open();
+  const { control, begin, loseAnswers, servedFor } = open();
   const backend = begin();
   control.isAway = true;
   const [queue, id] = [["q".repeat(1000)], "i".repeat(256)];
   await commit(backend, [message(id, { queue, delayMs: 30_000 })]);
-  Object.assign(control, { isAway: false, losesAnswers: true });
-  await clock.advance(1000);
+  await loseAnswers();
   await servedFor(backend, 1);
   assertEquals(await claimIds(backend, 10, queue), []);
   await backend.close();
@@ -131,12 +133,11 @@ Deno.test("G2 one live lease: a send of unknown outcome that the fallback refuse
 });
 
 Deno.test("what may have arrived at the primary is kept back by the next process too", async () => {
-  const { clock, stores, control, begin, comeBack, servedFor } = open();
+  const { stores, control, begin, loseAnswers, comeBack, servedFor } = open();
   const first = begin();
   control.isAway = true;
   await commit(first, [message("moved")]);
-  Object.assign(control, { isAway: false, losesAnswers: true });
-  await clock.advance(1000);
+  await loseAnswers();
   control.isAway = true;
   await first.close();
   const second = begin();
