@@ -72,10 +72,19 @@ export class BreakerGate {
     });
   }
 
+  /** Looks at the record for the first time; resolves also when that fails. */
+  start(): Promise<void> {
+    const store = this.#store;
+    this.#starting ??= this.#inTime(async () => await store?.sync()).catch(() => {}).finally(() =>
+      this.isStarted = true
+    );
+    return this.#starting;
+  }
+
   /** Sees to it that the view is fed: waits for nothing. */
   touch(): void {
     if (this.isStarted) this.#store?.poll(monotonicMs(this.#config.clock));
-    else void this.#start();
+    else void this.start();
   }
 
   /** As {@linkcode BreakerGate.touch}, for each call of a closed breaker. */
@@ -115,7 +124,7 @@ export class BreakerGate {
 
   /** Lets a call through, or tells why not. */
   async admit(): Promise<Admission | Rejection> {
-    if (!this.isStarted) await this.#start();
+    if (!this.isStarted) await this.start();
     try {
       const store = this.#store;
       if (this.#config.strict && store?.failure) await this.#inTime(() => store.sync());
@@ -205,15 +214,6 @@ export class BreakerGate {
     this.isStarted = true;
     await store?.close();
     await this.#starting;
-  }
-
-  /** Looks at the record for the first time; resolves also when that fails. */
-  #start(): Promise<void> {
-    const store = this.#store;
-    this.#starting ??= this.#inTime(async () => await store?.sync()).catch(() => {}).finally(() =>
-      this.isStarted = true
-    );
-    return this.#starting;
   }
 
   /** Waits for the store, but not longer than a caller can be made to wait. */

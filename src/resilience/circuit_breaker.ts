@@ -119,6 +119,14 @@ export class CircuitBreaker implements AsyncDisposable {
     return this.#tryCall(fn, options);
   }
 
+  /**
+   * Reads the shared state, so that `getState` and `isCallPermitted` know it before the first call, which reads it too.
+   * Resolves after `storeTimeoutMs` at the latest, also where the store cannot be reached.
+   */
+  async initialize(): Promise<void> {
+    if (!this.#gate.isStarted) await this.#gate.start();
+  }
+
   /** Whether a call would be let through, as far as this process knows. Takes no probe's place. */
   isCallPermitted(): boolean {
     this.#gate.touch();

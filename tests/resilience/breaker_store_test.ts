@@ -34,6 +34,27 @@ Deno.test("CircuitBreaker.on() refuses an event that there is not", () => {
   assertThrows(() => new CircuitBreaker().on(none, () => {}), TypeError, "Cannot use type: it must be one of");
 });
 
+Deno.test("CircuitBreaker.initialize() has the shared state read before any call, or waits no longer than it may", async () => {
+  const { clock, memory, methods, breaker } = shared();
+  await memory.commit({ operations: [{ type: "set", key: KEY, value: encodeBreaker({ ...OPEN, openForMs: 5000 }) }] });
+  const other = new CircuitBreaker({ clock, backend: memory, name: "b" });
+  assertEquals(other.getState(), "closed");
+  await other.initialize();
+  assertEquals([other.getState(), other.isCallPermitted()], ["open", false]);
+  methods.get = () => new Promise(() => {});
+  const late = new CircuitBreaker({ clock, backend: standIn(memory, methods), name: "b", storeTimeoutMs: 50 });
+  const begun = late.initialize();
+  await clock.advance(50);
+  await begun;
+  assertEquals(late.getState(), "closed");
+  const own = new CircuitBreaker({ clock });
+  await own.initialize();
+  assertEquals([own.getState(), (await own.tryCall(() => 1)).status], ["closed", "success"]);
+  delete methods.get;
+  for (const each of [breaker, other, late, own]) await each.close();
+  await memory.close();
+});
+
 Deno.test("CircuitBreaker tells of a store that cannot be listened to, and goes by its record all the same", async () => {
   const { clock, memory, methods, breaker, health } = shared();
   methods.listen = () => Promise.reject(new BackendUnavailableError("no listeners"));
