@@ -73,8 +73,8 @@ export function isForbidden(error: unknown): boolean {
 }
 
 /**
- * Whether a script failed half way, as for a user who may not run all commands. All other refusals come before a script's
- * first write; also that of a server whose memory is full.
+ * Whether a script failed half way, as for a user who may not run all commands. All other refusals come before a
+ * script's first write; also that of a server whose memory is full.
  */
 export function isHalfWay(error: unknown): boolean {
   return codeOf(error) === "ERR" && error instanceof Error && error.message.includes("user_script");

@@ -35,7 +35,8 @@ export function readRecords(found: readonly unknown[]): Entry[] {
 const TRACKED = { tracked: true } as const;
 
 /**
- * Deliveries of what a claim gave. One that is damaged is not delivered, and holds up no other: its lease comes to an end.
+ * Deliveries of what a claim gave. One that is damaged is not delivered, and holds up no other: its lease comes to an
+ * end.
  *
  * @throws {BackendCorruptError} Naming the first of them, when there is no other.
  */

@@ -22,8 +22,8 @@ export const ENOUGH_PAIRS = 100;
 // texts in no order 0.9 to 1.4 times as many (Cranfield, cut short).
 const LEAST_LIKENESS = 1.8;
 
-// So many shared terms short of that may be chance. With them, none of LoCoMo's conversations counts as loose from 10 turns
-// on, and of texts in no order (NPL, LISA) do 81 to 90 % of 20 and 99 % of 40.
+// So many shared terms short of that may be chance. With them, none of LoCoMo's conversations counts as loose from 10
+// turns on, and of texts in no order (NPL, LISA) do 81 to 90 % of 20 and 99 % of 40.
 const BY_LUCK = 5;
 
 // Turns of a few words stand between those that speak of something, as in meetings ("Yeah, mm-hmm"), and share nothing.

@@ -184,8 +184,8 @@ export interface MemoryBackendInfo {
   /** Whether entries are in Redis at the moment. */
   readonly usingRedis: boolean;
   /**
-   * Whether there is a place to keep entries in while their backend is away: this process, or, where the caller made the
-   * backend, the fallback of a composite.
+   * Whether there is a place to keep entries in while their backend is away: this process, or, where the caller made
+   * the backend, the fallback of a composite.
    */
   readonly fallbackAvailable: boolean;
   /** Why the backend that was asked for does not serve; `null` when it does. */

@@ -57,8 +57,8 @@ export class Inbox {
 
   /**
    * Leases what is due, or waits for it. An outage is waited out as long as there is time. What was leased is returned
-   * even when the signal was aborted meanwhile, unless the engine takes its time: then the wait ends without it, and what
-   * comes is given back at once, or when its lease ends. Its delivery counts as an attempt.
+   * even when the signal was aborted meanwhile, unless the engine takes its time: then the wait ends without it, and
+   * what comes is given back at once, or when its lease ends. Its delivery counts as an attempt.
    *
    * @throws {TypeError | RangeError} Naming the option and the rule that it breaks.
    * @throws {BackendUnavailableError} When the backend cannot be reached, and the time to wait is over.

@@ -5,10 +5,10 @@ export const STRAY = "---";
 
 /**
  * `findPurged(op)`, `unknownLeases(ops)`, `purge(op)` and `closeGaps()`. Those who send, claim and acknowledge would
- * pay a quarter more for a line and leases that can be left from anywhere in O(log n). So who purges pays: O(log n) for a
- * delayed or dead message; O(k) for ready ones, k being how many stand before the last of them, in one look for all of
- * a batch: 4 ms for one behind 100,000, and next to nothing at the front. A leased one is found by its token, for which
- * the caller looks with `./leased.ts` once it was told that it is needed.
+ * pay a quarter more for a line and leases that can be left from anywhere in O(log n). So who purges pays: O(log n) for
+ * a delayed or dead message; O(k) for ready ones, k being how many stand before the last of them, in one look for all
+ * of a batch: 4 ms for one behind 100,000, and next to nothing at the front. A leased one is found by its token, for
+ * which the caller looks with `./leased.ts` once it was told that it is needed.
  */
 export const PURGE = `
 -- What this batch purges out of lines: of each line its key, the operations by id, and their number.
