@@ -47,6 +47,8 @@ export class Journal {
   #cleaning: Promise<void> | null = null;
   /** Whether all that is there was given up. */
   #isAbandoned = false;
+  /** What was marked in the fallback, and is not there any more. */
+  readonly #lost = new Set<string>();
   /** Those that may have arrived at the primary, and are not held yet. */
   readonly #inDoubt = new Set<string>();
 
@@ -105,6 +107,13 @@ export class Journal {
     if (this.#isOutdated) await this.clean();
   }
 
+  /** How many records, prefixes and queues the fallback has lost, since this was asked last. */
+  takeLost(): number {
+    const { size } = this.#lost;
+    this.#lost.clear();
+    return size;
+  }
+
   /** Forgets what waits, and tells what it was. Whatever is there goes before the fallback is used. */
   abandon(): Omit<AbandonedWrites, "complete" | "emptied"> {
     const targets = (...kinds: readonly MarkKind[]) => this.#book.of(...kinds).map(({ target }) => target);
@@ -158,8 +167,14 @@ export class Journal {
   }
 
   get #parts(): ReplayParts {
-    const onDoubt = (message: StoredMessage) => void this.#inDoubt.add(placeOf(message));
-    return { primary: this.#primary, fallback: this.#fallback, book: this.#book, clock: this.#clock, onDoubt };
+    return {
+      primary: this.#primary,
+      fallback: this.#fallback,
+      book: this.#book,
+      clock: this.#clock,
+      onDoubt: (message) => void this.#inDoubt.add(placeOf(message)),
+      onLoss: (mark) => void this.#lost.add(nameOf(mark)),
+    };
   }
 
   async #commit(batch: CheckedBatch): Promise<CommitResult> {

@@ -50,6 +50,11 @@ export class MarkBook {
     return this.#marks.get(nameOf(mark))?.markKey[1] === mark.markKey[1];
   }
 
+  /** Whether a mark must stand in the fallback: where it does not, that has lost it. */
+  isSure(mark: Mark): boolean {
+    return this.has(mark) && !this.#unsure.has(nameOf(mark));
+  }
+
   /** Whether a prefix of a key is marked as cleared. */
   isToBeCleared(key: Key): boolean {
     return key.some((_, length) => this.#marks.has(markName("cleared", key.slice(0, length))));

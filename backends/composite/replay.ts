@@ -21,6 +21,8 @@ export interface ReplayParts {
   readonly clock: Clock;
   /** Told of a message that may have arrived at the primary, and may still be served by the fallback. */
   readonly onDoubt: (message: StoredMessage) => void;
+  /** Told of a mark that the fallback has lost, with what it marked. */
+  readonly onLoss: (mark: Mark) => void;
 }
 
 // Two checks, and the deletions of a record and of its mark.
@@ -35,12 +37,13 @@ const BATCHES = 10;
  * `clean`; messages leave it. Those that are leased from the fallback stay until they are settled.
  */
 export async function replay(parts: ReplayParts, isAlone: boolean, signal: AbortSignal): Promise<void> {
-  const { primary, fallback, book, clock, onDoubt } = parts;
+  const { primary, fallback, book, clock, onDoubt, onLoss } = parts;
   const [prefixes, records, queues] = [book.of("cleared"), book.of("record", "announced"), book.of("queue")];
   for (const mark of prefixes) {
     signal.throwIfAborted();
     const [stored] = await fallback.get([mark.markKey]);
     if (stored) await primary.clear(mark.target);
+    else if (book.isSure(mark)) onLoss(mark);
     await book.inTurn(() => book.remove([mark]));
   }
   for (let from = 0; from < records.length; from += SEND_BATCH * BATCHES) {
@@ -54,6 +57,8 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
   }
   for (const mark of queues) {
     signal.throwIfAborted();
+    const [stored] = await fallback.get([mark.markKey]);
+    if (!stored && book.isSure(mark)) onLoss(mark);
     await moveReady(fallback, primary, mark.target, clock.now());
     if (isAlone) await moveRest(fallback, primary, mark.target, clock.now(), onDoubt);
     await book.inTurn(async () => {
@@ -72,9 +77,10 @@ export async function clean(parts: ReplayParts, signal?: AbortSignal): Promise<v
 }
 
 async function replayRecords(parts: ReplayParts, marks: readonly Mark[]): Promise<void> {
-  const { primary, book, clock } = parts;
+  const { primary, book, clock, onLoss } = parts;
   const records = (await readMarked(parts, marks))
     .filter(({ mark }) => !book.isToBeCleared(mark.target)); // by a clear that came since, which it has to follow
+  for (const { mark, entry, stored } of records) if (!entry && !stored && book.isSure(mark)) onLoss(mark);
   const operations = records.flatMap((record) => toOperations(record, clock.now()));
   if (operations.length > 0) await primary.commit({ operations });
   // Whoever reads a record before the primary serves must find it still.

@@ -9,6 +9,7 @@ import { UnderWay } from "../../src/storage/under_way.ts";
 import type { AbandonedWrites } from "./abandon.ts";
 import type { Journal } from "./journal.ts";
 import { listenLater } from "./listen_later.ts";
+import { unlessAborted } from "./unless_aborted.ts";
 
 /** Who serves at the moment. */
 export type Serving = "primary" | "fallback" | "synchronising";
@@ -248,8 +249,11 @@ export class Switch {
   /** Replays the journal and switches back. Messages that are leased from the fallback follow when they are settled. */
   async #synchronise(): Promise<void> {
     const { journal } = this.#parts;
-    if (this.#serving === "primary") await this.#atTheGate(() => this.#replayAll());
-    else await this.#switchBack();
+    if (this.#serving !== "primary") await this.#switchBack();
+    else {
+      await this.#atTheGate(() => this.#replayAll());
+      this.#primaryServes();
+    }
     await journal.clean(this.#ending.signal);
     await journal.prepare();
   }
@@ -261,8 +265,16 @@ export class Switch {
     await this.#atTheGate(async () => {
       await this.#underWay.drain();
       await this.#replayAll();
-      this.#change("primary", "everything is synchronised");
+      this.#primaryServes();
     });
+  }
+
+  /** Tells that the primary serves, and what it will never get. */
+  #primaryServes(): void {
+    const lost = this.#parts.journal.takeLost();
+    if (lost === 0 && this.#serving === "primary") return;
+    const but = ` but ${lost} records, prefixes and queues, which the fallback has lost`;
+    this.#change("primary", `everything is synchronised${lost > 0 ? but : ""}`);
   }
 
   /** Replays the journal while calls wait, with what those bring that were under way. */
@@ -281,17 +293,5 @@ export class Switch {
       this.#gate = null;
       gate.resolve();
     }
-  }
-}
-
-/** What a promise comes to; `null` as soon as the signal is aborted. */
-async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result | null> {
-  const aborted = deferred<null>();
-  const onAbort = () => aborted.resolve(null);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

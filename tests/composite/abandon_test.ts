@@ -129,6 +129,23 @@ Deno.test("CompositeBackend.abandonWrites() gives up what the primary refuses fo
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("what a fallback has lost by itself is told when the primary serves again", async () => {
+  const { clock, stores, primary, begin } = open();
+  const { backend, told } = begin();
+  primary.isAway = true;
+  await commit(backend, [record(["k"], "lost"), { type: "delete", key: ["gone"] }, message("a")]);
+  await backend.clear(["c"]);
+  await stores.fallback.clear([]); // its server was started anew, with nothing
+  await commit(stores.fallback, [{ type: "purge", queue: QUEUE, id: "a" }]);
+  await commit(backend, [record(["other"], "kept")]);
+  primary.isAway = false;
+  await clock.advance(1000);
+  const reason = "everything is synchronised but 4 records, prefixes and queues, which the fallback has lost";
+  assertEquals([told.at(-1)?.serving, told.at(-1)?.reason, backend.statusOf([]).reason], ["primary", reason, reason]);
+  assertEquals([await valueOf(stores.primary, "other"), await valueOf(stores.primary, "k")], ["kept", undefined]);
+  await backend.close();
+});
+
 Deno.test("CompositeBackend.abandonWrites() refuses a part that has no fallback", async () => {
   await using backend = new CompositeBackend({ default: new MemoryBackend() });
   await assertRejects(() => backend.abandonWrites(["k"]), TypeError, "no fallback");

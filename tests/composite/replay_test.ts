@@ -1,6 +1,6 @@
 /** What is brought to the primary by a process that is not alone. @module */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, fail } from "@std/assert";
 import { newMark, toOperation } from "../../backends/composite/journal_marks.ts";
 import { MarkBook } from "../../backends/composite/mark_book.ts";
 import { clean, replay } from "../../backends/composite/replay.ts";
@@ -20,7 +20,11 @@ Deno.test("replay() brings no record that another process has brought since this
   await book.load();
   await fallback.commit({ operations: [toOperation({ ...mark, kind: "brought" })] });
   await primary.commit({ operations: [put("later, by whoever is back at the primary")] });
-  await replay({ primary, fallback, book, clock, onDoubt: () => {} }, true, new AbortController().signal);
+  await replay(
+    { primary, fallback, book, clock, onDoubt: () => {}, onLoss: () => fail() },
+    true,
+    new AbortController().signal,
+  );
   assertEquals((await primary.get([["k"]]))[0]?.value, "later, by whoever is back at the primary");
 });
 
@@ -39,7 +43,7 @@ Deno.test("clean() takes nothing away that was written since another one took aw
     await book.commit({ operations: [put("new"), toOperation(written)] }, [written]);
     return await fallback.get(keys);
   };
-  await clean({ primary, fallback: standIn(fallback, { get }), book, clock, onDoubt: () => {} });
+  await clean({ primary, fallback: standIn(fallback, { get }), book, clock, onDoubt: () => {}, onLoss: () => fail() });
   assertEquals((await fallback.get([["k"]]))[0]?.value, "new");
   assertEquals(book.size, 1);
 });

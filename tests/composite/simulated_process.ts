@@ -36,6 +36,7 @@ export class SimulatedProcess {
   #kill = () => {};
   #isKilled = false;
   #changes = 0;
+  #hasLost = false;
 
   /** Begins to work. */
   constructor(world: SimulatedWorld) {
@@ -45,7 +46,10 @@ export class SimulatedProcess {
     const { random, clock, primary, fallback } = world;
     const own = (store: StorageBackend) => slow(store, random, clock, () => this.#isKilled);
     const options = { fallback: own(fallback), queues: true };
-    this.#backend = new FallbackBackend(own(primary), options, clock, () => void this.#onChange());
+    this.#backend = new FallbackBackend(own(primary), options, clock, ({ reason }) => {
+      this.#hasLost ||= reason.includes("the fallback has lost");
+      void this.#onChange();
+    });
     this.#working = Array.from({ length: WRITERS }, (_, writer) => this.#work(writer).catch(ignoreKilled));
   }
 
@@ -58,6 +62,7 @@ export class SimulatedProcess {
   async end(): Promise<void> {
     this.#end();
     await Promise.all(this.#working);
+    assert(!this.#hasLost, "it is told that the fallback has lost what it has not");
   }
 
   #end(): void {
