@@ -8,22 +8,25 @@ export interface Cohesion {
   readonly pairs: number;
   /** How many terms they share with that. */
   readonly shared: number;
-  /** A thousand times how many they would share were the entries in no order. */
-  readonly byChance: number;
+  /** A thousand times how many they share in a conversation, at the least. */
+  readonly needed: number;
 }
 
 /** Of what has no neighbours, or needs no judgement. */
-export const NO_COHESION: Cohesion = { pairs: 0, shared: 0, byChance: 0 };
+export const NO_COHESION: Cohesion = { pairs: 0, shared: 0, needed: 0 };
 
 /** A session with fewer pairs is judged with others. */
 export const ENOUGH_PAIRS = 100;
 
 // Turns of a conversation share 2.5 to 3.4 times as many terms with their neighbours as with any other turn (LoCoMo),
-// texts in no order 0.9 to 1.4 times as many (Cranfield, cut short).
-const LEAST_LIKENESS = 1.8;
+// texts in no order 0.9 to 1.4 times as many (Cranfield, cut short). Where turns are few, most others are near: of five, 1.4
+// times as many, of ten 2.2, and the texts in no order 1.0.
+function leastLikeness(count: number): number {
+  return 1.8 - 3.2 / Math.max(5, count);
+}
 
-// So many shared terms short of that may be chance. With them, none of LoCoMo's conversations counts as loose from 10
-// turns on, and of texts in no order (NPL, LISA) do 81 to 90 % of 20 and 99 % of 40.
+// So many shared terms short of that may be chance. With them, none of LoCoMo's conversations counts as loose from ten
+// turns on, and of texts in no order (NPL, LISA) do 67 to 78 % of twenty and 99 % of forty.
 const BY_LUCK = 5;
 
 // Turns of a few words stand between those that speak of something, as in meetings ("Yeah, mm-hmm"), and share nothing.
@@ -56,7 +59,8 @@ export function cohesionOf<Term>(all: readonly (readonly Term[])[]): Cohesion {
     shared += neighbours;
     ordered += holders * (holders - 1);
   }
-  return { pairs: entries.length - 1, shared, byChance: Math.round(1000 * ordered / entries.length) };
+  const byChance = ordered / entries.length; // how many they would share in any order on average
+  return { pairs: entries.length - 1, shared, needed: Math.round(1000 * leastLikeness(entries.length) * byChance) };
 }
 
 /** The sum of two, or what is left of the first without the second. */
@@ -64,11 +68,11 @@ export function plus(a: Cohesion, b: Cohesion, sign: 1 | -1): Cohesion {
   return {
     pairs: a.pairs + sign * b.pairs,
     shared: a.shared + sign * b.shared,
-    byChance: a.byChance + sign * b.byChance,
+    needed: a.needed + sign * b.needed,
   };
 }
 
 /** Whether the order of entries means nothing. Few of them do not tell. */
-export function isLoose({ shared, byChance }: Cohesion): boolean {
-  return 1000 * (shared + BY_LUCK) < LEAST_LIKENESS * byChance;
+export function isLoose({ shared, needed }: Cohesion): boolean {
+  return 1000 * (shared + BY_LUCK) < needed;
 }

@@ -56,6 +56,13 @@ Deno.test("search() ranks some dozens of short texts in no order by themselves",
   }
 });
 
+Deno.test("search() ranks many conversations of six turns each in their context, and folders of six texts by themselves", async () => {
+  const sixEach = (run: number): NewEntry[] =>
+    texts(480, run).map((text, n) => ({ key: `talk${Math.floor(n / 6)}:${n}`, value: { text } }));
+  assertNotEquals(await found(sixEach(3)), await found(sixEach(3), false));
+  assertEquals(await found(sixEach(1)), await found(sixEach(1), false));
+});
+
 Deno.test("search() sees a conversation through turns of a few words", async () => {
   const entries = notes(150, 1, 6).flatMap(({ value }, n): NewEntry[] => [
     { key: `talk:${2 * n}`, value },
@@ -120,23 +127,23 @@ Deno.test("an index judges the same of the same entries, whatever was there befo
   assert(judged.conversation === 15 && judged.collection > 8, JSON.stringify(judged));
 });
 
-Deno.test("cohesionOf() counts what neighbours share, and what they would share in any order on average", () => {
+Deno.test("cohesionOf() counts what neighbours share, and what those of a conversation would share at the least", () => {
   const entries = ["ab", "bc", "cd", "x", "ay", "z", "", "u", "v", "w", "ab", "ab"].map((
     terms,
   ) => [...terms, 1, 2, 3, 4]);
   // Of the twelve, four hold a, and four b: too many to tell anything. Two hold c. All hold the numbers.
-  assertEquals(cohesionOf(entries), { pairs: 11, shared: 1, byChance: Math.round(1000 * 2 * 1 / 12) });
-  assertEquals(cohesionOf([["a", "c", "d", "e"], ["a", "b", "a", "f"]]), { pairs: 1, shared: 1, byChance: 1000 });
+  assertEquals(cohesionOf(entries), { pairs: 11, shared: 1, needed: Math.round(1000 * (1.8 - 3.2 / 12) * 2 / 12) });
+  // Two entries follow one another in any order: five say as much as can be said of fewer.
+  assertEquals(cohesionOf([["a", "c", "d", "e"], ["a", "b", "a", "f"]]), { pairs: 1, shared: 1, needed: 1160 });
 });
 
 Deno.test("cohesionOf() passes over entries of fewer than four terms", () => {
   const entries = ["abcd", "e", "", "fgh", "aaij"].map((terms) => [...terms]);
-  assertEquals(cohesionOf(entries), { pairs: 1, shared: 1, byChance: 1000 });
-  for (const few of [[], entries.slice(0, 4)]) assertEquals(cohesionOf(few), { pairs: 0, shared: 0, byChance: 0 });
+  assertEquals(cohesionOf(entries), { pairs: 1, shared: 1, needed: 1160 });
+  for (const few of [[], entries.slice(0, 4)]) assertEquals(cohesionOf(few), { pairs: 0, shared: 0, needed: 0 });
 });
 
-Deno.test("isLoose() needs evidence that neighbours are hardly more alike than any two entries", () => {
-  assertEquals([174, 175].map((shared) => isLoose({ pairs: 100, shared, byChance: 100_000 })), [true, false]);
-  assertEquals([4, 5].map((shared) => isLoose({ pairs: 9, shared, byChance: 5_200 })), [true, false]);
-  assertEquals(isLoose({ pairs: 9, shared: 0, byChance: 2_700 }), false);
+Deno.test("isLoose() is when neighbours share less than is needed, by more than chance", () => {
+  assertEquals([174, 175].map((shared) => isLoose({ pairs: 100, shared, needed: 180_000 })), [true, false]);
+  assertEquals(isLoose({ pairs: 9, shared: 0, needed: 4_900 }), false);
 });
