@@ -197,7 +197,6 @@ export class FallbackBackend implements StorageBackend {
   }
 
   async #commitToServing(batch: Batch): Promise<CommitResult> {
-    const hasLease = batch.operations.some((operation) => "token" in operation);
     if (this.#switch.isPrimary) {
       try {
         return await this.#primary.commit(batch);
@@ -207,15 +206,13 @@ export class FallbackBackend implements StorageBackend {
         this.#switch.leavePrimary(error);
       }
     }
-    if (hasLease) throw this.#unavailable("settle a message that the primary backend delivered");
+    if (hasLease(batch)) throw this.#unavailable("settle a message that the primary backend delivered");
     return await this.#commitToFallback(batch);
   }
 
   /** What may have happened already is done again only where that changes nothing. */
   async #commitAgain(batch: Batch, error: OutcomeUnknownError): Promise<CommitResult> {
-    const isRepeatable = (batch.checks ?? []).length === 0 &&
-      !batch.operations.some((operation) => "token" in operation);
-    if (!isRepeatable) throw error;
+    if (hasLease(batch) || (batch.checks ?? []).length > 0) throw error;
     this.#switch.leavePrimary(error);
     // The primary may serve what was sent already: the fallback keeps it, and does not serve it too.
     const again = { ...batch, operations: batch.operations.map(heldBack) };
@@ -280,6 +277,11 @@ function copyBatch(batch: Batch): Batch {
     "value" in operation ? { ...operation, value: copyJson(operation.value) } : { ...operation }
   );
   return { ...batch, operations };
+}
+
+/** Whether a batch settles a delivery. */
+function hasLease({ operations }: Batch): boolean {
+  return operations.some((operation) => "token" in operation);
 }
 
 function isAway(error: unknown): error is Error {
