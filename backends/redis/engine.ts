@@ -4,6 +4,7 @@ import { monotonicMs, systemClock } from "../../src/clock.ts";
 import { BackendCorruptError, SchemaNewerError } from "../../src/errors.ts";
 import type { Connection } from "./connection.ts";
 import { unavailable } from "./faults.ts";
+import type { Link } from "./link.ts";
 import { FORMAT } from "./scripts/prelude.ts";
 import type { Script } from "./scripts/script.ts";
 
@@ -29,7 +30,7 @@ export class Engine {
   /** Runs a script that may be run again when its answer was lost. */
   async read(script: Script, args: readonly string[], deadlineMs: number): Promise<Reply> {
     const all = [this.#root, ...args];
-    const reply = await this.#connection.run("read", deadlineMs, (link) => link.runScript(script, all, deadlineMs));
+    const reply = await this.#connection.run("read", deadlineMs, (link) => runScript(link, script, all, deadlineMs));
     return this.#check(reply).rest;
   }
 
@@ -45,7 +46,7 @@ export class Engine {
         await this.#connection.run("write", deadlineMs, async (link) => {
           all[1] = String(link.engineTimeOf(deadlineMs));
           all[2] = link.wakeCommand;
-          const reply = await link.runScript(script, all, deadlineMs);
+          const reply = await runScript(link, script, all, deadlineMs);
           if (Array.isArray(reply) && typeof reply[1] === "number") link.observe(reply[1]);
           return reply;
         }),
@@ -84,4 +85,11 @@ export class Engine {
     }
     return new BackendCorruptError(`Cannot use the backend "${this.#name}": its marker is none of this library's`);
   }
+}
+
+/** What a script answers; while the slot moves, it answers that it has done nothing, and is to be tried again. */
+async function runScript(link: Link, script: Script, args: readonly string[], deadlineMs: number): Promise<unknown> {
+  const reply = await link.runScript(script, args, deadlineMs);
+  if (Array.isArray(reply) && reply[0] === "moving") throw new Error(`TRYAGAIN ${reply[1]}`);
+  return reply;
 }

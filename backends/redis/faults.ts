@@ -15,7 +15,7 @@ export type Refusal = "elsewhere" | "later" | "final";
 
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   MOVED: "elsewhere",
-  ASK: "elsewhere",
+  ASK: "later", // the slot is on its way: only when all of it is there may a script run there
   READONLY: "elsewhere",
   LOADING: "later",
   MASTERDOWN: "later",
@@ -53,7 +53,7 @@ export function codeOf(error: unknown): string {
 
 /** The address in a server's `MOVED 1234 127.0.0.1:7001`, `null` in any other error. */
 export function movedTo(error: unknown): { readonly host: string; readonly port: number } | null {
-  const [, host, port] = /^(?:MOVED|ASK) \d+ (.*):(\d+)$/.exec(error instanceof Error ? error.message : "") ?? [];
+  const [, host, port] = /^MOVED \d+ (.*):(\d+)$/.exec(error instanceof Error ? error.message : "") ?? [];
   return host && port ? { host, port: Number(port) } : null;
 }
 

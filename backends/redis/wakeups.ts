@@ -99,7 +99,8 @@ export class Wakeups {
       const isNew = link !== this.#link;
       if (isNew) this.#adopt(link);
       while (this.#changed.size > 0) await this.#tellChanges(link, deadlineMs);
-      if (ping) await link.run((client) => client.ping(), deadlineMs);
+      // Subscribing once more tells as much as a ping, and also where a shard's channels are by now.
+      if (ping) await this.#subscribeTo(link, [...this.#subscribed].slice(0, 1), deadlineMs);
       if (isNew) this.#listeners.wakeAll(); // what came before it was not heard
     });
   }
@@ -120,13 +121,17 @@ export class Wakeups {
     // Before the answer comes they may change again.
     for (const topic of topics) this.#changed.delete(topic);
     for (const topic of gone) this.#subscribed.delete(topic);
-    await link.subscribe(added.map((topic) => this.#prefix + topic), deadlineMs).catch(unlessForbidden);
+    await this.#subscribeTo(link, added, deadlineMs);
     for (const topic of added) this.#subscribed.add(topic);
     await link.unsubscribe(gone.map((topic) => this.#prefix + topic), deadlineMs);
   }
-}
 
-/** Whose user may hear nothing still has the poll. */
-function unlessForbidden(error: unknown): void {
-  if (!isForbidden(error)) throw error;
+  /** A user who may hear nothing still has the poll. */
+  async #subscribeTo(link: Link, topics: readonly string[], deadlineMs: number): Promise<void> {
+    try {
+      await link.subscribe(topics.map((topic) => this.#prefix + topic), deadlineMs);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+    }
+  }
 }

@@ -226,7 +226,7 @@ Deno.test("messages() passes over what has left the queue meanwhile", async () =
 
 Deno.test("movedTo(), refusalOf() and isRefusedLogin() read a server's errors, and no others", () => {
   assertEquals(movedTo(new Error("MOVED 1234 127.0.0.1:7001")), { host: "127.0.0.1", port: 7001 });
-  assertEquals(movedTo(new Error("ASK 1 ::1:7001")), { host: "::1", port: 7001 });
+  assertEquals(movedTo(new Error("MOVED 1 ::1:7001")), { host: "::1", port: 7001 });
   assertEquals([movedTo(new Error("MOVED 1234 :7001")), movedTo(new Error("ERR")), movedTo("MOVED 1 h:1")], [
     null,
     null,
