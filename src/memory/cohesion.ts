@@ -19,8 +19,8 @@ export const NO_COHESION: Cohesion = { pairs: 0, shared: 0, needed: 0 };
 export const ENOUGH_PAIRS = 100;
 
 // Turns of a conversation share 2.5 to 3.4 times as many terms with their neighbours as with any other turn (LoCoMo),
-// texts in no order 0.9 to 1.4 times as many (Cranfield, cut short). Where turns are few, most others are near: of five, 1.4
-// times as many, of ten 2.2, and the texts in no order 1.0.
+// texts in no order 0.9 to 1.4 times as many (Cranfield, cut short). Where turns are few, most others are near: of
+// five, 1.4 times as many, of ten 2.2, and the texts in no order 1.0.
 function leastLikeness(count: number): number {
   return 1.8 - 3.2 / Math.max(5, count);
 }
