@@ -50,8 +50,8 @@ local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 -- Numbers become text at a quarter of a microsecond each: what is used often becomes it once.
 local nowText = string.format('%.0f', now)
--- No key has the second name. While the slot moves to another node of a cluster, a script fails at whatever is not here,
--- as it may be there by now: so it ends in this place, before it has done anything.
+-- No key has the second name. While the slot moves to another node of a cluster, a script fails at whatever is not
+-- here, as it may be there by now: so it ends in this place, before it has done anything.
 local found = redis.pcall('MGET', root, root .. ':')
 if found.err then return {'moving', found.err} end
 local marker = found[1] or call('GET', root) -- which tells, too, when it holds something else
