@@ -9,7 +9,10 @@ export class CircuitBreakerOpenError extends CoordinationError {
   readonly breaker: string;
   /** The state that it was in. */
   readonly state: BreakerStateName;
-  /** How long until a call may go through, in milliseconds, if all goes well; infinite while it is isolated. */
+  /**
+   * How long until a call may go through, in milliseconds: until the open time is over, or, where all places are taken by
+   * probes, until the first of their leases ends, if none of them ends before; infinite while it is isolated.
+   */
   readonly retryAfterMs: number;
 
   /** Makes the error for one call. */

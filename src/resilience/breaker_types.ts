@@ -34,7 +34,10 @@ export interface Rejection {
   readonly status: "rejected";
   /** The state that the breaker was in. */
   readonly state: BreakerStateName;
-  /** How long until a call may go through, in milliseconds, if all goes well; infinite while it is isolated. */
+  /**
+   * How long until a call may go through, in milliseconds: until the open time is over, or, where all places are taken by
+   * probes, until the first of their leases ends, if none of them ends before; infinite while it is isolated.
+   */
   readonly retryAfterMs: number;
   /** Why the store could not be asked, where the breaker is strict. */
   readonly cause?: unknown;

@@ -264,8 +264,8 @@ export class CircuitBreaker implements AsyncDisposable {
 
   /** Counts an outcome where it belongs: in a state that has gone, it says nothing about the present one. */
   #succeed(state: BreakerState): void {
-    this.#tally.success(false);
     if (state === this.#gate.view.state) this.#rule.success();
+    this.#tally.success(false);
   }
 
   /** A promise only where there is something to wait for: the judgement, or the store that is told of an opening. */
@@ -277,8 +277,9 @@ export class CircuitBreaker implements AsyncDisposable {
 
   #countError(error: unknown, state: BreakerState, isFailure: boolean): void | Promise<void> {
     if (!isFailure) return this.#succeed(state);
+    const trips = state === this.#gate.view.state && this.#rule.failure();
     this.#tally.failure(false, error);
-    if (state === this.#gate.view.state && this.#rule.failure()) return this.#gate.trip();
+    if (trips && state === this.#gate.view.state) return this.#gate.trip(); // who was told may have changed it
   }
 
   async #succeedProbe(admission: Admission): Promise<void> {

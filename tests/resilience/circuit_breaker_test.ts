@@ -282,6 +282,31 @@ Deno.test("CircuitBreaker.getMetrics() counts every call once", async () => {
   });
 });
 
+Deno.test("CircuitBreaker.getMetrics() counts a call before its event is told, also towards opening", async () => {
+  const breaker = new CircuitBreaker({ failureThreshold: 2 });
+  const counted: number[][] = [];
+  const look = () => {
+    const { failures, failedCalls, successfulCalls } = breaker.getMetrics();
+    counted.push([failures, failedCalls, successfulCalls]);
+  };
+  breaker.on("failure", look);
+  breaker.on("success", look);
+  const fail = () => breaker.tryCall(() => Promise.reject(new Error("no")));
+  await fail();
+  await breaker.tryCall(() => 1);
+  await fail();
+  await fail();
+  assertEquals(counted, [[1, 1, 0], [0, 1, 1], [1, 2, 1], [2, 3, 1]]);
+  assertEquals(breaker.getState(), "open");
+});
+
+Deno.test("CircuitBreaker does not open for a failure whose listener has isolated it", async () => {
+  const breaker = new CircuitBreaker({ failureThreshold: 1 });
+  breaker.on("failure", () => void breaker.isolate("by hand"));
+  await breaker.tryCall(() => Promise.reject(new Error("no")));
+  assertEquals([breaker.getState(), breaker.getMetrics().stateChanges], ["isolated", 1]);
+});
+
 Deno.test("CircuitBreaker() refuses options that break a rule, naming them", () => {
   const broken = {
     name: "",
