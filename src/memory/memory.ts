@@ -229,7 +229,8 @@ export class Memory implements AsyncDisposable {
 
   /**
    * The entries that fit a query best, best first. Any of its words may be missing, and the last one may be unfinished;
-   * there are no operators and no wildcards, and no misspelling is seen through. All texts of a value count as one.
+   * there are no operators and no wildcards, and no misspelling is seen through. Stop-words ("the", "who", "may") find
+   * nothing: a memory that is asked for them is given `analyzer: { stopWords: [] }`. All texts of a value count as one.
    *
    * @throws {TypeError | RangeError} When an option breaks its rule.
    * @throws {CoordinationError} `EMBEDDING_FAILED`, and what the backend throws.
