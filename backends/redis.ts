@@ -43,7 +43,7 @@ import { batchLength, deadlineOf } from "../src/storage/grouped_calls.ts";
 import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
-import { valueEncoder } from "../src/storage/value_text.ts";
+import { readDeliveries, valueEncoder } from "../src/storage/value_text.ts";
 import { Addresses } from "./redis/addresses.ts";
 import { boundsAfter, boundsOf } from "./redis/bounds.ts";
 import { Connection } from "./redis/connection.ts";
@@ -61,7 +61,7 @@ import type { Script } from "./redis/scripts/script.ts";
 import { STATS } from "./redis/scripts/stats.ts";
 import { STEP } from "./redis/scripts/step.ts";
 import { needsNoMemory, Step, type StepCall } from "./redis/step.ts";
-import { readDeliveries, readRecord, readRecords } from "./redis/stored.ts";
+import { readDelivery, readRecord, readRecords } from "./redis/stored.ts";
 import { findTokens } from "./redis/tokens.ts";
 import { isClaimed, type StepOutcome, type UnknownLeases } from "./redis/units/unit.ts";
 import { serverName } from "./redis/url.ts";
@@ -280,7 +280,7 @@ export class RedisBackend implements StorageBackend {
       if (outcome === null) continue;
       // deno-coverage-ignore -- the compiler asks for it: each call gets its own outcome
       if (!isClaimed(outcome)) throw new Error("Cannot claim: it got the outcome of a batch");
-      return readDeliveries(queue, outcome);
+      return readDeliveries(outcome, (claimed) => readDelivery(queue, claimed));
     }
   }
 

@@ -41,14 +41,14 @@ import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key, prefixRange } from "../src/storage/key.ts";
 import { Turns } from "../src/storage/turns.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
-import { valueEncoder } from "../src/storage/value_text.ts";
+import { readDeliveries, valueEncoder } from "../src/storage/value_text.ts";
 import { isInMemory } from "./sqlite/connection.ts";
 import { isTroubleOfFile, LockedError, translate } from "./sqlite/driver.ts";
 import { Handle } from "./sqlite/handle.ts";
 import type { Stored } from "./sqlite/messages.ts";
 import { SQLITE_OPTIONS, type SqliteBackendOptions } from "./sqlite/options.ts";
 import type { Stats } from "./sqlite/queues.ts";
-import { toStoredMessage } from "./sqlite/shapes.ts";
+import { toDelivery, toStoredMessage } from "./sqlite/shapes.ts";
 import type { Call, Store } from "./sqlite/store.ts";
 import { WAKE_WITHIN_MS, Wakes } from "./sqlite/wakes.ts";
 
@@ -218,9 +218,9 @@ export class SqliteBackend implements StorageBackend {
     this.#requireOpen();
     const claim = prepareClaim(queue, options);
     while (true) {
-      const call: Extract<Call, { type: "claim" }> = { type: "claim", queue, claim, result: null };
+      const call: Extract<Call, { type: "claim" }> = { type: "claim", claim, result: null };
       await this.#write(call);
-      if (call.result) return call.result;
+      if (call.result) return readDeliveries(call.result, (claimed) => toDelivery(claimed, queue));
       await this.#turns.next();
     }
   }

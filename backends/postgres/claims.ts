@@ -6,7 +6,7 @@ import type { PreparedClaim } from "../../src/storage/batch.ts";
 import { deferred } from "../../src/storage/es2024.ts";
 import { type Key, prefixRange } from "../../src/storage/key.ts";
 import { UnderWay } from "../../src/storage/under_way.ts";
-import { parseValue } from "../../src/storage/value_text.ts";
+import { parseValue, readDeliveries } from "../../src/storage/value_text.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { QueueFloors } from "./floors.ts";
@@ -69,7 +69,7 @@ export class Claims {
           const from = start;
           start += claim.limit;
           const outcome = claiming.then((rows) =>
-            rows.slice(from, from + claim.limit).map((row) => toDelivery(row, key))
+            readDeliveries(rows.slice(from, from + claim.limit), (row) => toDelivery(row, key))
           );
           outcome.catch(() => {}); // it may be over before the others are
           outcomes[index] = outcome;

@@ -34,28 +34,8 @@ export function readRecords(found: readonly unknown[]): Entry[] {
 
 const TRACKED = { tracked: true } as const;
 
-/**
- * Deliveries of what a claim gave. One that is damaged is not delivered, and holds up no other: its lease comes to an
- * end.
- *
- * @throws {BackendCorruptError} Naming the first of them, when there is no other.
- */
-export function readDeliveries(queue: Key, claimed: readonly ClaimedMessage[]): Delivery[] {
-  const deliveries: Delivery[] = [];
-  let damage: unknown = null;
-  for (const each of claimed) {
-    try {
-      deliveries.push(readDelivery(queue, each));
-    } catch (error) {
-      damage ??= error;
-    }
-  }
-  if (damage !== null && deliveries.length === 0) throw damage;
-  return deliveries;
-}
-
 /** A delivery of what a claim gave. */
-function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
+export function readDelivery(queue: Key, claimed: ClaimedMessage): Delivery {
   const { id, token, message, leaseExpiresAtMs, lastError } = claimed;
   const { enqueuedAtMs, priority, maxAttempts, value } = readMessage(id, message);
   const attempt = attemptsAt(token, TOKEN_ATTEMPTS);

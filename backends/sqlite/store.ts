@@ -1,22 +1,21 @@
 /** An open store: the parts that work on one connection, and the transactions that calls share. @module */
 
-import type { CommitResult, Delivery } from "../../src/storage/backend.ts";
+import type { CommitResult } from "../../src/storage/backend.ts";
 import type { PreparedBatch, PreparedClaim } from "../../src/storage/batch.ts";
 import { groupBy } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { Committer } from "./commit.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { SqliteDatabase } from "./driver.ts";
-import { Messages } from "./messages.ts";
+import { type Claimed, Messages } from "./messages.ts";
 import { type Queue, Queues } from "./queues.ts";
 import { type Cleared, Records } from "./records.ts";
-import { toDelivery } from "./shapes.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A call that writes, with its result once the transaction has been committed. */
 export type Call =
   | { readonly type: "commit"; readonly batch: PreparedBatch<string>; result: CommitResult | null }
-  | { readonly type: "claim"; readonly queue: Key; readonly claim: PreparedClaim; result: Delivery[] | null }
+  | { readonly type: "claim"; readonly claim: PreparedClaim; result: readonly Claimed[] | null }
   | { readonly type: "recover"; readonly queue: string | null; result: Recovered }
   | { readonly type: "clear"; readonly prefix: Key; readonly limit: number; result: Cleared };
 
@@ -109,17 +108,12 @@ export class Store {
   #claim(calls: readonly ClaimCall[], now: number): void {
     const [first] = calls;
     const queue = first && this.queues.find(first.claim.queue);
-    let claimed: Delivery[] | null = [];
+    let claimed: readonly Claimed[] | null = [];
     if (queue) {
       this.#settle(queue, now);
       const limit = calls.reduce((sum, { claim }) => sum + claim.limit, 0);
       if (this.#room === 0 && queue.delayed + queue.leased > 0) claimed = null;
-      else if (queue.ready > 0) {
-        // Within the transaction: where a value is damaged, nothing of it is leased.
-        claimed = this.messages.claim(queue, limit, first.claim.leaseMs, now).map((each) =>
-          toDelivery(each, first.queue)
-        );
-      }
+      else if (queue.ready > 0) claimed = this.messages.claim(queue, limit, first.claim.leaseMs, now);
     }
     let start = 0;
     for (const call of calls) call.result = claimed && claimed.slice(start, start += call.claim.limit);

@@ -1,6 +1,7 @@
 /** Values in an engine that keeps JSON text: refused when they are too large, and told of when damaged. @module */
 
 import { BackendCorruptError, ValueTooLargeError } from "../errors.ts";
+import type { Delivery } from "./backend.ts";
 import { encodeJson, type JsonValue } from "./json.ts";
 import { type Key, utf8Length } from "./key.ts";
 
@@ -31,4 +32,27 @@ export function parseValue(text: string, name: string | Key): JsonValue {
   } catch (cause) {
     throw new BackendCorruptError(`Cannot read ${JSON.stringify(name)}: its value is damaged`, { cause });
   }
+}
+
+/**
+ * Deliveries of what a claim has leased. One that is damaged is not delivered, and holds up no other: its lease comes to
+ * an end, and it dies once its attempts are used up.
+ *
+ * @throws {BackendCorruptError} Naming the first of them, when there is no other.
+ */
+export function readDeliveries<Claimed>(
+  claimed: readonly Claimed[],
+  read: (each: Claimed) => Delivery,
+): Delivery[] {
+  const deliveries: Delivery[] = [];
+  let damage: unknown = null;
+  for (const each of claimed) {
+    try {
+      deliveries.push(read(each));
+    } catch (error) {
+      damage ??= error;
+    }
+  }
+  if (damage !== null && deliveries.length === 0) throw damage;
+  return deliveries;
 }

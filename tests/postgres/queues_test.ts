@@ -45,14 +45,14 @@ Deno.test({
 });
 
 Deno.test({
-  name: "PostgresBackend tells of a value that is damaged, whichever way it is read",
+  name: "PostgresBackend tells of a value that is damaged, whichever way it is read, and delivers the others",
   ignore: postgresPrograms === null, // no server here
   fn: async () => {
     await using server = await PostgresServer.start();
     await using backend = new PostgresBackend({ url: server.url, schema: "damaged" });
     const sql = connect(server);
     const key = ["agents", "a"];
-    await send(backend, "damaged");
+    for (const id of ["damaged", "damaged too"]) await send(backend, id);
     await backend.commit({ operations: [{ type: "set", key, value: 1, tracked: true }] });
     for (const table of ["messages", "records"]) await sql.unsafe(`UPDATE damaged.${table} SET value = '{'`);
     await sql.end();
@@ -64,6 +64,9 @@ Deno.test({
       () => backend.claim(QUEUE, { leaseMs: 60_000 }),
     ];
     for (const read of reads) await assertRejects(read, BackendCorruptError, "its value is damaged");
+    await send(backend, "whole");
+    const claimed = await backend.claim(QUEUE, { leaseMs: 60_000, limit: 9 });
+    assertEquals(claimed.map(({ id }) => id), ["whole"]);
   },
 });
 
