@@ -109,7 +109,7 @@ export class Link {
       this.observe(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
       const info = await this.run((client) => client.info(), deadlineMs).catch(withoutInfo);
       requireVersion(info);
-      this.#isCluster = /^redis_mode:cluster/m.test(info);
+      this.#isCluster = /^(?:redis|server)_mode:cluster/m.test(info);
       const others = this.#isCluster
         ? readSlots(await this.run((client) => client.cluster?.("SLOTS") ?? Promise.resolve([]), deadlineMs))
         : readReplicas(info);

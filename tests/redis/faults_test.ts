@@ -193,14 +193,17 @@ Deno.test("RedisBackend waits for a server that loads its data, or is a replica 
   }
 });
 
-Deno.test("RedisBackend reads the nodes of a cluster as far as they are told", async () => {
-  for (const slots of ["odd", [5, [0, 1, "odd", ["", 1], [null, 1], ["127.0.0.1", 7001]]]]) {
-    await withServer(async (backend, answers) => {
-      answers.info = () => "redis_mode:cluster\r\nrole:master\r\n";
-      answers.slots = () => slots;
-      answers.script = () => ["ok", 0, 3];
-      assertEquals(await backend.count([]), 3);
-    });
+Deno.test("RedisBackend reads the nodes of a cluster as far as they are told, also of Valkey's", async () => {
+  for (const mode of ["redis_mode", "server_mode"]) {
+    for (const slots of ["odd", [5, [0, 1, "odd", ["", 1], [null, 1], ["127.0.0.1", 7001]]]]) {
+      await withServer(async (backend, answers) => {
+        let asked = 0;
+        answers.info = () => `${mode}:cluster\r\nrole:master\r\n`;
+        answers.slots = () => (asked++, slots);
+        answers.script = () => ["ok", 0, 3];
+        assertEquals([await backend.count([]), asked], [3, 1]);
+      });
+    }
   }
 });
 
