@@ -73,24 +73,25 @@ export class Connection {
    * @throws {OutcomeUnknownError} When a write was sent and its answer was lost.
    */
   async run<Reply>(kind: "read" | "write", deadlineMs: number, send: (link: Link) => Promise<Reply>): Promise<Reply> {
+    let former: unknown = null;
     for (let attempt = 0;; attempt++) {
-      if (attempt > 0) await this.#pause(attempt - 1);
+      if (attempt > 0) await this.#pause(attempt - 1, deadlineMs);
+      // Sent now, it would come too late, and that is not what went wrong.
+      if (attempt > 0 && monotonicMs(systemClock) >= deadlineMs) throw unavailable(this.#name, former);
       const link = await this.link(deadlineMs);
       try {
         return await send(link);
       } catch (error) {
-        const isOver = monotonicMs(systemClock) >= deadlineMs;
+        former = error;
         if (error instanceof LostError) {
           this.#forget(link);
           if (kind === "write") throw this.#unknownOutcome(error);
-          if (isOver) throw unavailable(this.#name, error);
         } else {
           const refusal = refusalOf(error);
           if (kind === "write" && isHalfWay(error)) throw this.#unknownOutcome(withoutSecrets(error));
           if (refusal === "final") throw translate(this.#name, error);
           if (refusal === "elsewhere") await this.#moveFrom(link, error);
           this.#lastError = withoutSecrets(error);
-          if (isOver) throw unavailable(this.#name, error);
         }
       }
     }
@@ -173,9 +174,10 @@ export class Connection {
     await Promise.all(links.map((link) => link.closed));
   }
 
-  /** A pause that grows with the number of those before; ends at once when the connection is closed. */
-  async #pause(before: number): Promise<void> {
+  /** A pause that grows with the number of those before, up to a moment; ends at once when the connection is closed. */
+  async #pause(before: number, untilMs = Infinity): Promise<void> {
     const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** before, LONGEST_PAUSE_MS);
-    await sleep(systemClock, longestMs * (0.5 + Math.random() / 2), this.#closing.signal);
+    const restMs = Math.max(0, untilMs - monotonicMs(systemClock));
+    await sleep(systemClock, Math.min(restMs, longestMs * (0.5 + Math.random() / 2)), this.#closing.signal);
   }
 }

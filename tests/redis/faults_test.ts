@@ -107,6 +107,16 @@ Deno.test("RedisBackend sends a write that came too late a few times, and gives 
   });
 });
 
+Deno.test("RedisBackend tells why the server refused for as long as a write was wanted", async () => {
+  await withServer(async (backend, answers) => {
+    answers.script = ([, until]) => {
+      if (Date.now() > Number(until)) return ["late", Date.now()];
+      throw new Error("NOREPLICAS Not enough good replicas to write.");
+    };
+    await assertRejects(() => backend.clear(["p"]), BackendUnavailableError, "NOREPLICAS");
+  });
+});
+
 Deno.test("RedisBackend waits while the server refuses for now, and tells of what is final at once", async () => {
   await withServer(async (backend, answers) => {
     let refusals = 0;
