@@ -432,9 +432,10 @@ function weightOf(call: StepCall): number {
   const { checks, operations } = call.batch;
   let weight = batchLength(call.batch, RUN_LENGTH) + checks.length * OPERATION_LENGTH;
   const first = operations[0]?.type;
-  for (const { type } of operations) {
-    if (type === "purge") weight += PURGE_LENGTH;
-    else if (type !== first || (type !== "enqueue" && type !== "ack")) weight += OPERATION_LENGTH;
+  for (const operation of operations) {
+    const { type } = operation;
+    const isRun = type === first && (type === "enqueue" ? operation.delayMs === 0 : type === "ack");
+    if (!isRun) weight += type === "purge" ? PURGE_LENGTH : OPERATION_LENGTH;
   }
   return weight;
 }

@@ -81,6 +81,7 @@ watchedTest(
     await server.command("CONFIG", "RESETSTAT");
     const operations: Operation[] = leases.map((each) => ({ type: "bury", ...each }));
     for (let index = 0; index < 3000; index++) operations.push({ type: "set", key: [`${index}`], value: 1 });
+    for (let index = 0; index < 3000; index++) operations.push(message(`d${index}`, { delayMs: HOUR_MS }));
     const purges = leases.map(({ id }) => purge(id));
     for (const each of [operations, purges]) {
       const batches = Array.from(
@@ -90,6 +91,6 @@ watchedTest(
       await Promise.all(batches.map((some) => commit(backend, some)));
     }
     const [, calls] = /cmdstat_evalsha:calls=(\d+)/.exec(await server.command("INFO", "commandstats")) ?? [];
-    assert(Number(calls) >= 13, `${calls} scripts have done 4,000 operations and purged 1,000 messages`);
+    assert(Number(calls) >= 16, `${calls} scripts have done 7,000 operations and purged 1,000 messages`);
   },
 );
