@@ -73,7 +73,6 @@ export class Journal {
 
   /** Reads what an earlier process left, before anything else. */
   async load(): Promise<void> {
-    if (this.#isAbandoned) return;
     await this.#book.load();
     this.outdate(); // nobody knows whether the primary served since it was brought
     await this.#countMessages();

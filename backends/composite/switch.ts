@@ -121,12 +121,12 @@ export class Switch {
     const { journal } = this.#parts;
     this.requireOpen();
     const complete = this.#isStarted || await this.#waitForStart().then(() => true, () => false);
+    this.#isStarted = true; // nobody begins to read what is given up
     await this.#starting?.catch(() => {});
     while (this.#looking) await this.#looking;
     const abandoned = await this.#atTheGate(async () => {
       await this.#underWay.drain();
       const given = journal.abandon();
-      this.#isStarted = true;
       const emptied = await journal.prepare().then(() => true, () => false);
       const writes = given.records.length + given.cleared.length + given.messages;
       this.#change(this.#serving, `what the fallback held was given up: ${writes} writes`);

@@ -5,6 +5,7 @@ import { CompositeBackend, type RouteStatus } from "../../backends/composite.ts"
 import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
+import { deferred } from "../../src/storage/es2024.ts";
 import { ManualClock } from "../../src/testing/manual_clock.ts";
 import { claimIds, claimOne, commit, lease, message, QUEUE, record } from "../../src/testing/steps.ts";
 import { standIn } from "../storage/stand_in.ts";
@@ -66,7 +67,7 @@ Deno.test("CompositeBackend.abandonWrites() gives up what a lost fallback holds,
   primary.isAway = true;
   await assertRejects(() => backend.get([["k"]]), BackendUnavailableError);
   fallback.isAway = false;
-  assertEquals([await valueOf(backend, "k"), await claimIds(backend, 10)], [undefined, []]);
+  assertEquals(await Promise.all([valueOf(backend, "k"), claimIds(backend, 10)]), [undefined, []]);
   await commit(backend, [record(["k"], "new")]);
   primary.isAway = false;
   await clock.advance(1000);
@@ -127,6 +128,30 @@ Deno.test("CompositeBackend.abandonWrites() gives up what the primary refuses fo
   await commit(backend, [record(["k"], "taken")]);
   await backend.close();
   assertEquals(clock.timers, 0);
+});
+
+Deno.test("CompositeBackend.abandonWrites() gives up nothing that is brought over at that moment", async () => {
+  const clock = new ManualClock();
+  const store = new MemoryBackend({ clock });
+  const methods: Partial<StorageBackend> = {};
+  const arrived = deferred<void>();
+  const { backend: primary, control } = flaky(standIn(store, methods));
+  await using backend = new CompositeBackend({
+    default: { backend: primary, fallback: new MemoryBackend({ clock }) },
+    clock,
+  });
+  control.isAway = true;
+  await commit(backend, [record(["k"], "v")]);
+  methods.commit = async (batch) => {
+    await arrived.promise;
+    return await store.commit(batch);
+  };
+  control.isAway = false;
+  await clock.advance(1000);
+  const abandoning = backend.abandonWrites(["k"]);
+  arrived.resolve();
+  assertEquals((await abandoning).records, []);
+  assertEquals([await valueOf(backend, "k"), servingOf(backend)], ["v", "primary"]);
 });
 
 Deno.test("what a fallback has lost by itself is told when the primary serves again", async () => {
