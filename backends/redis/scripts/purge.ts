@@ -52,7 +52,6 @@ end
 -- Which operations, counted from 0, purge what is leased by a token that is to be told.
 local function unknownLeases(ops)
   for key, ids in pairs(leaving) do findPlaces(key, ids) end
-  leaving = {}
   local unknown = {}
   for position, each in ipairs(ops) do
     local op = each.op

@@ -188,6 +188,7 @@ return function()
     if (versionOf(check.key) or '') ~= check.version then return {'conflict', position - 1} end
   end
   local growth = {}
+  leaving = {} -- a batch that was refused may have left some
   for position, each in ipairs(ops) do
     local reason = each.kind.check and each.kind.check(each.op, growth)
     if reason then return {reason, position - 1} end
