@@ -27,13 +27,15 @@ Deno.test("asError() gives an error as it is, and makes one of whatever else was
   assertStrictEquals(asError(error), error);
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
-  const thrown = ["text", { message: "told" }, undefined, { code: 5, why: ["late"] }, [1, 2], cycle];
+  const secret = { toJSON: () => undefined };
+  const thrown = ["text", { message: "told" }, undefined, { code: 5, why: ["late"] }, [1, 2], cycle, secret];
   assertEquals(thrown.map((each) => asError(each).message), [
     "text",
     "told",
     "undefined",
     '{"code":5,"why":["late"]}',
     "1,2",
+    "[object Object]",
     "[object Object]",
   ]);
 });

@@ -68,6 +68,17 @@ Deno.test("every call ends within its time limit while the engine is silent, als
   });
 });
 
+Deno.test("commit() does nothing when its time is over before its turn comes", async () => {
+  await withFaulty({ timeoutMs: 300 }, async (backend) => {
+    await backend.ping();
+    const startedAt = performance.now();
+    const committing = backend.commit({ operations: [message("a")] });
+    while (performance.now() - startedAt <= 300); // the process is busy with something else
+    await assertRejects(() => committing, BackendUnavailableError, "took too long");
+    assertEquals(await claimIds(backend, 10), []);
+  });
+});
+
 Deno.test("an acknowledgement whose answer was lost can be told apart from one that did not happen", async () => {
   await withFaulty({}, async (backend, kv) => {
     await commit(backend, [message("a"), message("b")]);

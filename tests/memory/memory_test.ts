@@ -131,6 +131,17 @@ Deno.test("Memory.search() in mode substring finds what is contained, and nothin
   await memory.close();
 });
 
+Deno.test("Memory.update() goes on behind an update whose own function has failed", async () => {
+  const { memory } = openMemory();
+  const failing = memory.update("k", () => {
+    throw new RangeError("mine");
+  });
+  const next = memory.update("k", () => 2);
+  await assertRejects(() => failing, RangeError, "mine");
+  assertEquals(await next, 2);
+  await memory.close();
+});
+
 Deno.test("Memory.update() keeps the session, the order and the end of an entry", async () => {
   const { memory, clock } = openMemory({ embedder: TWO_WORDS });
   await memory.add("k", "cat", { session: "s", order: 7, ttlMs: 1000 });
