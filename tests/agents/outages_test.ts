@@ -1,6 +1,6 @@
 /** A registry whose store fails, is always a step ahead of it, or holds more than a page. @module */
 
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { MemoryBackend } from "../../backends/memory.ts";
 import type { AgentEvent } from "../../src/agents/model.ts";
 import type { RegistryEventMap } from "../../src/agents/registry_events.ts";
@@ -86,6 +86,46 @@ Deno.test("register() whose answer is lost is told apart by what is stored", asy
   assertEquals(await registry.get(BOB), null);
   await registry.close();
 });
+
+Deno.test("deregister() whose answer is lost is told apart by what is stored", async () => {
+  const { registry, memory, methods } = open();
+  const unknown = new OutcomeUnknownError("no answer");
+  const { incarnation } = await registry.register({ id: ADA });
+  methods.commit = () => {
+    delete methods.commit;
+    return Promise.reject(unknown);
+  };
+  assertStrictEquals(await assertRejects(() => registry.deregister(ADA)), unknown);
+  assertEquals((await registry.get(ADA))?.incarnation, incarnation);
+  methods.commit = async (batch) => {
+    delete methods.commit;
+    await memory.commit(batch);
+    throw unknown;
+  };
+  assertEquals(await registry.deregister(ADA), true);
+  assertEquals([await registry.get(ADA), await registry.deregister(ADA)], [null, false]);
+  await registry.close();
+});
+
+for (const [how, get] of [["rejects", away], ["is silent", () => new Promise<never>(() => {})]] as const) {
+  Deno.test(`deregister() whose answer is lost leaves that unknown while the store ${how}`, async () => {
+    const { registry, memory, methods, clock } = open();
+    const unknown = new OutcomeUnknownError("no answer");
+    await registry.register({ id: ADA });
+    methods.commit = async (batch) => {
+      delete methods.commit;
+      methods.get = get;
+      await memory.commit(batch);
+      throw unknown;
+    };
+    let outcome: unknown = "none yet";
+    registry.deregister(ADA).catch((error) => error).then((result) => outcome = result);
+    await clock.advance(1000);
+    assertStrictEquals(outcome, unknown);
+    delete methods.get;
+    await registry.close();
+  });
+}
 
 Deno.test("deregister() during an outage changes nothing, and may be tried again", async () => {
   const { registry, methods } = open();
@@ -223,6 +263,30 @@ Deno.test("watch() that begins during an outage goes on when the store is back, 
   await clock.advance(2000);
   await end;
   delete methods.list;
+  await registry.close();
+});
+
+Deno.test("watch() that cannot listen tries again until it can, and is then woken", async () => {
+  const { registry, memory, methods, clock } = open();
+  let refusals = 0;
+  methods.listen = () => {
+    refusals++;
+    return away();
+  };
+  let told: unknown;
+  registry.watch().next().then(({ value }) => told = value?.type);
+  await clock.advance(500); // sooner than the log is looked at when nothing is wrong
+  assert(refusals > 1, `${refusals} refusals`);
+  let listens = 0;
+  methods.listen = (topic, wake) => {
+    listens++;
+    return memory.listen(topic, wake);
+  };
+  await clock.advance(5000);
+  assertEquals([listens, told], [1, undefined]);
+  await registry.register({ id: ADA });
+  await turn(); // no timer has run: it was woken
+  assertEquals(told, "join");
   await registry.close();
 });
 
