@@ -230,7 +230,7 @@ export class Switch {
       // A fallback that does not answer has no calls wait for it in vain: neither its own nor those of the primary.
       const source = journal.size > 0 ? await unlessAborted(fallback.ping(), signal) : health;
       if (source?.healthy) await this.#synchronise();
-      else if (!signal.aborted) this.#tellWhatIsLost(source?.error ?? "");
+      else if (!signal.aborted) this.#tellWhatIsLost(source?.error ?? "it does not say why");
     } catch (error) {
       // Where the primary serves, it is the fallback's rest that could not be brought over: that is no reason to leave.
       if (signal.aborted || this.#serving === "primary") return;

@@ -1,6 +1,6 @@
 /** A fallback that is lost with what the primary lacks: the operator is told of it, and has a way out. @module */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
 import { CompositeBackend, type RouteStatus } from "../../backends/composite.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
@@ -107,6 +107,63 @@ Deno.test("CompositeBackend.abandonWrites() lets a process begin whose fallback 
   await commit(backend, [record(["k"], 1)]);
   assertEquals([await valueOf(backend, "k"), servingOf(backend)], [1, "primary"]);
   await backend.close();
+});
+
+Deno.test("CompositeBackend.abandonWrites() waits for a slow fallback to be read, and gives up what was found there", async () => {
+  for (const isReadable of [true, false]) {
+    const clock = new ManualClock();
+    const stores = { primary: new MemoryBackend({ clock }), fallback: new MemoryBackend({ clock }) };
+    const outlives = { close: () => Promise.resolve() };
+    const { backend: primary, control } = flaky(standIn(stores.primary, outlives));
+    const methods: Partial<StorageBackend> = { ...outlives };
+    const options = { backend: primary, fallback: standIn(stores.fallback, methods) };
+    control.isAway = true;
+    const earlier = new CompositeBackend({ default: options, clock });
+    await commit(earlier, [record(["k"], "lost")]);
+    await earlier.close();
+
+    const read = deferred<void>();
+    methods.list = async function* (...asked) {
+      await read.promise;
+      yield* stores.fallback.list(...asked);
+    };
+    const backend = new CompositeBackend({ default: options, clock });
+    let isAbandoned = false;
+    const abandoning = backend.abandonWrites([]).finally(() => isAbandoned = true);
+    await clock.advance(30_000);
+    assertFalse(isAbandoned, "what is read after it was given up would be brought over");
+    if (isReadable) read.resolve();
+    else read.reject(new BackendUnavailableError("Cannot read the fallback"));
+    const { complete, emptied, records } = await abandoning;
+    assertEquals({ complete, emptied }, { complete: false, emptied: true });
+    assertEquals(records, isReadable ? [["k"]] : []);
+    assertEquals(await stores.fallback.count([]), 0);
+    control.isAway = false;
+    await clock.advance(5000);
+    assertEquals([servingOf(backend), await valueOf(backend, "k")], ["primary", undefined]);
+    delete methods.list;
+    await backend.close();
+    assertEquals(clock.timers, 0);
+  }
+});
+
+Deno.test("a fallback that does not answer and does not say why is told of all the same", async () => {
+  const clock = new ManualClock();
+  const methods: Partial<StorageBackend> = {};
+  const { backend: primary, control } = flaky(new MemoryBackend({ clock }));
+  const fallback = standIn(new MemoryBackend({ clock }), methods);
+  await using backend = new CompositeBackend({ default: { backend: primary, fallback }, clock });
+  control.isAway = true;
+  await commit(backend, [record(["k"], "v")]);
+  methods.ping = () => Promise.resolve({ healthy: false, latencyMs: 0 });
+  control.isAway = false;
+  await clock.advance(1000);
+  const { serving, reason } = backend.statusOf(["k"]);
+  assertEquals(serving, "fallback");
+  assert(reason.endsWith(`"${fallback.name}", which has writes for it: it does not say why`), reason);
+  delete methods.ping;
+  await clock.advance(1000);
+  assertEquals([servingOf(backend), await valueOf(backend, "k")], ["primary", "v"]);
 });
 
 Deno.test("CompositeBackend.abandonWrites() gives up what the primary refuses for ever, and empties the fallback", async () => {

@@ -40,6 +40,21 @@ redisTest("a server whose memory is full refuses what needs more, whole, and doe
   await send(backend, message("new"));
 });
 
+Deno.test("RedisBackend makes a claim again that has more to settle, though it travelled with what a full server refuses", async () => {
+  const { client, answers } = scriptedServer();
+  await using backend = new RedisBackend({ client, commandTimeoutMs: 60_000 });
+  const asked: string[] = [];
+  const replies = [() => Promise.reject(new Error("OOM command not allowed")), () => null, () => []];
+  answers.script = async (args) => {
+    asked.push(["enqueues", "claim"].filter((unit) => args.includes(unit)).join());
+    return ["ok", Date.now(), await replies.shift()?.()];
+  };
+  const [sent, claimed] = await Promise.allSettled([send(backend, message("m")), claim(backend, 1)]);
+  assert(sent.status === "rejected" && sent.reason instanceof BackendUnavailableError, Deno.inspect(sent));
+  assertEquals(claimed, { status: "fulfilled", value: [] });
+  assertEquals(asked, ["enqueues,claim", "claim", "claim"]);
+});
+
 redisTest("a user who may not run all that a script needs learns that its write may be half done", async (server) => {
   await server.command("ACL", "SETUSER", "limited", "on", ">pw", "~*", "&*", "+@all", "-hset");
   await using backend = new RedisBackend({ url: server.url.replace("//", "//limited:pw@") });
