@@ -102,6 +102,21 @@ export function isPGlite(client: PostgresClient | PGliteClient): client is PGlit
   return "transaction" in client;
 }
 
+/**
+ * Lets a connection that ends with an error end as one does that is closed: of those, postgres.js fails all queries. When
+ * it is told of an error, it fails those that it has, forgets what it gets until the connection has closed, and their
+ * callers would wait as long as they may.
+ */
+function endAsClosed(socket: EventSource): void {
+  const { emit } = socket;
+  socket.emit = (event, ...values) => emit.apply(socket, event === "close" ? [event, false] : [event, ...values]);
+}
+
+/** What tells of events. */
+interface EventSource {
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+}
+
 /** A driver with connections of its own. The package is loaded now, and not before. */
 export async function connect({ server, maxConnections, prepare, connectTimeoutMs }: ConnectOptions): Promise<Driver> {
   let postgres: typeof import("postgres");
@@ -140,6 +155,7 @@ export async function connect({ server, maxConnections, prepare, connectTimeoutM
           sockets.delete(socket);
           state.lostAtMs = monotonicMs(systemClock);
         });
+        socket.once("connect", () => endAsClosed(socket));
         return Object.assign(socket, place); // which is what the client does, to check certificates
       },
     };

@@ -1,5 +1,6 @@
 /** Work goes on after what servers do to their clients, and nothing accepted is lost or doubled. @module */
 
+import net from "node:net";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
@@ -91,6 +92,26 @@ Deno.test({
       sent.push(`first-${round}`, ...ids);
     }
     assertEquals((await idsIn(backend)).sort(), sent.sort());
+  },
+});
+
+Deno.test({
+  name: "a call that is made anew as its connection is reset does not wait for an answer that nobody will give",
+  ignore,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    await using backend = freshSchema(server)({ maxConnections: 1, commandTimeoutMs: 60_000 });
+    const commit = () => backend.commit({ operations: [{ type: "set", key: ["key"], value: 1 }] });
+    for (let round = 0; round < 5; round++) {
+      await commit();
+      server.pause(); // what it has not read when it is killed makes a reset of the end of its connection
+      let isDone = false;
+      const calling = commit().catch(commit).catch(() => backend.get([["key"]])).then(() => isDone = true);
+      await server.kill();
+      await server.restart();
+      await until("it has been made anew", () => isDone);
+      await calling;
+    }
   },
 });
 
