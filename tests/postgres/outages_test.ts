@@ -1,6 +1,5 @@
 /** Work goes on after what servers do to their clients, and nothing accepted is lost or doubled. @module */
 
-import net from "node:net";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { PostgresBackend } from "../../backends/postgres.ts";
 import { BackendUnavailableError } from "../../src/errors.ts";
