@@ -97,6 +97,11 @@ export class OutcomeUnknownError extends CoordinationError {
   }
 }
 
+/** Whether a call failed because the engine could not be reached, so that trying again may help. */
+export function isOutage(error: unknown): error is BackendUnavailableError | OutcomeUnknownError {
+  return error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError;
+}
+
 /** The backend has been closed. */
 export class BackendClosedError extends CoordinationError {
   /** Makes the error for a call on the backend with this name. */

@@ -2,7 +2,7 @@
 
 import { requireBackend, requireOptions } from "../../src/check.ts";
 import type { Clock } from "../../src/clock.ts";
-import { BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { BackendUnavailableError, isOutage, OutcomeUnknownError } from "../../src/errors.ts";
 import type {
   BackendTraits,
   Batch,
@@ -201,7 +201,7 @@ export class FallbackBackend implements StorageBackend {
       try {
         return await this.#primary.commit(batch);
       } catch (error) {
-        if (!isAway(error)) throw error;
+        if (!isOutage(error)) throw error;
         if (error instanceof OutcomeUnknownError) return await this.#commitAgain(batch, error);
         this.#switch.leavePrimary(error);
       }
@@ -236,7 +236,7 @@ export class FallbackBackend implements StorageBackend {
         try {
           return await fromPrimary();
         } catch (error) {
-          if (!isAway(error)) throw error;
+          if (!isOutage(error)) throw error;
           this.#switch.leavePrimary(error);
         }
       }
@@ -264,7 +264,7 @@ export class FallbackBackend implements StorageBackend {
       try {
         return await backend.listen(topic, wake);
       } catch (error) {
-        if (!isAway(error)) throw error;
+        if (!isOutage(error)) throw error;
         if (isPrimary) this.#switch.leavePrimary(error);
       }
     }
@@ -282,10 +282,6 @@ function copyBatch(batch: Batch): Batch {
 /** Whether a batch settles a delivery. */
 function hasLease({ operations }: Batch): boolean {
   return operations.some((operation) => "token" in operation);
-}
-
-function isAway(error: unknown): error is Error {
-  return error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError;
 }
 
 /** An iterable whose first item was fetched already, so that an outage shows before anything was given out. */

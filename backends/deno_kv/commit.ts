@@ -1,7 +1,7 @@
 /** Commits: batches made at the same time go together in one atomic, and each keeps its own fate. @module */
 
 import { monotonicMs, systemClock } from "../../src/clock.ts";
-import { asError, BackendUnavailableError, OutcomeUnknownError } from "../../src/errors.ts";
+import { asError, BackendUnavailableError, isOutage } from "../../src/errors.ts";
 import type { Batch, CommitResult } from "../../src/storage/backend.ts";
 import { prepareBatch, type PreparedBatch, type PreparedOperation } from "../../src/storage/batch.ts";
 import { deferred } from "../../src/storage/es2024.ts";
@@ -107,9 +107,7 @@ export class Committer {
     try {
       return await this.#together(calls, turn) ?? await this.#divided(calls);
     } catch (error) {
-      if (error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError) {
-        return calls.map(() => error);
-      }
+      if (isOutage(error)) return calls.map(() => error);
       // Something about one of the calls: a damaged entry, or more bytes than fit.
       if (calls.length > 1) return await this.#divided(calls);
       return [

@@ -1,11 +1,10 @@
 /** The log of what happened to agents: numbered records that expire, written with what they tell. @module */
 
-import { asError, BackendUnavailableError } from "../errors.ts";
+import { asError, BackendUnavailableError, isOutage } from "../errors.ts";
 import type { Check, Operation, OperationResult, StorageBackend } from "../storage/backend.ts";
 import { GroupCommit } from "../storage/group_commit.ts";
 import { encodeKey } from "../storage/key.ts";
 import type { AgentKeys } from "./agent_keys.ts";
-import { isOutage } from "./outage.ts";
 import { decodeEvent, decodeHead, encodeEvent, encodeHead, type LoggedEvent } from "./records.ts";
 
 /** A change of the registry, with the events that tell of it. */

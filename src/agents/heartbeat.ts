@@ -2,14 +2,13 @@
 
 import { sleep } from "../clock.ts";
 import type { Emitter } from "../emitter.ts";
-import { BackendClosedError, BackendUnavailableError } from "../errors.ts";
+import { BackendClosedError, BackendUnavailableError, isOutage } from "../errors.ts";
 import type { CommitResult, StorageBackend } from "../storage/backend.ts";
 import { type AgentWrite, prepareAgentWrite } from "./agent_write.ts";
 import type { AgentKeys } from "./agent_keys.ts";
 import type { LocalAgent } from "./local_agent.ts";
 import type { LocalAgents } from "./local_agents.ts";
 import type { Membership } from "./membership.ts";
-import { isOutage } from "./outage.ts";
 import type { RegistryEventMap } from "./registry_events.ts";
 import type { RegistryConfig } from "./registry_options.ts";
 import type { Session } from "./session.ts";

@@ -10,7 +10,7 @@ import {
   requireSignal,
   requireString,
 } from "../check.ts";
-import { BackendClosedError } from "../errors.ts";
+import { BackendClosedError, isOutage } from "../errors.ts";
 import { type AgentId, checkAgentId } from "../messages/model.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
@@ -31,7 +31,6 @@ import type {
   WatchOptions,
 } from "./model.ts";
 import { Observer } from "./observer.ts";
-import { isOutage } from "./outage.ts";
 import { Reaper } from "./reaper.ts";
 import { type RegistryEventMap, registryEvents } from "./registry_events.ts";
 import { type AgentRegistryOptions, type RegistryConfig, registryConfig } from "./registry_options.ts";

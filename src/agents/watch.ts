@@ -1,6 +1,7 @@
 /** Watching the agents: what the log tells, in its order, and who falls silent or is heard of again. @module */
 
 import { sleep } from "../clock.ts";
+import { isOutage } from "../errors.ts";
 import { runBounded } from "../resilience/time_limit.ts";
 import type { StorageBackend, Unlisten } from "../storage/backend.ts";
 import { endListening } from "../storage/listeners.ts";
@@ -8,7 +9,6 @@ import { type AgentKeys, nameOf } from "./agent_keys.ts";
 import type { EventLog, NumberedEvent } from "./event_log.ts";
 import type { AgentEvent, AgentInfo, WatchOptions } from "./model.ts";
 import type { Look, Observer } from "./observer.ts";
-import { isOutage } from "./outage.ts";
 import type { LoggedEvent } from "./records.ts";
 import type { RegistryConfig } from "./registry_options.ts";
 import type { Roster, RosterEntry } from "./roster.ts";

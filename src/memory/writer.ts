@@ -1,6 +1,6 @@
 /** Writes entries: many in one step, or by compare-and-set where what was there before counts. @module */
 
-import { BackendUnavailableError, CommitRefusedError, OutcomeUnknownError } from "../errors.ts";
+import { BackendUnavailableError, CommitRefusedError, isOutage } from "../errors.ts";
 import type { Batch, StorageBackend } from "../storage/backend.ts";
 import { copyJson, type JsonValue } from "../storage/json.ts";
 import type { EntryStore } from "./entry_store.ts";
@@ -68,7 +68,7 @@ export class Writer {
   #inTurn<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
     const before = this.#updates.get(key) ?? Promise.resolve();
     const running = before.catch((cause) => {
-      if (!(cause instanceof BackendUnavailableError || cause instanceof OutcomeUnknownError)) return;
+      if (!isOutage(cause)) return;
       throw new BackendUnavailableError("Cannot write the entry: the write before it failed", { cause });
     }).then(work);
     this.#updates.set(key, running);

@@ -2,7 +2,7 @@
 
 import { DURATION, requireNumber, requireOptionsObject, requireSignal } from "../check.ts";
 import { type Clock, monotonicMs } from "../clock.ts";
-import { BackendUnavailableError, OutcomeUnknownError, tellSafely } from "../errors.ts";
+import { isOutage, tellSafely } from "../errors.ts";
 import { observeReceive } from "../observability/messaging_telemetry.ts";
 import { runBounded } from "../resilience/time_limit.ts";
 import type { ClaimOptions, Delivery, StorageBackend, Unlisten } from "../storage/backend.ts";
@@ -244,9 +244,4 @@ export function claimFrom(backend: StorageBackend, queue: Key, options: ClaimOpt
     received(deliveries.map(({ value }) => decodeMessage(value)).filter((message) => message !== null));
     return deliveries;
   });
-}
-
-/** Whether a call failed because the backend could not be reached, so that trying again may help. */
-export function isOutage(error: unknown): error is Error {
-  return error instanceof BackendUnavailableError || error instanceof OutcomeUnknownError;
 }

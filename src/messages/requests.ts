@@ -1,13 +1,12 @@
 /** Requests and their replies: a reply is a record with a time to live, which the one who asked collects. @module */
 
 import type { Clock } from "../clock.ts";
-import { RequestFailedError, RequestTimeoutError } from "../errors.ts";
+import { isOutage, RequestFailedError, RequestTimeoutError } from "../errors.ts";
 import { randomId } from "../ids.ts";
 import type { Batch, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { endListening } from "../storage/listeners.ts";
 import { decodeMessage, encodeMessage, type MessageKeys } from "./envelope.ts";
-import { isOutage } from "./inbox.ts";
 import type { AgentMessage } from "./model.ts";
 
 /** A reply that nobody collects is gone after this time. */

@@ -2,7 +2,7 @@
 
 import { DURATION, requireNumber, requireOptions } from "../check.ts";
 import type { Clock } from "../clock.ts";
-import { errorText, OutcomeUnknownError, QueueFullError } from "../errors.ts";
+import { errorText, isOutage, OutcomeUnknownError, QueueFullError } from "../errors.ts";
 import { messageId } from "../ids.ts";
 import { observeSend } from "../observability/messaging_telemetry.ts";
 import type { MessageMetrics } from "../observability/metrics.ts";
@@ -10,7 +10,6 @@ import type { CommitResult, EnqueueOperation, StorageBackend } from "../storage/
 import { copyJsonObject } from "../storage/json.ts";
 import type { CoordinatorConfiguration } from "./configuration.ts";
 import { carryTrace, encodeMessage, type MessageKeys, toMessage } from "./envelope.ts";
-import { isOutage } from "./inbox.ts";
 import {
   type AgentId,
   type AgentMessageInput,

@@ -11,7 +11,7 @@ import {
   requireSignal,
 } from "../check.ts";
 import { sleep } from "../clock.ts";
-import { errorText, LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
+import { errorText, isOutage, LeaseLostError, PermanentFailureError, tellSafely } from "../errors.ts";
 import { observeProcess } from "../observability/messaging_telemetry.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import type { Batch } from "../storage/backend.ts";
@@ -20,7 +20,7 @@ import type { JsonObject } from "../storage/json.ts";
 import { retryDelayMs } from "./configuration.ts";
 import type { MessageCoordinator } from "./coordinator.ts";
 import { Handling } from "./handling.ts";
-import { type Inbox, isOutage } from "./inbox.ts";
+import type { Inbox } from "./inbox.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { type AgentId, type AgentMessage, checkAgentId, type FailureType, type QueueMessage } from "./model.ts";
 import type { ReceivedMessage } from "./received.ts";
