@@ -42,6 +42,7 @@ import { GroupCommit } from "../src/storage/group_commit.ts";
 import { batchLength, deadlineOf } from "../src/storage/grouped_calls.ts";
 import { measureHealth } from "../src/storage/health.ts";
 import { decodeKey, encodeKey, encodeKeys, type Key } from "../src/storage/key.ts";
+import { partsOf } from "../src/storage/parts.ts";
 import { UnderWay } from "../src/storage/under_way.ts";
 import { readDeliveries, valueEncoder } from "../src/storage/value_text.ts";
 import { Addresses } from "./redis/addresses.ts";
@@ -289,9 +290,7 @@ export class RedisBackend implements StorageBackend {
       if (queue !== undefined) return await this.#recover([encodeKey(queue)]);
       let recovered = 0;
       for await (const names of this.#queueNames([])) {
-        for (let start = 0; start < names.length; start += RECOVER_PAGE) {
-          recovered += await this.#recover(names.slice(start, start + RECOVER_PAGE));
-        }
+        for (const some of partsOf(names, RECOVER_PAGE)) recovered += await this.#recover(some);
       }
       return recovered;
     });

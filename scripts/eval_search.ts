@@ -16,6 +16,7 @@
 import { parseArgs } from "node:util";
 import { MemoryPrimitive } from "../presets/memory_primitive.ts";
 import type { Embedder, NewEntry, SearchOptions } from "../src/memory/model.ts";
+import { partsOf } from "../src/storage/parts.ts";
 
 interface Query {
   readonly id: string;
@@ -87,9 +88,7 @@ async function main(args: string[]): Promise<number> {
   }
   const embedder = values.embedder === undefined ? null : await loadEmbedder(values.embedder);
   await using memory = new MemoryPrimitive(embedder ? { embedder, embedTimeoutMs: 600_000 } : {});
-  for (let start = 0; start < collection.entries.length; start += 100) {
-    await memory.addMany(collection.entries.slice(start, start + 100));
-  }
+  for (const some of partsOf(collection.entries, 100)) await memory.addMany(some);
   await memory.search("anything"); // the first search reads all entries, and is not timed
   if (!values.json) print(["mode", "queries", "hit@1", "rec@5", "rec@10", "nDCG@10", "s hit@1", "s nDCG@5", "ms"]);
   const modes = Object.entries({ ...(embedder && EMBEDDER_MODES), ...MODES });

@@ -3,6 +3,7 @@
 import type { Operation, StorageBackend } from "../../src/storage/backend.ts";
 import { collect } from "../../src/storage/es2024.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 
 /** What was given up: the writes of an outage that the primary does not have, or perhaps not. */
 export interface AbandonedWrites {
@@ -28,9 +29,7 @@ export async function empty(backend: StorageBackend): Promise<void> {
   for (const queue of await collect(backend.queues())) {
     for (const state of ["ready", "delayed", "leased", "dead"] as const) {
       const messages = await collect(backend.messages(queue, state));
-      const { maxBatchSize } = backend.traits;
-      for (let from = 0; from < messages.length; from += maxBatchSize) {
-        const part = messages.slice(from, from + maxBatchSize);
+      for (const part of partsOf(messages, backend.traits.maxBatchSize)) {
         await backend.commit({ operations: part.map(({ id }): Operation => ({ type: "purge", queue, id })) });
       }
     }

@@ -3,6 +3,7 @@
 import { OutcomeUnknownError } from "../../src/errors.ts";
 import type { Batch, Check, CommitResult, Operation, StorageBackend } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 import {
   type Mark,
   type MarkKind,
@@ -93,9 +94,7 @@ export class MarkBook {
 
   /** Writes marks. */
   async write(marks: readonly Mark[]): Promise<void> {
-    const { maxBatchSize } = this.#fallback.traits;
-    for (let from = 0; from < marks.length; from += maxBatchSize) {
-      const part = marks.slice(from, from + maxBatchSize);
+    for (const part of partsOf(marks, this.#fallback.traits.maxBatchSize)) {
       await this.commit({ operations: part.map(toOperation) }, part);
     }
   }

@@ -11,6 +11,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import type { Key } from "../../src/storage/key.ts";
 import { collect } from "../../src/storage/es2024.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 
 const YEAR_MS = 365.25 * 24 * 3_600_000;
 
@@ -88,8 +89,7 @@ async function moveListed(
   onDoubt: (message: StoredMessage) => void,
 ): Promise<void> {
   const size = Math.min(from.traits.maxBatchSize, to.traits.maxBatchSize);
-  for (let start = 0; start < messages.length; start += size) {
-    const part = messages.slice(start, start + size);
+  for (const part of partsOf(messages, size)) {
     try {
       await send(to, part, ({ dueAtMs }) => Math.max(0, dueAtMs - now));
     } catch (error) {

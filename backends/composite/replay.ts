@@ -9,6 +9,7 @@ import type {
   StorageBackend,
   StoredMessage,
 } from "../../src/storage/backend.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 import { type Mark, readMark, toOperation } from "./journal_marks.ts";
 import type { MarkBook } from "./mark_book.ts";
 import { messagesIn, moveReady, moveRest, SEND_BATCH } from "./moving.ts";
@@ -46,12 +47,11 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
     else if (book.isSure(mark)) onLoss(mark);
     await book.inTurn(() => book.remove([mark]));
   }
-  for (let from = 0; from < records.length; from += SEND_BATCH * BATCHES) {
+  for (const some of partsOf(records, SEND_BATCH * BATCHES)) {
     signal.throwIfAborted();
-    const starts = Array.from({ length: BATCHES }, (_, index) => from + index * SEND_BATCH);
     // All of them end first: one that came late would overwrite what is written after a failure.
     const outcomes = await Promise.allSettled(
-      starts.map((start) => replayRecords(parts, records.slice(start, start + SEND_BATCH))),
+      Array.from(partsOf(some, SEND_BATCH), (marks) => replayRecords(parts, marks)),
     );
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
@@ -70,9 +70,9 @@ export async function replay(parts: ReplayParts, isAlone: boolean, signal: Abort
 /** Removes from the fallback, which does not serve any more, what was brought to the primary. */
 export async function clean(parts: ReplayParts, signal?: AbortSignal): Promise<void> {
   const marks = parts.book.of("brought");
-  for (let from = 0; from < marks.length; from += SEND_BATCH * BATCHES) {
+  for (const some of partsOf(marks, SEND_BATCH * BATCHES)) {
     signal?.throwIfAborted();
-    await settle(parts, await readMarked(parts, marks.slice(from, from + SEND_BATCH * BATCHES)), remove);
+    await settle(parts, await readMarked(parts, some), remove);
   }
 }
 
@@ -124,10 +124,10 @@ async function settle(
   step: (book: MarkBook, records: readonly MarkedRecord[]) => Promise<boolean>,
 ): Promise<void> {
   const size = Math.floor(fallback.traits.maxBatchSize / MOST_A_RECORD);
-  for (let from = 0; from < records.length; from += size) {
+  for (const some of partsOf(records, size)) {
     await book.inTurn(async () => {
       // Another one may have taken a mark away since it was read, and what is there now has a mark of its own.
-      const part = records.slice(from, from + size).filter(({ mark }) => book.has(mark));
+      const part = some.filter(({ mark }) => book.has(mark));
       if (await step(book, part)) return;
       for (const record of part) await step(book, [record]);
     });

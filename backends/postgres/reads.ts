@@ -2,6 +2,7 @@
 
 import type { Changes, Entry, ListOptions, MessageState, StoredMessage } from "../../src/storage/backend.ts";
 import { compareEncoded, decodeKey, encodeKey, type Key, prefixRange } from "../../src/storage/key.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { placesOf, stateAt } from "../../src/storage/place.ts";
@@ -137,8 +138,8 @@ export class Reads {
       deadline(),
       (session) => session.query(statements.order, [num, first, last, Math.min(limit, ALL)]),
     );
-    for (let start = 0; start < order.length; start += DETAILS_PAGE) {
-      const nums = order.slice(start, start + DETAILS_PAGE).map((row) => Number(row.num));
+    for (const page of partsOf(order, DETAILS_PAGE)) {
+      const nums = page.map((row) => Number(row.num));
       const rows = await connection.read(
         deadline(),
         (session) => session.query(statements.details, [num, arrayLiteral(nums), first, last]),

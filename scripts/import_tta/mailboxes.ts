@@ -16,6 +16,7 @@ import type {
 import { MAX_BATCH_SIZE } from "../../src/storage/backend.ts";
 import { mergeBatches } from "../../src/storage/batch.ts";
 import type { Key } from "../../src/storage/key.ts";
+import { partsOf } from "../../src/storage/parts.ts";
 import type { Marks } from "./marks.ts";
 import type { MailboxPlan, PlannedMessage } from "./plan.ts";
 
@@ -143,8 +144,7 @@ class MailboxMover {
     messages: readonly PlannedMessage[],
     move: (chunk: readonly PlannedMessage[]) => Promise<void>,
   ): Promise<void> {
-    for (let from = 0; from < messages.length; from += CHUNK_SIZE) {
-      const chunk = messages.slice(from, from + CHUNK_SIZE);
+    for (const chunk of partsOf(messages, CHUNK_SIZE)) {
       try {
         await move(chunk);
       } catch (error) {

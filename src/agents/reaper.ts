@@ -3,6 +3,7 @@
 import { recordDeath, recordHold } from "../observability/primitive_telemetry.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
+import { partsOf } from "../storage/parts.ts";
 import type { AgentKeys } from "./agent_keys.ts";
 import type { EventLog } from "./event_log.ts";
 import { type Census, type HoldState, judge } from "./liveness.ts";
@@ -117,8 +118,7 @@ export class Reaper {
    */
   async #forget(sessions: readonly (readonly [id: string, session: SeenSession])[]): Promise<void> {
     const sessionsABatch = Math.floor(this.#backend.traits.maxBatchSize / 3); // two checks and a deletion for each
-    for (let from = 0; from < sessions.length; from += sessionsABatch) {
-      const some = sessions.slice(from, from + sessionsABatch);
+    for (const some of partsOf(sessions, sessionsABatch)) {
       await this.#backend.commit({
         checks: some.flatMap(([id, { version }]) => [
           { key: this.#keys.session(id), version },

@@ -13,6 +13,7 @@ import type { Clock } from "../clock.ts";
 import { randomId } from "../ids.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { mergeBatches } from "../storage/batch.ts";
+import { partsOf } from "../storage/parts.ts";
 import { checkEntry, type EntryStore, type ReadEntry, toMemoryEntry } from "./entry_store.ts";
 import type { Compacted, CompactOptions } from "./model.ts";
 
@@ -59,8 +60,7 @@ export async function compactEntries(
   for (const [name, entries] of sessions) {
     if (entries.length < minEntries) continue;
     entries.sort(byPosition);
-    for (let start = 0; start < entries.length; start += maxGroup) {
-      const group = entries.slice(start, start + maxGroup);
+    for (const group of partsOf(entries, maxGroup)) {
       const key = await replace(store, backend, name, group, options);
       if (key === null) skipped += group.length;
       else {

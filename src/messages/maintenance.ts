@@ -11,6 +11,7 @@ import {
 } from "../check.ts";
 import type { MessageState, StorageBackend } from "../storage/backend.ts";
 import type { Key } from "../storage/key.ts";
+import { partsOf } from "../storage/parts.ts";
 import { toDeadLetter } from "./envelope.ts";
 import type { DeadLetter } from "./model.ts";
 
@@ -110,9 +111,8 @@ async function forEachId(
   ids: readonly string[],
 ): Promise<number> {
   let found = 0;
-  const { maxBatchSize } = backend.traits;
-  for (let from = 0; from < ids.length; from += maxBatchSize) {
-    const operations = ids.slice(from, from + maxBatchSize).map((id) => ({ type, queue, id }));
+  for (const part of partsOf(ids, backend.traits.maxBatchSize)) {
+    const operations = part.map((id) => ({ type, queue, id }));
     const result = await backend.commit({ operations });
     if (result.committed) found += result.results.filter((each) => each.type === type && each.found).length;
   }

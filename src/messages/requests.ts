@@ -6,6 +6,7 @@ import { randomId } from "../ids.ts";
 import type { Batch, StorageBackend, Unlisten } from "../storage/backend.ts";
 import type { JsonValue } from "../storage/json.ts";
 import { endListening } from "../storage/listeners.ts";
+import { partsOf } from "../storage/parts.ts";
 import { decodeMessage, encodeMessage, type MessageKeys } from "./envelope.ts";
 import type { AgentMessage } from "./model.ts";
 
@@ -137,8 +138,8 @@ export class Requests {
   }
 
   async #remove(keys: readonly (readonly string[])[]): Promise<void> {
-    for (let from = 0; from < keys.length; from += 100) {
-      const operations = keys.slice(from, from + 100).map((key) => ({ type: "delete" as const, key }));
+    for (const some of partsOf(keys, 100)) {
+      const operations = some.map((key) => ({ type: "delete" as const, key }));
       await this.#backend.commit({ operations });
     }
   }
