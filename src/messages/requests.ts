@@ -138,7 +138,7 @@ export class Requests {
   }
 
   async #remove(keys: readonly (readonly string[])[]): Promise<void> {
-    for (const some of partsOf(keys, 100)) {
+    for (const some of partsOf(keys, this.#backend.traits.maxBatchSize)) {
       const operations = some.map((key) => ({ type: "delete" as const, key }));
       await this.#backend.commit({ operations });
     }

@@ -60,6 +60,34 @@ Deno.test("receive() does not mind a listener that cannot be taken back", async 
   assertEquals(await waiting, null);
 });
 
+Deno.test("request() takes away many replies in batches that the backend takes, and goes on waiting for others", async () => {
+  const clock = new ManualClock();
+  await using memory = new MemoryBackend({ clock });
+  const backend = standIn(memory, {
+    traits: { ...memory.traits, maxBatchSize: 10 },
+    listen: () => Promise.resolve(() => Promise.resolve()),
+    commit: (batch) => {
+      if (batch.operations.length > 10) return Promise.reject(new RangeError("at most 10 operations"));
+      return memory.commit(batch);
+    },
+  });
+  const asking = new MessageCoordinator(backend, { clock });
+  const answering = new MessageCoordinator(memory, { clock });
+  const asked = Array.from({ length: 12 }, (_, n) => asking.request(AGENT, { n }));
+  const last = asked.pop();
+  await clock.advance(0);
+  for (const received of await answering.receive(AGENT, { limit: 11 })) {
+    await received.ack({ also: answering.prepareReply(received.message, { n: received.message.payload.n ?? null }) });
+  }
+  await clock.advance(2000); // until it looks by itself
+  assertEquals((await Promise.all(asked)).map(({ payload }) => payload.n), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assertEquals(await memory.count(["ao", "reply"]), 0);
+  const [received] = await answering.receive(AGENT, { limit: 1 });
+  await received?.ack({ also: answering.prepareReply(received.message, { n: 11 }) });
+  await clock.advance(2000);
+  assertEquals((await last)?.payload, { n: 11 });
+});
+
 Deno.test("receive() and request() end in their time, though the backend takes its own to end a listening", async () => {
   const clock = new ManualClock();
   await using memory = new MemoryBackend({ clock });
